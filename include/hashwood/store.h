@@ -1,0 +1,111 @@
+/* store.h - the ordered key-value store underneath, for authors of storage backends.
+ *
+ * Everything hashwood keeps, the index included, is keys and values in one ordered, transactional
+ * key space. A backend is a static table of functions (hw_store_ops) plus its limits; its own
+ * struct begins with `hw_store base`. Callers never ask which backend they have; they obey
+ * `limits`. A backend is done when tests/conform/ passes on it: that suite is this contract in
+ * executable form.
+ */
+#ifndef HASHWOOD_STORE_H
+#define HASHWOOD_STORE_H
+
+#include "hashwood.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Borrowed bytes. data may be NULL when size is 0. */
+typedef struct hw_bytes {
+    const void *data;
+    size_t size;
+} hw_bytes;
+
+typedef struct hw_store hw_store;
+typedef struct hw_store_txn hw_store_txn;
+
+typedef enum hw_txn_mode { HW_TXN_READ, HW_TXN_WRITE } hw_txn_mode;
+
+/* What callers must stay below. Data, not code, so that a batch is cut the same way for every
+ * backend. */
+typedef struct hw_store_limits {
+    size_t key_bytes_max;
+    size_t value_bytes_max;
+    size_t txn_bytes_soft; /* aim to commit at about this many bytes of keys and values written */
+    size_t txn_bytes_max;  /* a commit above this fails with HW_ELIMIT */
+    uint32_t txn_ms_max;   /* age at which a transaction may fail with HW_ECONFLICT; 0: no limit */
+} hw_store_limits;
+
+/* Return false to stop the scan. key and value are borrowed until the transaction ends (READ) or
+ * until its next write (WRITE). Must not write. */
+typedef bool (*hw_scan_fn)(void *arg, hw_bytes key, hw_bytes value);
+
+typedef struct hw_store_info {
+    uint64_t disk_bytes; /* what the store occupies */
+    uint64_t free_bytes; /* of those, in free pages */
+    uint64_t map_bytes;  /* largest size it can grow to; 0: unlimited */
+    uint64_t keys;       /* number of keys, 0 if unknown */
+} hw_store_info;
+
+typedef struct hw_store_ops {
+    const char *name; /* "mem", "lmdb", "fault", "fdb" */
+
+    /* READ: a snapshot of the newest commit. WRITE: the only writer; waits for another one up to
+     * the busy timeout given at open, then HW_EBUSY. HW_EREADONLY for WRITE on a store opened
+     * read-only. */
+    hw_status (*begin)(hw_store *s, hw_txn_mode mode, hw_store_txn **out, hw_error *err);
+
+    /* The version of the snapshot a transaction reads: larger after every commit that changed
+     * something. */
+    uint64_t (*snapshot)(hw_store_txn *t);
+
+    /* The version a transaction begun now would read. Cheap (no system call on lmdb): asked before
+     * every query. */
+    uint64_t (*newest)(hw_store *s);
+
+    /* HW_ENOTFOUND (with *value untouched and err untouched) if the key is absent. *value is
+     * borrowed: until the transaction ends (READ), or until its next write (WRITE). A WRITE
+     * transaction sees its own writes. A READ transaction may be read by any number of threads at
+     * once; a WRITE one by one at a time. */
+    hw_status (*get)(hw_store_txn *t, hw_bytes key, hw_bytes *value, hw_error *err);
+
+    /* Keys in [from, to) in byte order, or in reverse. An empty `to` means the end of the key
+     * space. */
+    hw_status (*scan)(hw_store_txn *t, hw_bytes from, hw_bytes to, bool reverse, hw_scan_fn fn,
+                      void *arg, hw_error *err);
+
+    /* Key and value are copied. HW_ELIMIT above the limits, HW_ENOSPC, HW_EREADONLY on a READ
+     * transaction. */
+    hw_status (*put)(hw_store_txn *t, hw_bytes key, hw_bytes value, hw_error *err);
+
+    hw_status (*del)(hw_store_txn *t, hw_bytes key, hw_error *err); /* absent key: HW_OK */
+    hw_status (*del_range)(hw_store_txn *t, hw_bytes from, hw_bytes to, hw_error *err);
+
+    /* Adds to the 8-byte little-endian signed integer at key (absent: 0). A blind write where the
+     * store can. */
+    hw_status (*add)(hw_store_txn *t, hw_bytes key, int64_t delta, hw_error *err);
+
+    /* Ends t whatever it returns. HW_OK: durable (unless opened no_sync). Any other: nothing was
+     * written, save HW_EUNKNOWN, where it may have been. */
+    hw_status (*commit)(hw_store_txn *t, hw_error *err);
+    void (*abort)(hw_store_txn *t); /* NULL is fine */
+
+    hw_status (*info)(hw_store *s, hw_store_info *info, hw_error *err);
+    void (*close)(hw_store *s); /* no transaction may be open */
+} hw_store_ops;
+
+struct hw_store {
+    const hw_store_ops *ops;
+    hw_store_limits limits;
+};
+
+struct hw_store_txn {
+    hw_store *store;
+    hw_txn_mode mode;
+    size_t bytes_written; /* keys and values put so far; kept by the backend */
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

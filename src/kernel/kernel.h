@@ -1,0 +1,119 @@
+/* kernel.h - the inner loops: distances, rotation, ranking of anchors, scanning of signatures,
+ * refine codes.
+ *
+ * One table of functions per instruction set (scalar.c, avx2.c, avx512.c, neon.c), each file
+ * compiled with its own flags and exporting its table alone; pick.c chooses one at start. scalar.c
+ * is the specification: plain loops. Integer results are equal on every table; float sums differ in
+ * the last bits, since the order of summation does. Within one table a row's result never depends
+ * on its place in a batch, so exact search and re-ranking agree bit for bit.
+ *
+ * Kernels take many rows per call, so the indirect call is paid per block. Pointers need no
+ * alignment unless stated; counts may be 0.
+ */
+#ifndef HWI_KERNEL_H
+#define HWI_KERNEL_H
+
+#include "base/base.h"
+
+#define HWI_LANES 16u      /* rows in a block: anchors and signatures come 16 side by side */
+#define HWI_BITS_MAX 1024u /* signature bits, a power of two from 64 */
+
+#define HWI_CPU_AVX2 1u   /* AVX2, FMA, F16C, BMI2 */
+#define HWI_CPU_AVX512 2u /* F, BW, DQ, VL, VNNI, VPOPCNTDQ */
+#define HWI_CPU_NEON 4u
+
+typedef struct hwi_kernels {
+    const char *name; /* "avx512"; also what HASHWOOD_KERNELS accepts */
+    uint32_t needs;   /* HWI_CPU_* bits that both processor and system must offer */
+
+    /* ---- full-precision distances: out[i] for row i at base + i * stride_bytes, dims floats each
+     * ---- */
+    void (*l2sq_rows)(const float *query, const void *base, size_t stride_bytes, size_t rows,
+                      size_t dims, float *out);
+    void (*dot_rows)(const float *query, const void *base, size_t stride_bytes, size_t rows,
+                     size_t dims, float *out);
+    void (*l1_rows)(const float *query, const void *base, size_t stride_bytes, size_t rows,
+                    size_t dims, float *out);
+
+    /* The same for scattered rows. Bit-identical to the _rows form for the same row. */
+    void (*l2sq_gather)(const float *query, const float *const *rows, size_t count, size_t dims,
+                        float *out);
+    void (*dot_gather)(const float *query, const float *const *rows, size_t count, size_t dims,
+                       float *out);
+    void (*l1_gather)(const float *query, const float *const *rows, size_t count, size_t dims,
+                      float *out);
+
+    /* ---- rotation ---- */
+
+    /* y[i] = sum over j of columns[j * out_dims + i] * x[j]: a matrix stored column by column.
+     * out_dims is a multiple of 16. */
+    void (*matvec_columns)(const float *columns, size_t out_dims, const float *x, size_t dims,
+                           float *y);
+
+    /* In-place Walsh-Hadamard transform, unnormalised: natural order, m a power of two, 16 <= m <=
+     * 1024. v 64-byte aligned. */
+    void (*fht)(float *v, size_t m);
+
+    /* ---- int8 blocks: 16 vectors side by side. Layout of one block of `dims` (multiple of 8)
+     * components: bytes [dims/4][16 lanes][4 components], int8. Blocks follow each other.
+     *
+     * sums[b * 16 + lane] = sum over j of q[j] * block[b][lane][j], q unsigned bytes, exact int32.
+     */
+    void (*dot_u8_blocks)(const uint8_t *q, const int8_t *blocks, size_t block_count, size_t dims,
+                          int32_t *sums);
+
+    /* Ranking of anchors: score = norm - scale * 2 * q_scale * (dot_u8 - 128 * code_sum), with q
+     * holding q8 + 128, per lane arrays of 16 * block_count floats. out as well. score = |anchor|^2
+     * - 2 <q, anchor>. */
+    void (*rank_blocks)(const uint8_t *q, float q_scale, const int8_t *blocks, const float *scale,
+                        const float *norm, const float *code_sum, size_t block_count, size_t dims,
+                        float *out);
+
+    /* Writes the indices i (ascending) and values of those v[i] <= cut; returns how many. index and
+     * value have room for n rounded up to 16 + 16. */
+    size_t (*select_le)(const float *v, size_t n, float cut, uint32_t *index, float *value);
+
+    /* ---- signatures: a block is 16 rows: uint32 word[words][16 lanes] (bit j of the signature is
+     * bit j % 32 of word j / 32), then float A[16], then float S[16]: words * 64 + 128 bytes,
+     * blocks follow each other.
+     *
+     * planes[words][4]: the query, 4-bit two's complement, as bit planes (plane 3 weighs -8).
+     * With ip = sum over set bits j of the quantised query component j, the bound of a row is
+     *     e = A - S * (scale * ip + bias)
+     * Rows with e < cut are written: their number (block * 16 + lane, plus first_row) and e.
+     * Returns how many. `row` and `bound` have room for 16 * block_count + 16. Padding rows have A
+     * = 1e30, S = 0. words is 2, 4, 8, 16 or 32. */
+    size_t (*scan)(const uint8_t *blocks, size_t block_count, size_t words, const uint32_t *planes,
+                   float scale, float bias, float cut, uint32_t first_row, uint32_t *row,
+                   float *bound);
+
+    /* ---- refine codes: out[i] = sum over j of codes[i][j] * q[j]: unsigned code bytes, signed
+     * query bytes (multiple of 16), exact int32 (dims <= 65536 with |q| <= 127 fits). */
+    void (*dot_codes)(const int8_t *q, const uint8_t *const *codes, size_t count, size_t dims,
+                      int32_t *out);
+} hwi_kernels;
+
+#define HWI_SIGNATURE_BLOCK_BYTES(words) ((size_t)(words)*64u + 128u)
+
+/* Helpers built on the table, the same code for every instruction set (helpers.c). */
+
+/* Quantises x to bytes q[j] = round(x[j] / *scale), *scale = max|x| / 127 (1e-20 at least); j >=
+ * dims up to padded are 0. Returns sum of q. */
+int32_t hwi_quantize_i8(const float *x, size_t dims, size_t padded, int8_t *q, float *scale);
+
+/* Splits z[0..m) into the planes[m/32][4] that `scan` takes: q = clamp(round(z / scale), -8, 7),
+ * scale chosen as 2.7 standard deviations / 7.5. Writes *scale; returns sum of q. */
+int32_t hwi_quantize_planes(const float *z, size_t m, uint32_t *planes, float *scale);
+
+/* HWI_CPU_* that both processor and operating system offer. */
+uint32_t hwi_cpu_features(void);
+
+/* Best table that runs with these features; or the one called `wanted`, NULL if that is unknown or
+ * cannot run here: a typo should fail, not quietly run scalar. */
+const hwi_kernels *hwi_kernels_pick(const char *wanted, uint32_t cpu);
+
+/* The table in use: picked once from HASHWOOD_KERNELS and the processor. NULL if HASHWOOD_KERNELS
+ * cannot be met. */
+const hwi_kernels *hwi_kernels_active(void);
+
+#endif
