@@ -1,0 +1,91 @@
+/* conf.h - a collection's settings: its vector fields, payload indexes, and what clients stored
+ * there.
+ *
+ * Kept as one JSON value under `conf, c`; parsed once when a collection is opened, immutable from
+ * then on and shared by reference count between threads.
+ */
+#ifndef HWI_CONF_H
+#define HWI_CONF_H
+
+#include "base/json.h"
+#include "store/store.h"
+
+typedef enum hwi_metric { HWI_COSINE, HWI_L2, HWI_DOT, HWI_L1 } hwi_metric;
+typedef enum hwi_index_kind { HWI_HYBRID, HWI_KDTREE, HWI_LSH, HWI_FLAT } hwi_index_kind;
+
+/* One vector field. `number` never changes and is never reused within a collection. */
+typedef struct hwi_field {
+    uint32_t number;
+    const char *name; /* "" for the unnamed one */
+    uint32_t dim;
+    hwi_metric metric;
+    hwi_index_kind kind;
+    uint32_t leaf_size;  /* vectors in a leaf; 0: chosen from the data */
+    uint32_t bits;       /* signature bits; 0: 128 up to 128 dimensions, else 256 */
+    uint32_t flat_below; /* points below which everything is compared exactly; default 2000 */
+    uint64_t seed;
+} hwi_field;
+
+typedef enum hwi_pix_type {
+    HWI_PIX_KEYWORD,
+    HWI_PIX_INTEGER,
+    HWI_PIX_FLOAT,
+    HWI_PIX_BOOL,
+    HWI_PIX_DATETIME,
+    HWI_PIX_GEO,
+    HWI_PIX_UUID,
+    HWI_PIX_TEXT
+} hwi_pix_type;
+
+/* One payload index. */
+typedef struct hwi_pix_field {
+    uint32_t number; /* from 1; 0 is the bitmap of live slots (payload/pix.h) */
+    const char *path;
+    hwi_pix_type type;
+    bool ready;           /* false while existing points are still being indexed */
+    uint32_t built_below; /* building: slots below this are done */
+} hwi_pix_field;
+
+typedef struct hwi_schema {
+    hwi_pix_field *fields;
+    size_t count;
+} hwi_schema;
+
+typedef struct hwi_conf {
+    uint32_t coll; /* collection number, never reused */
+    const char *name;
+    uint64_t revision; /* raised whenever the value under `conf, c` changes */
+    hwi_field *fields;
+    size_t field_count;
+    hwi_schema schema;
+    const hwi_json *extra; /* keys that are not ours, given back by describe; may be NULL */
+    hwi_arena arena;       /* owns all of the above */
+    atomic_int refs;
+} hwi_conf;
+
+/* Checks a user's config (hw_collection_create) and fills defaults. HW_EINVAL names the key. */
+HW_CHECKED hw_status hwi_conf_parse(const char *name, const char *json, size_t bytes,
+                                    hwi_conf **out, hw_error *err);
+
+/* The stored form and back (HW_ECORRUPT). */
+void hwi_conf_encode(const hwi_conf *conf, hwi_buf *out);
+HW_CHECKED hw_status hwi_conf_decode(hw_bytes value, hwi_conf **out, hw_error *err);
+
+/* Field by name (NULL or "": the unnamed one); NULL if there is none. */
+const hwi_field *hwi_conf_field(const hwi_conf *conf, const char *name);
+
+hwi_conf *hwi_conf_ref(hwi_conf *conf);
+void hwi_conf_unref(hwi_conf *conf); /* NULL is fine */
+
+const char *hwi_metric_text(hwi_metric metric);   /* "l2" */
+const char *hwi_kind_text(hwi_index_kind kind);   /* "hybrid" */
+const char *hwi_pix_type_text(hwi_pix_type type); /* "keyword" */
+
+/* The user's score from the engine's distance (smaller is nearer): 1 - d for cosine, sqrt(d) for
+ * l2, -d for dot, d for l1. Engine distances: cosine 1 - <q, x>/(|q| |x|), l2 squared distance, dot
+ * -<q, x>, l1 sum of differences. */
+float hwi_score(hwi_metric metric, float distance);
+/* The engine distance of a user's score threshold. */
+float hwi_score_to_distance(hwi_metric metric, float score);
+
+#endif

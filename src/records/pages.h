@@ -1,0 +1,79 @@
+/* pages.h - tables of pages: values of one subspace numbered 0, 1, 2 ..., found once and then read
+ * by pointer.
+ *
+ * Vectors, ids and leaf numbers are kept by slot, many slots to a page. A reader looks a page up in
+ * the store the first time it is wanted and remembers where it lies; the pointer is good as long as
+ * the read transaction of the view.
+ *
+ * A page value starts with a 48-byte header (so that rows are 64-byte aligned where LMDB keeps
+ * large values):
+ *
+ *    0  u32  magic, names the kind of page        4  u16  format (1)      6  u16  0
+ *    8  u64  checksum: XXH3-64 of everything from byte 16
+ *   16  u32  rows in the page                    20  u32  bytes of a row
+ *   24  ...  kind's own, 24 bytes
+ *   48  rows
+ */
+#ifndef HWI_PAGES_H
+#define HWI_PAGES_H
+
+#include "store/store.h"
+
+#define HWI_PAGE_HEADER 48u
+#define HWI_PAGE_MAGIC_VEC 0x31636576u  /* "vec1" */
+#define HWI_PAGE_MAGIC_SLOT 0x31746c73u /* "slt1" */
+#define HWI_PAGE_MAGIC_LOC 0x31636f6cu  /* "loc1" */
+#define HWI_PAGE_MAGIC_LEAF 0x31666165u /* "eaf1": signatures of a leaf */
+#define HWI_PAGE_MAGIC_REF 0x31666572u  /* "ref1": refine codes of a leaf */
+#define HWI_PAGE_BYTES 32768u /* aim: a page with LMDB's own 16 bytes fills whole 4 kB pages */
+
+/* Bounds and magic only: cheap, at first touch. HW_ECORRUPT. */
+HW_CHECKED hw_status hwi_page_check(hw_bytes page, uint32_t magic, uint32_t row_bytes,
+                                    hw_error *err);
+/* The checksum as well: `check`, and everything that writes a page back. */
+HW_CHECKED hw_status hwi_page_verify(hw_bytes page, uint32_t magic, uint32_t row_bytes,
+                                     hw_error *err);
+/* Fills in header fields and the checksum of a page of `rows` rows that is about to be written. */
+void hwi_page_seal(uint8_t *page, size_t bytes, uint32_t magic, uint32_t rows, uint32_t row_bytes);
+
+/* ---- reading
+ * ---------------------------------------------------------------------------------------------- */
+
+typedef struct hwi_page_table hwi_page_table;
+
+/* Pages 0 .. count-1 with keys `prefix` + tuple integer. txn is borrowed and must outlive the
+ * table. */
+HW_CHECKED hw_status hwi_page_table_new(hw_store_txn *txn, hw_bytes prefix, uint32_t count,
+                                        uint32_t magic, uint32_t row_bytes, hwi_page_table **out,
+                                        hw_error *err);
+void hwi_page_table_free(hwi_page_table *t);
+
+/* The page, checked, borrowed until the transaction ends; NULL if it is absent or `page` is out of
+ * range. Safe from any number of threads; lock-free once found. *err only on HW_EIO / HW_ECORRUPT.
+ */
+HW_CHECKED hw_status hwi_page_table_get(hwi_page_table *t, uint32_t page, const uint8_t **out,
+                                        hw_error *err);
+
+/* ---- writing
+ * ------------------------------------------------------------------------------------------------
+ */
+
+/* The pages a transaction is changing: read, copied once, changed in memory, written by flush. */
+typedef struct hwi_page_cache hwi_page_cache;
+HW_CHECKED hw_status hwi_page_cache_new(hw_store_txn *txn, hw_bytes prefix, uint32_t magic,
+                                        uint32_t rows_per_page, uint32_t row_bytes,
+                                        hwi_page_cache **out, hw_error *err);
+void hwi_page_cache_free(hwi_page_cache *c);
+
+/* Row to read: NULL when its page is absent. Borrowed until the next call on this cache. */
+HW_CHECKED hw_status hwi_page_cache_read(hwi_page_cache *c, uint32_t row, const uint8_t **out,
+                                         hw_error *err);
+/* Row to change; its page is created, zeroed, when absent. Borrowed until the next call on this
+ * cache. */
+HW_CHECKED hw_status hwi_page_cache_write(hwi_page_cache *c, uint32_t row, uint8_t **out,
+                                          hw_error *err);
+/* Writes changed pages in ascending order and forgets them. A page whose rows are all zero bytes is
+ * deleted. */
+HW_CHECKED hw_status hwi_page_cache_flush(hwi_page_cache *c, hw_error *err);
+
+#endif

@@ -1,0 +1,77 @@
+/* records.h - points as stored: id to slot, slot to id, payload by slot, vectors by slot.
+ *
+ *   `id, c, point id`      -> u32 slot, u64 version
+ *   `slot, c, page`        -> page of HWI_SLOTS_PER_PAGE rows: u8 kind (0 free, else 1 +
+ * hw_id_kind), 7 spare, 16 bytes id (u64 little-endian, UUID, or a string of up to 16 bytes with
+ * its length in spare[0]; longer strings: 255 in spare[0], the text is in `rec`) `rec, c, slot` ->
+ * u8 flags, [u16 length + string id], payload JSON; absent when there is nothing to say `vec, c,
+ * field, page`  -> page of rows: dim f32 as given, f32 inverse norm (1 where norms do not matter;
+ * 0: the point lacks this vector)
+ *
+ * Slots are dense and ascend, so loading appends. A slot freed by a delete is given out again only
+ * when most of its neighbourhood is free too (docs/decisions/).
+ */
+#ifndef HWI_RECORDS_H
+#define HWI_RECORDS_H
+
+#include "records/conf.h"
+#include "records/pages.h"
+
+#define HWI_SLOT_NONE UINT32_MAX
+#define HWI_SLOT_MAX 0xfffffff0u
+#define HWI_SLOTS_PER_PAGE 1024u
+#define HWI_SLOT_ROW_BYTES 24u
+
+/* Vector pages. */
+static inline uint32_t
+hwi_vec_row_bytes(uint32_t dim)
+{
+    return dim * 4 + 4;
+}
+/* Rows in one page: as many as fit HWI_PAGE_BYTES with the header, at least 1. */
+uint32_t hwi_vec_rows_per_page(uint32_t dim);
+static inline const float *
+hwi_vec_row(const uint8_t *row)
+{
+    return (const float *)(const void *)row;
+}
+static inline float
+hwi_vec_inv_norm(const uint8_t *row, uint32_t dim)
+{
+    return hwi_get_f32(row + (size_t)dim * 4);
+}
+
+HW_CHECKED hw_status hwi_vec_table_new(hw_store_txn *txn, uint32_t coll, const hwi_field *field,
+                                       uint32_t slots_below, hwi_page_table **out, hw_error *err);
+HW_CHECKED hw_status hwi_vec_cache_new(hw_store_txn *txn, uint32_t coll, const hwi_field *field,
+                                       hwi_page_cache **out, hw_error *err);
+
+/* Slot pages. */
+HW_CHECKED hw_status hwi_slot_table_new(hw_store_txn *txn, uint32_t coll, uint32_t slots_below,
+                                        hwi_page_table **out, hw_error *err);
+/* Id of a slot; HW_ENOTFOUND (err untouched) for a free one. Text longer than 16 bytes is borrowed
+ * from the transaction, shorter text from the page. */
+HW_CHECKED hw_status hwi_slot_id(hwi_page_table *slots, hw_store_txn *txn, uint32_t coll,
+                                 uint32_t slot, hw_id *out, hw_error *err);
+
+/* Slot of an id: HW_ENOTFOUND (err untouched) when absent. */
+HW_CHECKED hw_status hwi_id_slot(hw_store_txn *txn, uint32_t coll, const hw_id *id, uint32_t *slot,
+                                 uint64_t *version, hw_error *err);
+
+/* Payload of a slot, empty when there is none. Borrowed like every value of the transaction. */
+HW_CHECKED hw_status hwi_payload_get(hw_store_txn *txn, uint32_t coll, uint32_t slot,
+                                     hw_bytes *payload, hw_error *err);
+
+/* Per-collection counters, one value under `count, c`: changed by every write transaction that
+ * touches it. */
+typedef struct hwi_counts {
+    uint64_t version;     /* raised by one in every such transaction */
+    uint64_t points;      /* live points */
+    uint32_t slots_below; /* every slot in use is below this */
+} hwi_counts;
+HW_CHECKED hw_status hwi_counts_get(hw_store_txn *txn, uint32_t coll, hwi_counts *out,
+                                    hw_error *err);
+HW_CHECKED hw_status hwi_counts_put(hw_store_txn *txn, uint32_t coll, const hwi_counts *counts,
+                                    hw_error *err);
+
+#endif
