@@ -186,6 +186,17 @@ uint64_t hwi_clock_us(void); /* CLOCK_MONOTONIC microseconds */
 /* XXH3-64 of some bytes: page checksums. */
 uint64_t hwi_checksum(const void *data, size_t bytes);
 
+/* Progress of long work, passed down the calls; fn may be NULL. */
+typedef struct hwi_progress {
+    hw_progress_fn fn;
+    void *arg;
+    uint64_t last_us; /* when fn was called last: not more than a few times a second */
+} hwi_progress;
+/* HW_ECANCELED when the callback says stop. The last call of a stage (done == total) is always
+ * passed on. */
+HW_CHECKED hw_status hwi_progress_step(hwi_progress *p, const char *stage, uint64_t done,
+                                       uint64_t total, hw_error *err);
+
 /* ---- Threads (threads.c)
  * ---------------------------------------------------------------------------------- */
 

@@ -1,0 +1,133 @@
+/* index.h - the vector index of one field: a KD-tree partition whose leaves are LSH-bucketed pages.
+ *
+ * It lives in the store, under keys of its own, and changes in the same transaction as the records:
+ *
+ *   `state, c, v`                 generation in use, counts (state.h)
+ *   `model, c, v, g`              mean, PCA axes, signs: trained once a generation (lsh/model.h)
+ *   `tree,  c, v, g, node`        a region: inner node or leaf with its anchor (tree/tree.h)
+ *   `leaf,  c, v, g, leaf, part`  bucket pages of a leaf: signatures (part 0), refine codes
+ * (part 1..) (lsh/page.h) `loc,   c, v, g, page`        leaf of every slot `cal,   c, v, g`
+ * calibration: settings that reach a recall (calibrate.h)
+ *
+ * Below `flat_below` vectors there is no generation: everything is compared exactly (flat/).
+ *
+ *     writing:  hwi_index_writer   inside a write transaction        used by ingest
+ *     building: hwi_index_build    a new generation beside the old    used by api
+ *     reading:  hwi_index_view     one snapshot, immutable, shared    used by query
+ */
+#ifndef HWI_INDEX_H
+#define HWI_INDEX_H
+
+#include <roaring/roaring.h>
+
+#include "records/records.h"
+
+/* What one process remembers of a field's index between transactions and views (models, the
+ * directory of anchors). Safe to share between threads. */
+typedef struct hwi_index hwi_index;
+HW_CHECKED hw_status hwi_index_new(uint32_t coll, const hwi_field *field, hwi_index **out,
+                                   hw_error *err);
+void hwi_index_free(hwi_index *ix);
+
+/* ---- writing
+ * -------------------------------------------------------------------------------------------------
+ */
+
+typedef struct hwi_index_writer hwi_index_writer;
+
+/* vecs is the transaction's cache of this field's vector pages, borrowed until _free; ix too. */
+HW_CHECKED hw_status hwi_index_writer_new(hwi_index *ix, hw_store_txn *txn, hwi_page_cache *vecs,
+                                          hwi_index_writer **out, hw_error *err);
+void hwi_index_writer_free(hwi_index_writer *w);
+
+/* The slot's vector, already written to `vecs`, joins the index. The slot must not be in it. Splits
+ * its leaf when that grew too large, and moves neighbours that prefer a new anchor. */
+HW_CHECKED hw_status hwi_index_insert(hwi_index_writer *w, uint32_t slot, hw_error *err);
+
+/* The slot leaves the index; its vector must still be in `vecs` unchanged. No error if it is not in
+ * it. Merges a leaf that shrank too much into its sibling. */
+HW_CHECKED hw_status hwi_index_remove(hwi_index_writer *w, uint32_t slot, hw_error *err);
+
+/* Writes changed pages, nodes and counts into the transaction. Once, before commit. */
+HW_CHECKED hw_status hwi_index_flush(hwi_index_writer *w, hw_error *err);
+
+/* To call after a commit: trains the first generation when a field has outgrown flat_below,
+ * calibrates again when the data have drifted. Runs its own transactions; usually returns at once.
+ */
+HW_CHECKED hw_status hwi_index_maintain(hwi_index *ix, hw_store *store, uint32_t threads,
+                                        hw_error *err);
+
+/* Builds a new generation from all vectors in many transactions, then switches in one. Writes go on
+ * meanwhile: slots they touch are noted under `job, c, v, slot` and brought up to date before the
+ * switch. Cancelled or failed: the old generation stays and what was written of the new one is
+ * removed. */
+HW_CHECKED hw_status hwi_index_build(hwi_index *ix, hw_store *store, uint32_t threads,
+                                     hwi_progress *progress, hw_error *err);
+
+/* Removes every key of the field's index, bounded as hwi_pix_drop. */
+HW_CHECKED hw_status hwi_index_drop(hw_store_txn *txn, uint32_t coll, uint32_t field, bool *more,
+                                    hw_error *err);
+
+/* ---- reading
+ * -------------------------------------------------------------------------------------------------
+ */
+
+typedef struct hwi_index_view hwi_index_view;
+
+/* The index as the read transaction sees it. vecs and slots are the view's tables; all borrowed. */
+HW_CHECKED hw_status hwi_index_view_new(hwi_index *ix, hw_store_txn *txn, hwi_page_table *vecs,
+                                        hwi_page_table *slots, uint32_t slots_below,
+                                        hwi_index_view **out, hw_error *err);
+void hwi_index_view_free(hwi_index_view *v);
+
+typedef struct hwi_hit {
+    uint32_t slot;
+    float distance; /* engine distance, see records/conf.h */
+} hwi_hit;
+
+/* Which slots may be answers. Both NULL: all. */
+typedef struct hwi_accept {
+    const roaring_bitmap_t *may;            /* NULL: all */
+    bool (*test)(void *arg, uint32_t slot); /* NULL: every slot in may is accepted; else asked for
+                                               those not in `sure` */
+    const roaring_bitmap_t *sure;           /* NULL: none */
+    void *arg;
+} hwi_accept;
+
+/* What a search did, for explain and benchmarks; zeroed by hwi_index_search. */
+typedef struct hwi_trace {
+    uint64_t leaves, leaves_ranked, leaves_skipped, scanned, survivors, refined, exact,
+        filtered_out;
+    uint64_t us_rotate, us_rank, us_scan, us_exact;
+    double recall;    /* calibrated for, or 1 when proven exact */
+    const char *plan; /* "flat", "gather", "leaves", "exact" */
+    hwi_buf *detail;  /* when not NULL: JSON of the way taken is appended (tree path, leaves with
+                         counts) */
+    uint64_t stop_us; /* hwi_clock_us() at which a time budget ends; 0: none */
+    uint64_t deadline_us;      /* HW_ETIMEOUT; 0: none */
+    const atomic_bool *cancel; /* NULL: none */
+} hwi_trace;
+
+/* The k nearest accepted slots, nearest first, equal distances by point id. query has the field's
+ * dim floats (checked, finite); *count is below k only when fewer are accepted. recall: 0..1, 1 is
+ * proven exact. Lower than max_distance only (INFINITY: all). */
+HW_CHECKED hw_status hwi_index_search(hwi_index_view *v, const float *query, uint32_t k,
+                                      double recall, float max_distance, const hwi_accept *accept,
+                                      hwi_trace *trace, hwi_hit *hits, uint32_t *count,
+                                      hw_error *err);
+
+/* Appends to `json` a JSON object telling at which step `slot` is lost or found for this query. */
+HW_CHECKED hw_status hwi_index_why(hwi_index_view *v, const float *query, uint32_t k, double recall,
+                                   const hwi_accept *accept, uint32_t slot, hwi_buf *json,
+                                   hw_error *err);
+
+/* Appends a JSON object of statistics: leaves, size distribution, page fill, calibration ... */
+HW_CHECKED hw_status hwi_index_stats(hwi_index_view *v, hwi_buf *json, hw_error *err);
+
+/* Verifies every invariant of the index against vectors and itself (I1.. in index.c); `live` are
+ * the collection's live slots. Reports each damage; HW_OK even then, errors only when the check
+ * itself could not go on. */
+HW_CHECKED hw_status hwi_index_check(hwi_index_view *v, const roaring_bitmap_t *live,
+                                     hw_damage_fn damage, void *arg, hw_error *err);
+
+#endif

@@ -1,0 +1,52 @@
+/* view.h - an immutable picture of one collection at one commit, shared by every query that starts
+ * while it is current.
+ *
+ * It holds a read transaction of the store and tables that remember where pages lie. Queries take
+ * the current view by reference count; when the store has moved on, the first query to notice makes
+ * the next one.
+ */
+#ifndef HWI_VIEW_H
+#define HWI_VIEW_H
+
+#include "index/index.h"
+#include "records/records.h"
+
+typedef struct hwi_view_field {
+    const hwi_field *conf;
+    hwi_page_table *vecs;
+    hwi_index_view *index;
+} hwi_view_field;
+
+typedef struct hwi_view {
+    hw_store_txn *txn;
+    uint64_t snapshot; /* the store's version */
+    hwi_conf *conf;
+    hwi_counts counts;
+    hwi_page_table *slots;
+    hwi_view_field *fields; /* conf->field_count, in conf's order */
+    atomic_int refs;
+} hwi_view;
+
+/* The views of one open collection: safe to share. */
+typedef struct hwi_views hwi_views;
+HW_CHECKED hw_status hwi_views_new(hw_store *store, uint32_t coll, const char *name,
+                                   hwi_views **out, hw_error *err);
+void hwi_views_free(hwi_views *views); /* no view may be held */
+
+/* The newest view; release it when done. HW_ENOTFOUND "collection `x` was dropped". */
+HW_CHECKED hw_status hwi_views_current(hwi_views *views, hwi_view **out, hw_error *err);
+void hwi_view_release(hwi_views *views, hwi_view *view);
+
+/* Lets go of the current view, so that it does not hold back pages a writer could reuse. */
+void hwi_views_drop(hwi_views *views);
+
+/* The process's memory of a field's index, for writers of this collection; NULL if there is no such
+ * field. */
+hwi_index *hwi_views_index(hwi_views *views, uint32_t field_number);
+
+const hwi_view_field *hwi_view_field_by_name(const hwi_view *view, const char *name);
+
+/* Id of a slot; HW_ENOTFOUND for a free one. */
+HW_CHECKED hw_status hwi_view_id(hwi_view *view, uint32_t slot, hw_id *out, hw_error *err);
+
+#endif
