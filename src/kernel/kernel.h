@@ -3,9 +3,10 @@
  *
  * One table of functions per instruction set (scalar.c, avx2.c, avx512.c, neon.c), each file
  * compiled with its own flags and exporting its table alone; pick.c chooses one at start. scalar.c
- * is the specification: plain loops. Integer results are equal on every table; float sums differ in
- * the last bits, since the order of summation does. Within one table a row's result never depends
- * on its place in a batch, so exact search and re-ranking agree bit for bit.
+ * is the specification: plain loops. Every table gives the same bits, of floats too: products are
+ * fused into sums, and long sums go to HWI_SUM_LANES partial sums in one fixed order (scalar.c). So
+ * a database answers alike on every machine, and a row's result never depends on its place in a
+ * batch: exact search and re-ranking agree bit for bit. (A zero may differ in sign.)
  *
  * Kernels take many rows per call, so the indirect call is paid per block. Pointers need no
  * alignment unless stated; counts may be 0.
@@ -17,9 +18,11 @@
 
 #define HWI_LANES 16u      /* rows in a block: anchors and signatures come 16 side by side */
 #define HWI_BITS_MAX 1024u /* signature bits, a power of two from 64 */
+#define HWI_SUM_LANES 32u  /* partial sums of a distance: element j goes to sum j % 32 */
 
 #define HWI_CPU_AVX2 1u   /* AVX2, FMA, F16C, BMI2 */
-#define HWI_CPU_AVX512 2u /* F, BW, DQ, VL, VNNI, VPOPCNTDQ */
+#define HWI_CPU_AVX512 2u /* F, BW, DQ, VL, VBMI, VNNI, BITALG, VPOPCNTDQ: since Ice Lake, Zen 4   \
+                           */
 #define HWI_CPU_NEON 4u
 
 typedef struct hwi_kernels {
@@ -92,6 +95,12 @@ typedef struct hwi_kernels {
     void (*dot_codes)(const int8_t *q, const uint8_t *const *codes, size_t count, size_t dims,
                       int32_t *out);
 } hwi_kernels;
+
+/* Only the tables of the architecture built for exist. */
+extern const hwi_kernels hwi_kernels_scalar;
+extern const hwi_kernels hwi_kernels_avx2;
+extern const hwi_kernels hwi_kernels_avx512;
+extern const hwi_kernels hwi_kernels_neon;
 
 #define HWI_SIGNATURE_BLOCK_BYTES(words) ((size_t)(words)*64u + 128u)
 
