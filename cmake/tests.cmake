@@ -1,0 +1,97 @@
+# Every test is one ctest entry named <kind>/<thing> with the kind as its label:
+#
+#   tests/{unit,prop,conform,fault,recall}/test_<thing>.c   a program linked with hashwood_core
+#   tests/fuzz/fuzz_<thing>.c                               replays tests/fuzz/corpus/<thing>/
+#   tests/e2e/<thing>.{sh,py}                               runs the built command; exit 77: skipped
+#   examples/<thing>.c                                      a program linked with libhashwood alone
+#   headers/c, headers/c++                                  each header compiles alone
+#
+# Files of tests/support/ are linked into every program; e2e files that begin with "_" are helpers.
+
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+
+set(HASHWOOD_TEST_SECONDS 1200 CACHE STRING "after how many seconds a test has failed")
+file(GLOB support_sources CONFIGURE_DEPENDS tests/support/*.c)
+add_library(test_support STATIC ${support_sources} cmake/empty.c)
+target_include_directories(test_support PUBLIC ${PROJECT_SOURCE_DIR}/tests)
+target_compile_definitions(test_support PUBLIC HWT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+target_link_libraries(test_support PRIVATE hashwood_flags
+                      PUBLIC hashwood_formats hashwood_core PkgConfig::CMOCKA)
+
+set(test_environment
+    HASHWOOD=${PROJECT_BINARY_DIR}/hashwood HASHWOOD_SOURCE=${PROJECT_SOURCE_DIR}
+    HASHWOOD_BUILD=${PROJECT_BINARY_DIR} CC=${CMAKE_C_COMPILER} CXX=${CMAKE_CXX_COMPILER}
+    HASHWOOD_SANITIZE=${HASHWOOD_SANITIZE})
+
+function(hashwood_add_test name kind)
+  add_test(NAME ${name} COMMAND ${ARGN})
+  set(labels ${kind})
+  if(name MATCHES "concurren")
+    list(APPEND labels concurrency)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" SKIP_RETURN_CODE 77
+    TIMEOUT ${HASHWOOD_TEST_SECONDS} ENVIRONMENT "${test_environment}")
+endfunction()
+
+foreach(kind unit prop conform fault recall)
+  file(GLOB sources CONFIGURE_DEPENDS tests/${kind}/test_*.c)
+  foreach(source IN LISTS sources)
+    get_filename_component(stem ${source} NAME_WE)
+    string(REGEX REPLACE "^test_" "" thing ${stem})
+    set(target test_${kind}_${thing})
+    add_executable(${target} ${source})
+    target_link_libraries(${target} PRIVATE test_support hashwood_flags)
+    set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+    hashwood_add_test(${kind}/${thing} ${kind} ${target})
+  endforeach()
+endforeach()
+
+# With HASHWOOD_FUZZ libFuzzer brings main(); otherwise a small one of ours feeds the kept corpus.
+file(GLOB sources CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
+foreach(source IN LISTS sources)
+  get_filename_component(stem ${source} NAME_WE)
+  string(REGEX REPLACE "^fuzz_" "" thing ${stem})
+  set(corpus ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${thing})
+  if(HASHWOOD_FUZZ)
+    add_executable(${stem} ${source})
+    target_link_options(${stem} PRIVATE -fsanitize=fuzzer)
+    hashwood_add_test(fuzz/${thing} fuzz ${stem} -runs=20000 -max_total_time=60
+                      -artifact_prefix=${PROJECT_BINARY_DIR}/ ${PROJECT_BINARY_DIR}/corpus/${thing}
+                      ${corpus})
+    file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/corpus/${thing})
+  else()
+    add_executable(${stem} ${source} tests/fuzz/replay_main.c)
+    hashwood_add_test(fuzz/${thing} fuzz ${stem} ${corpus})
+  endif()
+  target_link_libraries(${stem} PRIVATE test_support hashwood_flags)
+  set_target_properties(${stem} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+endforeach()
+
+file(GLOB scripts CONFIGURE_DEPENDS tests/e2e/*.sh tests/e2e/*.py)
+find_program(PYTHON NAMES python3)
+foreach(script IN LISTS scripts)
+  get_filename_component(thing ${script} NAME_WE)
+  if(thing MATCHES "^_")
+    continue()
+  elseif(script MATCHES "\\.py$")
+    hashwood_add_test(e2e/${thing} e2e ${PYTHON} ${script})
+  else()
+    hashwood_add_test(e2e/${thing} e2e bash ${script})
+  endif()
+endforeach()
+
+file(GLOB sources CONFIGURE_DEPENDS examples/*.c)
+foreach(source IN LISTS sources)
+  get_filename_component(thing ${source} NAME_WE)
+  add_executable(example_${thing} ${source})
+  target_link_libraries(example_${thing} PRIVATE hashwood hashwood_flags m)
+  set_target_properties(example_${thing} PROPERTIES OUTPUT_NAME ${thing}
+                        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/examples)
+  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/examples/run/${thing})
+  hashwood_add_test(examples/${thing} examples example_${thing})
+  set_tests_properties(examples/${thing} PROPERTIES
+                       WORKING_DIRECTORY ${PROJECT_BINARY_DIR}/examples/run/${thing})
+endforeach()
+
+hashwood_add_test(headers/c headers bash ${PROJECT_SOURCE_DIR}/tests/headers.sh c)
+hashwood_add_test(headers/c++ headers bash ${PROJECT_SOURCE_DIR}/tests/headers.sh c++)
