@@ -20,10 +20,21 @@
 #define HWI_BITS_MAX 1024u /* signature bits, a power of two from 64 */
 #define HWI_SUM_LANES 32u  /* partial sums of a distance: element j goes to sum j % 32 */
 
-#define HWI_CPU_AVX2 1u   /* AVX2, FMA, F16C, BMI2 */
-#define HWI_CPU_AVX512 2u /* F, BW, DQ, VL, VBMI, VNNI, BITALG, VPOPCNTDQ: since Ice Lake, Zen 4   \
-                           */
+#define HWI_CPU_AVX2 1u /* AVX2, FMA, F16C, BMI2 */
+#define HWI_CPU_AVX512                                                                             \
+    2u /* F, BW, DQ, VL, VBMI, VNNI: since Ice Lake and Zen 4                                      \
+        */
 #define HWI_CPU_NEON 4u
+
+/* The query as `scan` takes it: what every nibble (4 bits) of a signature adds to the inner
+ * product. table[w][h][b][n] is the sum of the quantised query components of the bits set in n,
+ * where n is the low (h = 0) or high (h = 1) nibble of byte b of word w. One lookup stands for four
+ * bits, so components may have 6 bits (-31 to 31: four of them fit int8) at the cost of one. About
+ * 4 kB; made once per query by hwi_quantize_scan. Fastest when 64-byte aligned, which is not
+ * required. */
+typedef struct hwi_scan_query {
+    int8_t table[HWI_BITS_MAX / 32][2][4][16];
+} hwi_scan_query;
 
 typedef struct hwi_kernels {
     const char *name; /* "avx512"; also what HASHWOOD_KERNELS accepts */
@@ -80,15 +91,15 @@ typedef struct hwi_kernels {
      * bit j % 32 of word j / 32), then float A[16], then float S[16]: words * 64 + 128 bytes,
      * blocks follow each other.
      *
-     * planes[words][4]: the query, 4-bit two's complement, as bit planes (plane 3 weighs -8).
      * With ip = sum over set bits j of the quantised query component j, the bound of a row is
      *     e = A - S * (scale * ip + bias)
-     * Rows with e < cut are written: their number (block * 16 + lane, plus first_row) and e.
-     * Returns how many. `row` and `bound` have room for 16 * block_count + 16. Padding rows have A
-     * = 1e30, S = 0. words is 2, 4, 8, 16 or 32. */
-    size_t (*scan)(const uint8_t *blocks, size_t block_count, size_t words, const uint32_t *planes,
-                   float scale, float bias, float cut, uint32_t first_row, uint32_t *row,
-                   float *bound);
+     * Rows with e < cut are written in ascending order: their number (block * 16 + lane, plus
+     * first_row) and e. Returns how many. `row` and `bound` have room for 16 * block_count + 16.
+     * Padding rows have A = 1e30, S = 0, so a cut up to 1e30 leaves them out. words is 2, 4, 8, 16
+     * or 32. */
+    size_t (*scan)(const uint8_t *blocks, size_t block_count, size_t words,
+                   const hwi_scan_query *query, float scale, float bias, float cut,
+                   uint32_t first_row, uint32_t *row, float *bound);
 
     /* ---- refine codes: out[i] = sum over j of codes[i][j] * q[j]: unsigned code bytes, signed
      * query bytes (multiple of 16), exact int32 (dims <= 65536 with |q| <= 127 fits). */
@@ -110,9 +121,10 @@ extern const hwi_kernels hwi_kernels_neon;
  * dims up to padded are 0. Returns sum of q. */
 int32_t hwi_quantize_i8(const float *x, size_t dims, size_t padded, int8_t *q, float *scale);
 
-/* Splits z[0..m) into the planes[m/32][4] that `scan` takes: q = clamp(round(z / scale), -8, 7),
- * scale chosen as 2.7 standard deviations / 7.5. Writes *scale; returns sum of q. */
-int32_t hwi_quantize_planes(const float *z, size_t m, uint32_t *planes, float *scale);
+/* Quantises z[0..m) to q = clamp(round(z / scale), -31, 31), scale chosen as 4 standard deviations
+ * / 31.5, and builds the table `scan` takes: m / 32 words of it. Writes *scale; returns sum of q.
+ */
+int32_t hwi_quantize_scan(const float *z, size_t m, hwi_scan_query *query, float *scale);
 
 /* HWI_CPU_* that both processor and operating system offer. */
 uint32_t hwi_cpu_features(void);

@@ -23,12 +23,12 @@ static const hwi_kernels *const candidates[] = {
 
 #define BIT(n) (1u << (n))
 enum {
-    LEAF1_ECX_AVX2 = BIT(12) | BIT(28) | BIT(29),            /* FMA, AVX, F16C */
-    LEAF7_EBX_AVX2 = BIT(5) | BIT(8),                        /* AVX2, BMI2 */
-    LEAF7_EBX_AVX512 = BIT(16) | BIT(17) | BIT(30),          /* F, DQ, BW; VL is bit 31 */
-    LEAF7_ECX_AVX512 = BIT(1) | BIT(11) | BIT(12) | BIT(14), /* VBMI, VNNI, BITALG, VPOPCNTDQ */
-    XCR0_AVX = BIT(1) | BIT(2),                              /* SSE and AVX registers */
-    XCR0_AVX512 = XCR0_AVX | BIT(5) | BIT(6) | BIT(7),       /* masks and both parts of ZMM */
+    LEAF1_ECX_AVX2 = BIT(12) | BIT(28) | BIT(29),      /* FMA, AVX, F16C */
+    LEAF7_EBX_AVX2 = BIT(5) | BIT(8),                  /* AVX2, BMI2 */
+    LEAF7_EBX_AVX512 = BIT(16) | BIT(17) | BIT(30),    /* F, DQ, BW; VL is bit 31 */
+    LEAF7_ECX_AVX512 = BIT(1) | BIT(11),               /* VBMI, VNNI */
+    XCR0_AVX = BIT(1) | BIT(2),                        /* SSE and AVX registers */
+    XCR0_AVX512 = XCR0_AVX | BIT(5) | BIT(6) | BIT(7), /* masks and both parts of ZMM */
 };
 
 static uint32_t

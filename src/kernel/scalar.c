@@ -181,27 +181,20 @@ select_le(const float *v, size_t n, float cut, uint32_t *index, float *value)
 /* ---- signatures ---- */
 
 static int32_t
-count_bits(uint32_t v)
-{
-    return __builtin_popcount(v);
-}
-
-static int32_t
-signature_ip(const uint8_t *block, size_t lane, size_t words, const uint32_t *planes)
+signature_ip(const uint8_t *block, size_t lane, size_t words, const hwi_scan_query *query)
 {
     int32_t ip = 0;
-    for (size_t w = 0; w < words; w++) {
-        uint32_t bits;
-        memcpy(&bits, block + (w * HWI_LANES + lane) * 4, 4);
-        ip += count_bits(bits & planes[w * 4]) + 2 * count_bits(bits & planes[w * 4 + 1]) +
-              4 * count_bits(bits & planes[w * 4 + 2]) - 8 * count_bits(bits & planes[w * 4 + 3]);
-    }
+    for (size_t w = 0; w < words; w++)
+        for (size_t b = 0; b < 4; b++) {
+            uint8_t bits = block[(w * HWI_LANES + lane) * 4 + b]; /* words are little-endian */
+            ip += query->table[w][0][b][bits & 15] + query->table[w][1][b][bits >> 4];
+        }
     return ip;
 }
 
 static size_t
-scan(const uint8_t *blocks, size_t block_count, size_t words, const uint32_t *planes, float scale,
-     float bias, float cut, uint32_t first_row, uint32_t *row, float *bound)
+scan(const uint8_t *blocks, size_t block_count, size_t words, const hwi_scan_query *query,
+     float scale, float bias, float cut, uint32_t first_row, uint32_t *row, float *bound)
 {
     size_t found = 0;
     for (size_t i = 0; i < block_count * HWI_LANES; i++) {
@@ -211,7 +204,7 @@ scan(const uint8_t *blocks, size_t block_count, size_t words, const uint32_t *pl
         memcpy(&a, block + words * 64 + lane * 4, 4);
         memcpy(&s, block + words * 64 + 64 + lane * 4, 4);
 
-        float ip = (float)signature_ip(block, lane, words, planes);
+        float ip = (float)signature_ip(block, lane, words, query);
         float e = fmaf(-s, fmaf(scale, ip, bias), a);
         if (!(e < cut)) continue;
         row[found] = first_row + (uint32_t)i;
