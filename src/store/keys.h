@@ -21,6 +21,7 @@
  *    13 STATE  (c, v)                 which generation serves
  *    14 LOG    (c, v, version)        change log
  *    15 JOB    (c, ...)               long work in progress
+ *    16 LOC    (c, v, g, page)        leaf of every slot
  *
  * Every function starts the key afresh; more elements may be appended. A key short of its last
  * elements is the prefix of a range: hwi_key_sub(k, HWI_SUB_LEAF, c), append v and g, and
@@ -47,11 +48,12 @@ typedef enum hwi_sub {
     HWI_SUB_COUNT = 12,
     HWI_SUB_STATE = 13,
     HWI_SUB_LOG = 14,
-    HWI_SUB_JOB = 15
+    HWI_SUB_JOB = 15,
+    HWI_SUB_LOC = 16
 } hwi_sub;
 
 #define HWI_SUB_COLL_FIRST HWI_SUB_CONF /* subspaces whose second element is a collection */
-#define HWI_SUB_COLL_LAST HWI_SUB_JOB
+#define HWI_SUB_COLL_LAST HWI_SUB_LOC
 
 /* The subspace alone, the prefix of all it holds. */
 void hwi_key_space(hwi_key *k, hwi_sub sub);
