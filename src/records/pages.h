@@ -13,6 +13,9 @@
  *   16  u32  rows in the page                    20  u32  bytes of a row
  *   24  ...  kind's own, 24 bytes
  *   48  rows
+ *
+ * Rows that were never written are zero bytes, and zero rows at the end of a page are not stored:
+ * a small collection has small pages.
  */
 #ifndef HWI_PAGES_H
 #define HWI_PAGES_H
@@ -36,21 +39,34 @@ HW_CHECKED hw_status hwi_page_verify(hw_bytes page, uint32_t magic, uint32_t row
 /* Fills in header fields and the checksum of a page of `rows` rows that is about to be written. */
 void hwi_page_seal(uint8_t *page, size_t bytes, uint32_t magic, uint32_t rows, uint32_t row_bytes);
 
+/* Row i of a page. */
+static inline const uint8_t *
+hwi_page_row(const uint8_t *page, uint32_t i, uint32_t row_bytes)
+{
+    return page + HWI_PAGE_HEADER + (size_t)i * row_bytes;
+}
+static inline uint32_t
+hwi_page_rows(const uint8_t *page)
+{
+    return hwi_get_u32(page + 16);
+}
+
 /* ---- reading
  * ---------------------------------------------------------------------------------------------- */
 
 typedef struct hwi_page_table hwi_page_table;
 
-/* Pages 0 .. count-1 with keys `prefix` + tuple integer. txn is borrowed and must outlive the
- * table. */
+/* Pages 0 .. count-1 with keys `prefix` + tuple integer, rows_per_page rows each. txn is borrowed
+ * and must outlive the table. */
 HW_CHECKED hw_status hwi_page_table_new(hw_store_txn *txn, hw_bytes prefix, uint32_t count,
-                                        uint32_t magic, uint32_t row_bytes, hwi_page_table **out,
-                                        hw_error *err);
+                                        uint32_t magic, uint32_t rows_per_page, uint32_t row_bytes,
+                                        hwi_page_table **out, hw_error *err);
 void hwi_page_table_free(hwi_page_table *t);
 
-/* The page, checked, borrowed until the transaction ends; NULL if it is absent or `page` is out of
- * range. Safe from any number of threads; lock-free once found. *err only on HW_EIO / HW_ECORRUPT.
- */
+/* The page, checked, header first, with room for all rows_per_page rows (a shorter stored page is
+ * padded with zeros) and 4-byte aligned; borrowed until the table is freed. NULL if it is absent or
+ * `page` is out of range. Safe from any number of threads; lock-free once found. HW_EIO, HW_ENOMEM,
+ * HW_ECORRUPT. */
 HW_CHECKED hw_status hwi_page_table_get(hwi_page_table *t, uint32_t page, const uint8_t **out,
                                         hw_error *err);
 
@@ -65,7 +81,8 @@ HW_CHECKED hw_status hwi_page_cache_new(hw_store_txn *txn, hw_bytes prefix, uint
                                         hwi_page_cache **out, hw_error *err);
 void hwi_page_cache_free(hwi_page_cache *c);
 
-/* Row to read: NULL when its page is absent. Borrowed until the next call on this cache. */
+/* Row to read: NULL when it was never written. Borrowed until the next call on this cache, and
+ * until the next write to the transaction. */
 HW_CHECKED hw_status hwi_page_cache_read(hwi_page_cache *c, uint32_t row, const uint8_t **out,
                                          hw_error *err);
 /* Row to change; its page is created, zeroed, when absent. Borrowed until the next call on this

@@ -3,10 +3,11 @@
  *   `id, c, point id`      -> u32 slot, u64 version
  *   `slot, c, page`        -> page of HWI_SLOTS_PER_PAGE rows: u8 kind (0 free, else 1 +
  * hw_id_kind), 7 spare, 16 bytes id (u64 little-endian, UUID, or a string of up to 16 bytes with
- * its length in spare[0]; longer strings: 255 in spare[0], the text is in `rec`) `rec, c, slot` ->
- * u8 flags, [u16 length + string id], payload JSON; absent when there is nothing to say `vec, c,
- * field, page`  -> page of rows: dim f32 as given, f32 inverse norm (1 where norms do not matter;
- * 0: the point lacks this vector)
+ * its length in spare[0]; longer strings: 255 in spare[0], the text is in `rec`)
+ *   `rec, c, slot`         -> u32 checksum, u8 flags, [u8 length + string id], payload JSON; absent
+ * when there is nothing to say. A payload above HWI_REC_INLINE_MAX is a blob at `rec, c, slot, 0`
+ *   `vec, c, field, page`  -> page of rows: dim f32 as given, f32 inverse norm (1 where norms do
+ * not matter; 0: the point lacks this vector)
  *
  * Slots are dense and ascend, so loading appends. A slot freed by a delete is given out again only
  * when most of its neighbourhood is free too (docs/decisions/).
@@ -46,9 +47,18 @@ HW_CHECKED hw_status hwi_vec_table_new(hw_store_txn *txn, uint32_t coll, const h
 HW_CHECKED hw_status hwi_vec_cache_new(hw_store_txn *txn, uint32_t coll, const hwi_field *field,
                                        hwi_page_cache **out, hw_error *err);
 
+/* Number of pages that hold slots below slots_below. */
+static inline uint32_t
+hwi_page_count(uint32_t slots_below, uint32_t rows_per_page)
+{
+    return slots_below / rows_per_page + (slots_below % rows_per_page != 0);
+}
+
 /* Slot pages. */
 HW_CHECKED hw_status hwi_slot_table_new(hw_store_txn *txn, uint32_t coll, uint32_t slots_below,
                                         hwi_page_table **out, hw_error *err);
+HW_CHECKED hw_status hwi_slot_cache_new(hw_store_txn *txn, uint32_t coll, hwi_page_cache **out,
+                                        hw_error *err);
 /* Id of a slot; HW_ENOTFOUND (err untouched) for a free one. Text longer than 16 bytes is borrowed
  * from the transaction, shorter text from the page. */
 HW_CHECKED hw_status hwi_slot_id(hwi_page_table *slots, hw_store_txn *txn, uint32_t coll,
@@ -58,9 +68,35 @@ HW_CHECKED hw_status hwi_slot_id(hwi_page_table *slots, hw_store_txn *txn, uint3
 HW_CHECKED hw_status hwi_id_slot(hw_store_txn *txn, uint32_t coll, const hw_id *id, uint32_t *slot,
                                  uint64_t *version, hw_error *err);
 
-/* Payload of a slot, empty when there is none. Borrowed like every value of the transaction. */
+HW_CHECKED hw_status hwi_id_put(hw_store_txn *txn, uint32_t coll, const hw_id *id, uint32_t slot,
+                                uint64_t version, hw_error *err);
+HW_CHECKED hw_status hwi_id_del(hw_store_txn *txn, uint32_t coll, const hw_id *id, hw_error *err);
+
+/* The row of slot pages for an id, and back. A string longer than 16 bytes is left out of the row:
+ * *text_in_rec then says to look in `rec`. HW_ENOTFOUND (err untouched) for a free row. */
+void hwi_slot_row_write(uint8_t row[HWI_SLOT_ROW_BYTES], const hw_id *id);
+HW_CHECKED hw_status hwi_slot_row_read(const uint8_t *row, hw_id *id, bool *text_in_rec,
+                                       hw_error *err);
+
+#define HWI_REC_INLINE_MAX 32768u /* larger payloads are blobs */
+
+/* A record: what does not fit the slot row. Absent: both empty. */
+typedef struct hwi_rec {
+    hw_bytes id_text; /* of a string id longer than 16 bytes */
+    hw_bytes payload;
+} hwi_rec;
+/* Borrowed like every value of the transaction; a large payload is read into `large` and borrowed
+ * from it (large NULL: left out). */
+HW_CHECKED hw_status hwi_rec_get(hw_store_txn *txn, uint32_t coll, uint32_t slot, hwi_buf *large,
+                                 hwi_rec *out, hw_error *err);
+HW_CHECKED hw_status hwi_rec_put(hw_store_txn *txn, uint32_t coll, uint32_t slot,
+                                 const hwi_rec *rec, hw_error *err);
+HW_CHECKED hw_status hwi_rec_del(hw_store_txn *txn, uint32_t coll, uint32_t slot, hw_error *err);
+
+/* Payload of a slot, empty when there is none. Borrowed as in hwi_rec_get; give the same `large` in
+ * a loop and release it at the end. */
 HW_CHECKED hw_status hwi_payload_get(hw_store_txn *txn, uint32_t coll, uint32_t slot,
-                                     hw_bytes *payload, hw_error *err);
+                                     hwi_buf *large, hw_bytes *payload, hw_error *err);
 
 /* Per-collection counters, one value under `count, c`: changed by every write transaction that
  * touches it. */
