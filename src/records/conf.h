@@ -10,6 +10,8 @@
 #include "base/json.h"
 #include "store/store.h"
 
+#define HWI_FIELD_FLAT_BELOW_MAX 10000000u
+
 typedef enum hwi_metric { HWI_COSINE, HWI_L2, HWI_DOT, HWI_L1 } hwi_metric;
 typedef enum hwi_index_kind { HWI_HYBRID, HWI_KDTREE, HWI_LSH, HWI_FLAT } hwi_index_kind;
 
@@ -24,6 +26,7 @@ typedef struct hwi_field {
     uint32_t bits;       /* signature bits; 0: 128 up to 128 dimensions, else 256 */
     uint32_t flat_below; /* points below which everything is compared exactly; default 2000 */
     uint64_t seed;
+    const hwi_json *extra; /* keys of this vector that are not ours, or NULL */
 } hwi_field;
 
 typedef enum hwi_pix_type {
@@ -67,9 +70,26 @@ typedef struct hwi_conf {
 HW_CHECKED hw_status hwi_conf_parse(const char *name, const char *json, size_t bytes,
                                     hwi_conf **out, hw_error *err);
 
-/* The stored form and back (HW_ECORRUPT). */
+/* Whether a name may be a collection's (or, not empty, a vector's): HW_EINVAL. */
+HW_CHECKED hw_status hwi_name_check(const char *what, const char *name, size_t bytes,
+                                    hw_error *err);
+
+/* The stored form, u32 checksum and JSON, and back (HW_ECORRUPT). */
 void hwi_conf_encode(const hwi_conf *conf, hwi_buf *out);
 HW_CHECKED hw_status hwi_conf_decode(hw_bytes value, hwi_conf **out, hw_error *err);
+
+/* Reads `conf, c`: HW_ENOTFOUND (err untouched) when there is no such collection. */
+HW_CHECKED hw_status hwi_conf_get(hw_store_txn *txn, uint32_t coll, hwi_conf **out, hw_error *err);
+HW_CHECKED hw_status hwi_conf_put(hw_store_txn *txn, const hwi_conf *conf, hw_error *err);
+
+/* Payload index of a path, or NULL. */
+hwi_pix_field *hwi_conf_pix(const hwi_conf *conf, const char *path);
+/* Adds a payload index with a number of its own; conf must not be shared yet. NULL: out of memory.
+ */
+hwi_pix_field *hwi_conf_pix_add(hwi_conf *conf, const char *path, hwi_pix_type type);
+void hwi_conf_pix_remove(hwi_conf *conf, hwi_pix_field *field);
+/* False if there is no such type. */
+bool hwi_pix_type_parse(const char *text, hwi_pix_type *type);
 
 /* Field by name (NULL or "": the unnamed one); NULL if there is none. */
 const hwi_field *hwi_conf_field(const hwi_conf *conf, const char *name);
