@@ -13,7 +13,9 @@
 
 /* Best first, scalar last. */
 static const hwi_kernels *const candidates[] = {
-#if defined(__aarch64__)
+#if defined(__x86_64__)
+    &hwi_kernels_avx512,
+#elif defined(__aarch64__)
     &hwi_kernels_neon,
 #endif
     &hwi_kernels_scalar,

@@ -30,12 +30,19 @@ fold(float *sum)
 
 /* ---- full-precision distances ---- */
 
+/* Rows may lie at any address, as in a mapped page. */
+static inline float
+load(const float *values, size_t j)
+{
+    return hwi_get_f32((const char *)values + 4 * j);
+}
+
 static float
 l2sq(const float *query, const float *row, size_t dims)
 {
     float sum[HWI_SUM_LANES] = {0};
     for (size_t j = 0; j < dims; j++) {
-        float difference = query[j] - row[j];
+        float difference = load(query, j) - load(row, j);
         sum[j % HWI_SUM_LANES] = fmaf(difference, difference, sum[j % HWI_SUM_LANES]);
     }
     return fold(sum);
@@ -46,7 +53,7 @@ dot(const float *query, const float *row, size_t dims)
 {
     float sum[HWI_SUM_LANES] = {0};
     for (size_t j = 0; j < dims; j++)
-        sum[j % HWI_SUM_LANES] = fmaf(query[j], row[j], sum[j % HWI_SUM_LANES]);
+        sum[j % HWI_SUM_LANES] = fmaf(load(query, j), load(row, j), sum[j % HWI_SUM_LANES]);
     return fold(sum);
 }
 
@@ -54,7 +61,8 @@ static float
 l1(const float *query, const float *row, size_t dims)
 {
     float sum[HWI_SUM_LANES] = {0};
-    for (size_t j = 0; j < dims; j++) sum[j % HWI_SUM_LANES] += fabsf(query[j] - row[j]);
+    for (size_t j = 0; j < dims; j++)
+        sum[j % HWI_SUM_LANES] += fabsf(load(query, j) - load(row, j));
     return fold(sum);
 }
 
@@ -200,10 +208,8 @@ scan(const uint8_t *blocks, size_t block_count, size_t words, const hwi_scan_que
     for (size_t i = 0; i < block_count * HWI_LANES; i++) {
         const uint8_t *block = blocks + i / HWI_LANES * HWI_SIGNATURE_BLOCK_BYTES(words);
         size_t lane = i % HWI_LANES;
-        float a, s;
-        memcpy(&a, block + words * 64 + lane * 4, 4);
-        memcpy(&s, block + words * 64 + 64 + lane * 4, 4);
-
+        float a = hwi_get_f32(block + words * 64 + lane * 4);
+        float s = hwi_get_f32(block + words * 64 + 64 + lane * 4);
         float ip = (float)signature_ip(block, lane, words, query);
         float e = fmaf(-s, fmaf(scale, ip, bias), a);
         if (!(e < cut)) continue;

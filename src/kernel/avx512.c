@@ -1,0 +1,538 @@
+/* avx512.c - the kernels for AVX-512 with VBMI and VNNI (Ice Lake, Zen 4 and later).
+ *
+ * One register holds 16 floats or one 64-byte line of a block, so every layout here was chosen for
+ * this table: a line of a signature block is one word of 16 rows, a line of an int8 block four
+ * components of 16 vectors.
+ *
+ *   distances   four rows at a time: the query is loaded once, four rows' cache misses overlap, and
+ *               the four folds at the end share their shuffles. Tails are masked loads; a zero adds
+ *               nothing.
+ *   scan        a nibble and its byte's number in the word make a 6-bit index, which is what vpermb
+ *               looks up in one go:
+ *
+ *                   word   b3 b2 b1 b0        index   [0 3|low b3] [0 2|low b2] [0 1|low b1] ...
+ *                                             table   64 bytes: table[w][0][byte][nibble]
+ *
+ *               vpdpbusd with ones then adds four bytes to a row's sum: 7 instructions for 16 rows
+ * of 32 bits. Counting bits (and, vpopcntd, add for four query planes) takes 12 and allows only
+ * 4-bit queries. fht         up to 256 values stay in 16 registers; butterflies inside a register
+ * are a shuffle and one fused multiply-add by +-1, which rounds like the plain sum.
+ *
+ * Sums of distances follow the 32 lanes of scalar.c: two registers per row, folded by halves. */
+#include "kernel.h"
+
+#if !defined(__AVX512VBMI__) || !defined(__AVX512VNNI__) || !defined(__AVX512BW__) ||              \
+    !defined(__AVX512DQ__) || !defined(__AVX512VL__)
+#error "avx512.c needs -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi -mavx512vnni"
+#endif
+
+#include <immintrin.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#define WIDTH 16u /* floats in a register */
+
+/* ---- full-precision distances ---- */
+
+#define ROWS_MAX 4u
+
+typedef enum metric { L2SQ, DOT, L1 } metric;
+
+INLINE __m512
+add_term(metric m, __m512 sum, __m512 q, __m512 r)
+{
+    if (m == DOT) return _mm512_fmadd_ps(q, r, sum);
+    __m512 difference = _mm512_sub_ps(q, r);
+    if (m == L1) return _mm512_add_ps(sum, _mm512_abs_ps(difference));
+    return _mm512_fmadd_ps(difference, difference, sum);
+}
+
+/* The folds 16 + 16, 8 + 8 and 4 + 4 of one row's sums. */
+INLINE __m128
+fold_to_4(__m512 low, __m512 high)
+{
+    __m512 v = _mm512_add_ps(low, high);
+    __m256 w = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    return _mm_add_ps(_mm256_castps256_ps128(w), _mm256_extractf128_ps(w, 1));
+}
+
+/* The folds 2 + 2 and 1 + 1. */
+INLINE float
+fold_4(__m128 v)
+{
+    __m128 two = _mm_add_ps(v, _mm_movehl_ps(v, v));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+/* The same of four rows at once: the same additions, transposed. */
+INLINE __m128
+fold_4_rows(const __m128 *v)
+{
+    __m128 a = _mm_add_ps(_mm_movelh_ps(v[0], v[1]), _mm_movehl_ps(v[1], v[0]));
+    __m128 b = _mm_add_ps(_mm_movelh_ps(v[2], v[3]), _mm_movehl_ps(v[3], v[2]));
+    return _mm_add_ps(_mm_shuffle_ps(a, b, 0x88), _mm_shuffle_ps(a, b, 0xDD));
+}
+
+/* Distances of 1 or 4 rows. */
+INLINE void
+measure(metric m, const float *query, const float *const *row, size_t rows, size_t dims, float *out)
+{
+    __m512 low[ROWS_MAX], high[ROWS_MAX];
+    __m128 four[ROWS_MAX];
+    size_t j = 0;
+
+    for (size_t r = 0; r < rows; r++) low[r] = high[r] = _mm512_setzero_ps();
+    for (; j + HWI_SUM_LANES <= dims; j += HWI_SUM_LANES) {
+        __m512 q0 = _mm512_loadu_ps(query + j), q1 = _mm512_loadu_ps(query + j + WIDTH);
+        for (size_t r = 0; r < rows; r++) {
+            low[r] = add_term(m, low[r], q0, _mm512_loadu_ps(row[r] + j));
+            high[r] = add_term(m, high[r], q1, _mm512_loadu_ps(row[r] + j + WIDTH));
+        }
+    }
+    if (j < dims) {
+        uint32_t mask = (1u << (dims - j)) - 1;
+        __mmask16 m0 = (__mmask16)mask, m1 = (__mmask16)(mask >> WIDTH);
+        __m512 q0 = _mm512_maskz_loadu_ps(m0, query + j);
+        __m512 q1 = _mm512_maskz_loadu_ps(m1, query + j + WIDTH);
+        for (size_t r = 0; r < rows; r++) {
+            low[r] = add_term(m, low[r], q0, _mm512_maskz_loadu_ps(m0, row[r] + j));
+            high[r] = add_term(m, high[r], q1, _mm512_maskz_loadu_ps(m1, row[r] + j + WIDTH));
+        }
+    }
+    for (size_t r = 0; r < rows; r++) four[r] = fold_to_4(low[r], high[r]);
+    if (rows == ROWS_MAX)
+        _mm_storeu_ps(out, fold_4_rows(four));
+    else
+        *out = fold_4(four[0]);
+}
+
+INLINE void
+measure_gathered(metric m, const float *query, const float *const *rows, size_t count, size_t dims,
+                 float *out)
+{
+    size_t i = 0;
+    for (; i + ROWS_MAX <= count; i += ROWS_MAX)
+        measure(m, query, rows + i, ROWS_MAX, dims, out + i);
+    for (; i < count; i++) measure(m, query, rows + i, 1, dims, out + i);
+}
+
+INLINE void
+measure_rows(metric m, const float *query, const void *base, size_t stride_bytes, size_t rows,
+             size_t dims, float *out)
+{
+    const char *at = base;
+    const float *row[ROWS_MAX];
+    size_t i = 0;
+
+    for (; i + ROWS_MAX <= rows; i += ROWS_MAX) {
+        for (size_t r = 0; r < ROWS_MAX; r++, at += stride_bytes) row[r] = (const void *)at;
+        measure(m, query, row, ROWS_MAX, dims, out + i);
+    }
+    for (; i < rows; i++, at += stride_bytes) {
+        row[0] = (const void *)at;
+        measure(m, query, row, 1, dims, out + i);
+    }
+}
+
+static void
+l2sq_rows(const float *query, const void *base, size_t stride_bytes, size_t rows, size_t dims,
+          float *out)
+{
+    measure_rows(L2SQ, query, base, stride_bytes, rows, dims, out);
+}
+
+static void
+dot_rows(const float *query, const void *base, size_t stride_bytes, size_t rows, size_t dims,
+         float *out)
+{
+    measure_rows(DOT, query, base, stride_bytes, rows, dims, out);
+}
+
+static void
+l1_rows(const float *query, const void *base, size_t stride_bytes, size_t rows, size_t dims,
+        float *out)
+{
+    measure_rows(L1, query, base, stride_bytes, rows, dims, out);
+}
+
+static void
+l2sq_gather(const float *query, const float *const *rows, size_t count, size_t dims, float *out)
+{
+    measure_gathered(L2SQ, query, rows, count, dims, out);
+}
+
+static void
+dot_gather(const float *query, const float *const *rows, size_t count, size_t dims, float *out)
+{
+    measure_gathered(DOT, query, rows, count, dims, out);
+}
+
+static void
+l1_gather(const float *query, const float *const *rows, size_t count, size_t dims, float *out)
+{
+    measure_gathered(L1, query, rows, count, dims, out);
+}
+
+/* ---- rotation ---- */
+
+#define STRIP_MAX 8u /* registers of outputs kept at once: hides the latency of the additions */
+
+INLINE void
+matvec_strip(const float *columns, size_t out_dims, const float *x, size_t dims, size_t registers,
+             float *y)
+{
+    __m512 sum[STRIP_MAX];
+    for (size_t i = 0; i < registers; i++) sum[i] = _mm512_setzero_ps();
+    for (size_t j = 0; j < dims; j++, columns += out_dims) {
+        __m512 xj = _mm512_set1_ps(x[j]);
+        for (size_t i = 0; i < registers; i++)
+            sum[i] = _mm512_fmadd_ps(_mm512_loadu_ps(columns + i * WIDTH), xj, sum[i]);
+    }
+    for (size_t i = 0; i < registers; i++) _mm512_storeu_ps(y + i * WIDTH, sum[i]);
+}
+
+static void
+matvec_columns(const float *columns, size_t out_dims, const float *x, size_t dims, float *y)
+{
+    size_t i = 0;
+    for (; i + STRIP_MAX * WIDTH <= out_dims; i += STRIP_MAX * WIDTH)
+        matvec_strip(columns + i, out_dims, x, dims, STRIP_MAX, y + i);
+    columns += i, y += i;
+    switch ((out_dims - i) / WIDTH) {
+    case 7:
+        matvec_strip(columns, out_dims, x, dims, 7, y);
+        break;
+    case 6:
+        matvec_strip(columns, out_dims, x, dims, 6, y);
+        break;
+    case 5:
+        matvec_strip(columns, out_dims, x, dims, 5, y);
+        break;
+    case 4:
+        matvec_strip(columns, out_dims, x, dims, 4, y);
+        break;
+    case 3:
+        matvec_strip(columns, out_dims, x, dims, 3, y);
+        break;
+    case 2:
+        matvec_strip(columns, out_dims, x, dims, 2, y);
+        break;
+    case 1:
+        matvec_strip(columns, out_dims, x, dims, 1, y);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Butterflies between the lanes of one register, distances 1, 2, 4 and 8: partner + own * sign. */
+INLINE __m512
+fht_lanes(__m512 v)
+{
+    const __m512 one = _mm512_set1_ps(1.0f), minus = _mm512_set1_ps(-1.0f);
+    v = _mm512_fmadd_ps(v, _mm512_mask_mov_ps(one, 0xAAAA, minus), _mm512_permute_ps(v, 0xB1));
+    v = _mm512_fmadd_ps(v, _mm512_mask_mov_ps(one, 0xCCCC, minus), _mm512_permute_ps(v, 0x4E));
+    v = _mm512_fmadd_ps(v, _mm512_mask_mov_ps(one, 0xF0F0, minus),
+                        _mm512_shuffle_f32x4(v, v, 0xB1));
+    return _mm512_fmadd_ps(v, _mm512_mask_mov_ps(one, 0xFF00, minus),
+                           _mm512_shuffle_f32x4(v, v, 0x4E));
+}
+
+/* All levels within `registers` (a power of two up to 16) registers of v. */
+INLINE void
+fht_strip(float *v, size_t registers)
+{
+    __m512 r[16];
+#pragma GCC unroll 16
+    for (size_t i = 0; i < registers; i++) r[i] = fht_lanes(_mm512_load_ps(v + i * WIDTH));
+#pragma GCC unroll 4
+    for (size_t half = 1; half < registers; half *= 2)
+#pragma GCC unroll 16
+        for (size_t i = 0; i < registers; i++) {
+            if (i & half) continue;
+            __m512 a = r[i], b = r[i + half];
+            r[i] = _mm512_add_ps(a, b);
+            r[i + half] = _mm512_sub_ps(a, b);
+        }
+#pragma GCC unroll 16
+    for (size_t i = 0; i < registers; i++) _mm512_store_ps(v + i * WIDTH, r[i]);
+}
+
+static void
+fht_wide(float *v, size_t m)
+{
+    for (size_t at = 0; at < m; at += 16 * WIDTH) fht_strip(v + at, 16);
+    for (size_t half = 16 * WIDTH; half < m; half *= 2)
+        for (size_t at = 0; at < m; at += 2 * half)
+            for (size_t i = at; i < at + half; i += WIDTH) {
+                __m512 a = _mm512_load_ps(v + i), b = _mm512_load_ps(v + i + half);
+                _mm512_store_ps(v + i, _mm512_add_ps(a, b));
+                _mm512_store_ps(v + i + half, _mm512_sub_ps(a, b));
+            }
+}
+
+static void
+fht(float *v, size_t m)
+{
+    switch (m) {
+    case 16:
+        fht_strip(v, 1);
+        break;
+    case 32:
+        fht_strip(v, 2);
+        break;
+    case 64:
+        fht_strip(v, 4);
+        break;
+    case 128:
+        fht_strip(v, 8);
+        break;
+    default:
+        fht_wide(v, m);
+        break;
+    }
+}
+
+/* ---- int8 blocks ---- */
+
+#define BLOCKS_MAX 4u
+
+INLINE __m512i
+four_of(const void *bytes)
+{
+    int32_t v;
+    memcpy(&v, bytes, 4);
+    return _mm512_set1_epi32(v);
+}
+
+/* Sums of 1 or 4 blocks. Even and odd groups of four add up apart, for latency. */
+INLINE void
+dot_blocks(const uint8_t *q, const int8_t *blocks, size_t count, size_t dims, __m512i *sum)
+{
+    __m512i odd[BLOCKS_MAX];
+    size_t block_bytes = dims * HWI_LANES;
+
+    for (size_t b = 0; b < count; b++) sum[b] = odd[b] = _mm512_setzero_si512();
+    for (size_t j = 0; j < dims; j += 8, blocks += 128) {
+        __m512i q0 = four_of(q + j), q1 = four_of(q + j + 4);
+        for (size_t b = 0; b < count; b++) {
+            const int8_t *line = blocks + b * block_bytes;
+            sum[b] = _mm512_dpbusd_epi32(sum[b], q0, _mm512_loadu_si512(line));
+            odd[b] = _mm512_dpbusd_epi32(odd[b], q1, _mm512_loadu_si512(line + 64));
+        }
+    }
+    for (size_t b = 0; b < count; b++) sum[b] = _mm512_add_epi32(sum[b], odd[b]);
+}
+
+static void
+dot_u8_blocks(const uint8_t *q, const int8_t *blocks, size_t block_count, size_t dims,
+              int32_t *sums)
+{
+    __m512i sum[BLOCKS_MAX];
+    size_t b = 0;
+
+    for (; b + BLOCKS_MAX <= block_count; b += BLOCKS_MAX) {
+        dot_blocks(q, blocks + b * HWI_LANES * dims, BLOCKS_MAX, dims, sum);
+        for (size_t i = 0; i < BLOCKS_MAX; i++)
+            _mm512_storeu_si512(sums + (b + i) * HWI_LANES, sum[i]);
+    }
+    for (; b < block_count; b++) {
+        dot_blocks(q, blocks + b * HWI_LANES * dims, 1, dims, sum);
+        _mm512_storeu_si512(sums + b * HWI_LANES, sum[0]);
+    }
+}
+
+static void
+rank_blocks(const uint8_t *q, float q_scale, const int8_t *blocks, const float *scale,
+            const float *norm, const float *code_sum, size_t block_count, size_t dims, float *out)
+{
+    const __m512 factor = _mm512_set1_ps(-2.0f * q_scale), offset = _mm512_set1_ps(-128.0f);
+    __m512i sum[BLOCKS_MAX];
+
+    for (size_t b = 0; b < block_count;) {
+        size_t count = block_count - b >= BLOCKS_MAX ? BLOCKS_MAX : 1;
+        if (count == BLOCKS_MAX)
+            dot_blocks(q, blocks + b * HWI_LANES * dims, BLOCKS_MAX, dims, sum);
+        else
+            dot_blocks(q, blocks + b * HWI_LANES * dims, 1, dims, sum);
+        for (size_t i = 0; i < count; i++, b++) {
+            size_t at = b * HWI_LANES;
+            __m512 ip =
+                _mm512_fmadd_ps(offset, _mm512_loadu_ps(code_sum + at), _mm512_cvtepi32_ps(sum[i]));
+            __m512 step = _mm512_mul_ps(_mm512_loadu_ps(scale + at), factor);
+            _mm512_storeu_ps(out + at, _mm512_fmadd_ps(ip, step, _mm512_loadu_ps(norm + at)));
+        }
+    }
+}
+
+/* ---- selection ---- */
+
+INLINE __m512i
+numbers_from(uint32_t first)
+{
+    const __m512i ascending =
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return _mm512_add_epi32(ascending, _mm512_set1_epi32((int32_t)first));
+}
+
+/* Whole registers are stored: the callers' arrays have room, and compressing into memory is slow on
+ * some processors. */
+INLINE size_t
+keep(__mmask16 chosen, __m512 value, uint32_t first, uint32_t *index_out, float *value_out)
+{
+    _mm512_storeu_si512(index_out, _mm512_maskz_compress_epi32(chosen, numbers_from(first)));
+    _mm512_storeu_ps(value_out, _mm512_maskz_compress_ps(chosen, value));
+    return (size_t)_mm_popcnt_u32(chosen);
+}
+
+static size_t
+select_le(const float *v, size_t n, float cut, uint32_t *index, float *value)
+{
+    const __m512 limit = _mm512_set1_ps(cut);
+    size_t found = 0, i = 0;
+
+    for (; i + WIDTH <= n; i += WIDTH) {
+        __m512 x = _mm512_loadu_ps(v + i);
+        __mmask16 chosen = _mm512_cmp_ps_mask(x, limit, _CMP_LE_OQ);
+        if (chosen) found += keep(chosen, x, (uint32_t)i, index + found, value + found);
+    }
+    if (i < n) {
+        __mmask16 valid = (__mmask16)((1u << (n - i)) - 1);
+        __m512 x = _mm512_maskz_loadu_ps(valid, v + i);
+        __mmask16 chosen = _mm512_mask_cmp_ps_mask(valid, x, limit, _CMP_LE_OQ);
+        if (chosen) found += keep(chosen, x, (uint32_t)i, index + found, value + found);
+    }
+    return found;
+}
+
+/* ---- signatures ---- */
+
+#define WORDS_IN_REGISTERS 8u /* their 16 tables leave half of the registers for the work */
+
+typedef struct scan_limits {
+    __m512 scale, bias, cut;
+} scan_limits;
+
+/* The inner products of one block; `table` has one register per half word. */
+INLINE __m512i
+signature_ip(const uint8_t *block, size_t words, const hwi_scan_query *query, const __m512i *table)
+{
+    const __m512i byte_number = _mm512_set1_epi32(0x30201000), nibble = _mm512_set1_epi8(15);
+    const __m512i ones = _mm512_set1_epi8(1);
+    __m512i low_sum = _mm512_setzero_si512(), high_sum = low_sum;
+
+#pragma GCC unroll 32
+    for (size_t w = 0; w < words; w++) {
+        bool kept = words <= WORDS_IN_REGISTERS;
+        __m512i low_table = kept ? table[2 * w] : _mm512_loadu_si512(query->table[w][0]);
+        __m512i high_table = kept ? table[2 * w + 1] : _mm512_loadu_si512(query->table[w][1]);
+        __m512i bits = _mm512_loadu_si512(block + w * 64);
+        __m512i shifted = _mm512_srli_epi32(bits, 4);
+        /* (bits & nibble) | byte_number */
+        __m512i low = _mm512_ternarylogic_epi32(bits, nibble, byte_number, 0xEA);
+        __m512i high = _mm512_ternarylogic_epi32(shifted, nibble, byte_number, 0xEA);
+        low_sum = _mm512_dpbusd_epi32(low_sum, ones, _mm512_permutexvar_epi8(low, low_table));
+        high_sum = _mm512_dpbusd_epi32(high_sum, ones, _mm512_permutexvar_epi8(high, high_table));
+    }
+    return _mm512_add_epi32(low_sum, high_sum);
+}
+
+INLINE __m512
+row_bounds(const uint8_t *block, size_t words, __m512i ip, const scan_limits *limits)
+{
+    __m512 a = _mm512_loadu_ps(block + words * 64), s = _mm512_loadu_ps(block + words * 64 + 64);
+    __m512 t = _mm512_fmadd_ps(limits->scale, _mm512_cvtepi32_ps(ip), limits->bias);
+    return _mm512_fnmadd_ps(s, t, a);
+}
+
+INLINE size_t
+scan_words(const uint8_t *blocks, size_t block_count, size_t words, const hwi_scan_query *query,
+           const scan_limits *limits, uint32_t first_row, uint32_t *row, float *bound)
+{
+    const size_t block_bytes = HWI_SIGNATURE_BLOCK_BYTES(words);
+    __m512i table[2 * WORDS_IN_REGISTERS];
+    size_t found = 0;
+
+#pragma GCC unroll 8
+    for (size_t w = 0; w < words && words <= WORDS_IN_REGISTERS; w++) {
+        table[2 * w] = _mm512_loadu_si512(query->table[w][0]);
+        table[2 * w + 1] = _mm512_loadu_si512(query->table[w][1]);
+    }
+    for (size_t b = 0; b < block_count; b++, blocks += block_bytes, first_row += HWI_LANES) {
+        __m512i ip = signature_ip(blocks, words, query, table);
+        __m512 e = row_bounds(blocks, words, ip, limits);
+        __mmask16 chosen = _mm512_cmp_ps_mask(e, limits->cut, _CMP_LT_OQ);
+        if (__builtin_expect(chosen != 0, 0))
+            found += keep(chosen, e, first_row, row + found, bound + found);
+    }
+    return found;
+}
+
+static size_t
+scan(const uint8_t *blocks, size_t block_count, size_t words, const hwi_scan_query *query,
+     float scale, float bias, float cut, uint32_t first_row, uint32_t *row, float *bound)
+{
+    scan_limits l = {_mm512_set1_ps(scale), _mm512_set1_ps(bias), _mm512_set1_ps(cut)};
+    switch (words) {
+    case 2:
+        return scan_words(blocks, block_count, 2, query, &l, first_row, row, bound);
+    case 4:
+        return scan_words(blocks, block_count, 4, query, &l, first_row, row, bound);
+    case 8:
+        return scan_words(blocks, block_count, 8, query, &l, first_row, row, bound);
+    case 16:
+        return scan_words(blocks, block_count, 16, query, &l, first_row, row, bound);
+    default:
+        return scan_words(blocks, block_count, 32, query, &l, first_row, row, bound);
+    }
+}
+
+/* ---- refine codes ---- */
+
+/* Sums of 1 or 4 rows of codes. */
+INLINE void
+dot_code_rows(const int8_t *q, const uint8_t *const *codes, size_t count, size_t dims, int32_t *out)
+{
+    __m512i sum[ROWS_MAX];
+    size_t j = 0;
+
+    for (size_t r = 0; r < count; r++) sum[r] = _mm512_setzero_si512();
+    for (; j + 64 <= dims; j += 64) {
+        __m512i qj = _mm512_loadu_si512(q + j);
+        for (size_t r = 0; r < count; r++)
+            sum[r] = _mm512_dpbusd_epi32(sum[r], _mm512_loadu_si512(codes[r] + j), qj);
+    }
+    if (j < dims) {
+        __mmask64 valid = (1ull << (dims - j)) - 1;
+        __m512i qj = _mm512_maskz_loadu_epi8(valid, q + j);
+        for (size_t r = 0; r < count; r++)
+            sum[r] = _mm512_dpbusd_epi32(sum[r], _mm512_maskz_loadu_epi8(valid, codes[r] + j), qj);
+    }
+    for (size_t r = 0; r < count; r++) out[r] = _mm512_reduce_add_epi32(sum[r]);
+}
+
+static void
+dot_codes(const int8_t *q, const uint8_t *const *codes, size_t count, size_t dims, int32_t *out)
+{
+    size_t i = 0;
+    for (; i + ROWS_MAX <= count; i += ROWS_MAX)
+        dot_code_rows(q, codes + i, ROWS_MAX, dims, out + i);
+    for (; i < count; i++) dot_code_rows(q, codes + i, 1, dims, out + i);
+}
+
+const hwi_kernels hwi_kernels_avx512 = {
+    .name = "avx512",
+    .needs = HWI_CPU_AVX2 | HWI_CPU_AVX512,
+    .l2sq_rows = l2sq_rows,
+    .dot_rows = dot_rows,
+    .l1_rows = l1_rows,
+    .l2sq_gather = l2sq_gather,
+    .dot_gather = dot_gather,
+    .l1_gather = l1_gather,
+    .matvec_columns = matvec_columns,
+    .fht = fht,
+    .dot_u8_blocks = dot_u8_blocks,
+    .rank_blocks = rank_blocks,
+    .select_le = select_le,
+    .scan = scan,
+    .dot_codes = dot_codes,
+};
