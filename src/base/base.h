@@ -1,8 +1,7 @@
 /* base.h - what every other folder needs: errors, memory, byte buffers, numbers.
  *
- * Nothing here knows about vectors. Data flows up from here: base <- kernel <- store, index <-
- * ingest, query
- * <- api <- cli.
+ * Nothing here knows about vectors. Includes point one way: base <- kernel <- store, index <-
+ * ingest, query <- api <- cli.
  */
 #ifndef HWI_BASE_H
 #define HWI_BASE_H
@@ -21,8 +20,7 @@
 #define HWI_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define HWI_MAX(a, b) ((a) > (b) ? (a) : (b))
 
-/* ---- Errors (status.c)
- * ------------------------------------------------------------------------------- */
+/* ---- Errors (status.c) ----------------------------------------------------------------------- */
 
 /* Returns from the caller when `call` fails. Only while there is nothing to undo. */
 #define HWI_TRY(call)                                                                              \
@@ -53,8 +51,7 @@ _Noreturn void hwi_assert_failed(const char *condition, const char *file, int li
 #define HWI_DEBUG_ASSERT(condition) HWI_ASSERT(condition)
 #endif
 
-/* ---- Memory (memory.c)
- * ------------------------------------------------------------------------------- */
+/* ---- Memory (memory.c) ----------------------------------------------------------------------- */
 
 /* The one place memory comes from. NULL when there is none, or when a test says so
  * (hwi_alloc_fail_at). Zero bytes give a valid pointer. Free with hwi_free. */
@@ -64,8 +61,8 @@ void *hwi_realloc(void *memory, size_t bytes);
 void hwi_free(void *memory);
 /* 64-byte aligned; free with hwi_free as well. */
 void *hwi_alloc_aligned(size_t bytes);
-/* Tests: the nth allocation from now fails (1 is the next); 0 switches off. Returns how many
- * happened since. */
+/* Tests: the nth allocation from now fails (1 is the next), later ones succeed; 0 switches off.
+ * Returns how many were asked for since it was last switched on (UINT64_MAX only counts). */
 uint64_t hwi_alloc_fail_at(uint64_t nth);
 
 /* a * b, or SIZE_MAX when that overflows (which no allocation satisfies). */
@@ -112,8 +109,7 @@ hwi_bytes_text(const char *text)
     return (hw_bytes){text, strlen(text)};
 }
 
-/* ---- Numbers as bytes: little-endian, any alignment
- * ----------------------------------------------------- */
+/* ---- Numbers as bytes: little-endian, any alignment ------------------------------------------ */
 
 static inline uint16_t
 hwi_get_u16(const void *p)
@@ -167,8 +163,7 @@ hwi_put_f32(void *p, float f)
     hwi_put_u32(p, u);
 }
 
-/* ---- Randomness, time (base.c)
- * ---------------------------------------------------------------------------- */
+/* ---- Randomness, time (base.c) --------------------------------------------------------------- */
 
 /* xoshiro256** (Blackman and Vigna 2018), seeded by splitmix64: the same seed gives the same stream
  * everywhere. */
@@ -186,6 +181,13 @@ uint64_t hwi_clock_us(void); /* CLOCK_MONOTONIC microseconds */
 /* XXH3-64 of some bytes: page checksums. */
 uint64_t hwi_checksum(const void *data, size_t bytes);
 
+/* ---- UTF-8 (utf8.c): well-formed as in Unicode table 3-7, so no overlong forms, no surrogates
+ * ---- */
+
+/* Bytes of the sequence that `text` begins with; 0 if it is malformed or `bytes` is 0. */
+size_t hwi_utf8_step(const void *text, size_t bytes);
+bool hwi_utf8_valid(const void *text, size_t bytes);
+
 /* Progress of long work, passed down the calls; fn may be NULL. */
 typedef struct hwi_progress {
     hw_progress_fn fn;
@@ -197,8 +199,7 @@ typedef struct hwi_progress {
 HW_CHECKED hw_status hwi_progress_step(hwi_progress *p, const char *stage, uint64_t done,
                                        uint64_t total, hw_error *err);
 
-/* ---- Threads (threads.c)
- * ---------------------------------------------------------------------------------- */
+/* ---- Threads (threads.c) --------------------------------------------------------------------- */
 
 /* Calls fn(arg, i) for every i below count, on up to `threads` threads (0: one per processor) which
  * take indices in ascending order; returns when all are done. fn must not fail: it notes failures

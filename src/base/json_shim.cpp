@@ -1,0 +1,181 @@
+/* json_shim.cpp - the only C++ in hashwood: simdjson's tree turned into ours, and floats printed.
+ *
+ * simdjson parses a few GB/s but frees its tree with its parser, hides it behind C++ templates and
+ * tells no position of an error. So its tree is copied at once into the caller's arena as plain
+ * structs, and anything it declines is left to json_parse.c. Built without exceptions and run-time
+ * types; every simdjson call used here returns an error code.
+ *
+ * The parser object lives for one call. Keeping one per thread would save two allocations, and pin
+ * memory for the largest text that each thread ever saw. */
+#include <charconv>
+#include <simdjson.h>
+#include <string_view>
+
+#include "base/json_shim.h"
+
+extern "C" {
+void *hwi_arena_alloc(hwi_arena *a, size_t bytes);
+char *hwi_arena_text(hwi_arena *a, const char *text, size_t bytes);
+}
+
+namespace
+{
+using simdjson::dom::element;
+using simdjson::dom::element_type;
+
+/* Fills `node` from `e`; depth counts the containers around it. Recursion is bounded by
+ * HWI_JSON_DEPTH_MAX. */
+hwi_json_verdict fill(element e, hwi_json *node, hwi_arena *arena, unsigned depth);
+
+hwi_json *
+append(hwi_arena *arena, hwi_json *parent, hwi_json **last)
+{
+    hwi_json *child = static_cast<hwi_json *>(hwi_arena_alloc(arena, sizeof *child));
+    if (!child) return nullptr;
+    *child = hwi_json{};
+    if (*last)
+        (*last)->next = child;
+    else
+        parent->child = child;
+    *last = child;
+    parent->count++;
+    return child;
+}
+
+hwi_json_verdict
+fill_array(element e, hwi_json *node, hwi_arena *arena, unsigned depth)
+{
+    hwi_json *last = nullptr;
+    node->kind = HWI_JSON_ARRAY;
+    simdjson::dom::array items = e.get_array().value_unsafe(); /* named, to outlive the loop */
+    for (element item : items) {
+        hwi_json *child = append(arena, node, &last);
+        if (!child) return HWI_JSON_NO_MEMORY;
+        hwi_json_verdict verdict = fill(item, child, arena, depth + 1);
+        if (verdict != HWI_JSON_PARSED) return verdict;
+    }
+    return HWI_JSON_PARSED;
+}
+
+hwi_json_verdict
+fill_object(element e, hwi_json *node, hwi_arena *arena, unsigned depth)
+{
+    hwi_json *last = nullptr;
+    node->kind = HWI_JSON_OBJECT;
+    simdjson::dom::object fields = e.get_object().value_unsafe();
+    for (auto field : fields) {
+        hwi_json *child = append(arena, node, &last);
+        if (!child) return HWI_JSON_NO_MEMORY;
+        child->key = hwi_arena_text(arena, field.key.data(), field.key.size());
+        child->key_bytes = field.key.size();
+        if (!child->key) return HWI_JSON_NO_MEMORY;
+        hwi_json_verdict verdict = fill(field.value, child, arena, depth + 1);
+        if (verdict != HWI_JSON_PARSED) return verdict;
+    }
+    return HWI_JSON_PARSED;
+}
+
+hwi_json_verdict
+fill(element e, hwi_json *node, hwi_arena *arena, unsigned depth)
+{
+    switch (e.type()) {
+    case element_type::ARRAY:
+        return depth < HWI_JSON_DEPTH_MAX ? fill_array(e, node, arena, depth) : HWI_JSON_DECLINED;
+    case element_type::OBJECT:
+        return depth < HWI_JSON_DEPTH_MAX ? fill_object(e, node, arena, depth) : HWI_JSON_DECLINED;
+    case element_type::INT64:
+        node->kind = HWI_JSON_INT;
+        node->integer = e.get_int64().value_unsafe();
+        node->number = static_cast<double>(node->integer);
+        break;
+    case element_type::UINT64:
+        node->kind = HWI_JSON_UINT;
+        node->integer = static_cast<int64_t>(e.get_uint64().value_unsafe());
+        node->number = static_cast<double>(e.get_uint64().value_unsafe());
+        break;
+    case element_type::DOUBLE:
+        node->kind = HWI_JSON_DOUBLE;
+        node->number = e.get_double().value_unsafe();
+        break;
+    case element_type::STRING: {
+        std::string_view text = e.get_string().value_unsafe();
+        node->kind = HWI_JSON_TEXT;
+        node->text = hwi_arena_text(arena, text.data(), text.size());
+        node->text_bytes = text.size();
+        return node->text ? HWI_JSON_PARSED : HWI_JSON_NO_MEMORY;
+    }
+    case element_type::BOOL:
+        node->kind = HWI_JSON_BOOL;
+        node->boolean = e.get_bool().value_unsafe();
+        break;
+    case element_type::NULL_VALUE:
+        node->kind = HWI_JSON_NULL;
+        break;
+    }
+    return HWI_JSON_PARSED;
+}
+} // namespace
+
+extern "C" hwi_json_verdict
+hwi_json_simd(const char *text, size_t bytes, hwi_arena *arena, const hwi_json **out)
+{
+    *out = nullptr;
+    simdjson::dom::parser parser;
+    /* Its own limit is far above ours and only costs memory: 16 bytes a level. */
+    if (parser.allocate(bytes < 64 ? 64 : bytes, HWI_JSON_DEPTH_MAX + 2)) return HWI_JSON_DECLINED;
+    element root;
+    if (parser.parse(text, bytes, true).get(root)) return HWI_JSON_DECLINED;
+
+    hwi_json *node = static_cast<hwi_json *>(hwi_arena_alloc(arena, sizeof *node));
+    if (!node) return HWI_JSON_NO_MEMORY;
+    *node = hwi_json{};
+    hwi_json_verdict verdict = fill(root, node, arena, 0);
+    if (verdict == HWI_JSON_PARSED) *out = node;
+    return verdict;
+}
+
+/* Whether a JSON number that no double is near to is too large rather than too small: from_chars
+ * says "out of range" of both. The first digit that is not 0 has a place value 10^place. */
+static bool
+too_large(std::string_view number)
+{
+    long place = 0, exponent = 0;
+    bool in_fraction = false, found = false, negative = false;
+    size_t i = 0;
+    for (; i < number.size() && number[i] != 'e' && number[i] != 'E'; i++) {
+        char c = number[i];
+        if (c == '.') in_fraction = true;
+        if (c < '0' || c > '9') continue;
+        if (c != '0') found = true;
+        if (found && !in_fraction) place++;
+        if (!found && in_fraction) place--;
+    }
+    for (; i < number.size(); i++) {
+        char c = number[i];
+        if (c == '-') negative = true;
+        if (c >= '0' && c <= '9' && exponent < 1000000000) exponent = exponent * 10 + (c - '0');
+    }
+    return place + (negative ? -exponent : exponent) > 0;
+}
+
+extern "C" bool
+hwi_json_to_f64(const char *text, size_t bytes, double *out)
+{
+    std::from_chars_result r = std::from_chars(text, text + bytes, *out);
+    if (r.ec == std::errc()) return true;
+    if (too_large({text, bytes})) return false;
+    *out = text[0] == '-' ? -0.0 : 0.0;
+    return true;
+}
+
+extern "C" size_t
+hwi_json_print_f32(float v, char *out)
+{
+    return static_cast<size_t>(std::to_chars(out, out + 32, v).ptr - out);
+}
+
+extern "C" size_t
+hwi_json_print_f64(double v, char *out)
+{
+    return static_cast<size_t>(std::to_chars(out, out + 32, v).ptr - out);
+}
