@@ -1,4 +1,5 @@
-# What hashwood stands on. Required: LMDB, OpenBLAS with LAPACKE, CRoaring, xxHash, zstd, simdjson.
+# What hashwood stands on. Required: LMDB, OpenBLAS with LAPACKE, CRoaring, xxHash, zstd, simdjson,
+# zlib.
 # Optional, told by a message when absent: HDF5 (reading .hdf5 files), libedit (line editing in the
 # shell). tools/deps.sh installs all of them on Debian.
 
@@ -34,6 +35,8 @@ hashwood_find(roaring roaring/roaring.h roaring)
 hashwood_find(libxxhash xxhash.h xxhash)
 hashwood_find(libzstd zstd.h zstd)
 hashwood_find(simdjson simdjson.h simdjson)
+
+find_package(ZLIB REQUIRED) # reading compressed files of vectors
 
 find_package(HDF5 QUIET COMPONENTS C)
 if(HDF5_FOUND)
