@@ -15,6 +15,7 @@
 static const hwi_kernels *const candidates[] = {
 #if defined(__x86_64__)
     &hwi_kernels_avx512,
+    &hwi_kernels_avx2,
 #elif defined(__aarch64__)
     &hwi_kernels_neon,
 #endif

@@ -1,0 +1,764 @@
+/* test_kernel.c - every table gives the bits of the scalar one, which is the specification.
+ *
+ * Comparison is ==, not nearly: kernel.h promises equal bits on every machine (== lets only the
+ * sign of a zero differ). What would escape that, an error in scalar.c itself, is caught by
+ * comparing scalar with formulas in double precision. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "kernel/kernel.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SEED 7u
+#define GUARD 64u /* bytes kept free around what a kernel may write */
+
+static const char *const names[] = {"scalar", "avx2", "avx512", "neon"};
+
+/* Calls test(scalar, table) for every table that runs here. */
+static void
+for_each_table(void (*test)(const hwi_kernels *scalar, const hwi_kernels *k))
+{
+    for (size_t i = 0; i < HWI_COUNT(names); i++) {
+        const hwi_kernels *k = hwi_kernels_pick(names[i], hwi_cpu_features());
+        if (!k) continue;
+        print_message("         %s\n", k->name);
+        test(&hwi_kernels_scalar, k);
+    }
+}
+
+static float
+random_float(hwi_rng *rng)
+{
+    return (float)hwi_rng_normal(rng);
+}
+
+static void
+fill_floats(hwi_rng *rng, void *at, size_t count)
+{
+    for (size_t i = 0; i < count; i++) hwi_put_f32((char *)at + 4 * i, random_float(rng));
+}
+
+static void
+fill_bytes(hwi_rng *rng, void *at, size_t count)
+{
+    uint8_t *p = at;
+    for (size_t i = 0; i < count; i++) p[i] = (uint8_t)hwi_rng_next(rng);
+}
+
+static void
+assert_floats_equal(const float *expected, const float *got, size_t count, const char *what,
+                    size_t length)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!(expected[i] == got[i]))
+            fail_msg("%s, length %zu, element %zu: expected %.9g, got %.9g", what, length, i,
+                     (double)expected[i], (double)got[i]);
+}
+
+/* ---- distances ---- */
+
+typedef struct metric_case {
+    const char *name;
+    void (*rows)(const float *query, const void *base, size_t stride_bytes, size_t rows,
+                 size_t dims, float *out);
+    void (*gather)(const float *query, const float *const *rows, size_t count, size_t dims,
+                   float *out);
+} metric_case;
+
+static void
+metrics_of(const hwi_kernels *k, metric_case *out)
+{
+    out[0] = (metric_case){"l2sq", k->l2sq_rows, k->l2sq_gather};
+    out[1] = (metric_case){"dot", k->dot_rows, k->dot_gather};
+    out[2] = (metric_case){"l1", k->l1_rows, k->l1_gather};
+}
+
+enum { ROWS = 11, DIMS_MAX = 200 };
+
+static void
+check_distances(const hwi_kernels *scalar, const hwi_kernels *k, size_t dims, size_t misaligned)
+{
+    hwi_rng rng;
+    metric_case expected_by[3], got_by[3];
+    float query[DIMS_MAX], expected[ROWS], got[ROWS + 1], gathered[ROWS + 1];
+    const float *row[ROWS];
+    size_t stride = dims * 4 + 12;
+    char *base = malloc(ROWS * stride + GUARD);
+
+    assert_non_null(base);
+    hwi_rng_init(&rng, SEED + dims);
+    fill_floats(&rng, query, dims);
+    for (size_t i = 0; i < ROWS; i++) {
+        fill_floats(&rng, base + misaligned + i * stride, dims);
+        row[ROWS - 1 - i] = (const void *)(base + misaligned + i * stride);
+    }
+    metrics_of(scalar, expected_by);
+    metrics_of(k, got_by);
+    for (size_t m = 0; m < 3; m++)
+        for (size_t rows = 0; rows <= ROWS; rows++) {
+            got[rows] = gathered[rows] = -77.0f;
+            expected_by[m].rows(query, base + misaligned, stride, rows, dims, expected);
+            got_by[m].rows(query, base + misaligned, stride, rows, dims, got);
+            got_by[m].gather(query, row + ROWS - rows, rows, dims, gathered);
+            assert_floats_equal(expected, got, rows, expected_by[m].name, dims);
+            for (size_t i = 0; i < rows; i++) /* bit for bit, and in any order */
+                assert_memory_equal(&got[i], &gathered[rows - 1 - i], 4);
+            assert_true(got[rows] == -77.0f && gathered[rows] == -77.0f);
+        }
+    free(base);
+}
+
+static void
+distances_one_table(const hwi_kernels *scalar, const hwi_kernels *k)
+{
+    for (size_t dims = 0; dims <= DIMS_MAX; dims++)
+        for (size_t misaligned = 0; misaligned < 6; misaligned++)
+            check_distances(scalar, k, dims, misaligned);
+}
+
+static void
+distances_equal_scalar_at_every_length_and_alignment(void **state)
+{
+    (void)state;
+    for_each_table(distances_one_table);
+}
+
+static void
+scalar_distances_are_the_textbook_sums(void **state)
+{
+    hwi_rng rng;
+    (void)state;
+    hwi_rng_init(&rng, SEED);
+    for (size_t dims = 0; dims <= 800; dims += 16) {
+        float a[800], b[800], out[3];
+        double l2sq = 0, dot = 0, l1 = 0, size = 0;
+        fill_floats(&rng, a, dims);
+        fill_floats(&rng, b, dims);
+        for (size_t j = 0; j < dims; j++) {
+            double d = (double)a[j] - (double)b[j];
+            l2sq += d * d;
+            l1 += fabs(d);
+            dot += (double)a[j] * (double)b[j];
+            size += fabs((double)a[j] * (double)b[j]);
+        }
+        hwi_kernels_scalar.l2sq_rows(a, b, 0, 1, dims, &out[0]);
+        hwi_kernels_scalar.dot_rows(a, b, 0, 1, dims, &out[1]);
+        hwi_kernels_scalar.l1_rows(a, b, 0, 1, dims, &out[2]);
+        /* 25 terms and 5 folds a lane, 6e-8 each at worst, much less together */
+        assert_true(fabs((double)out[0] - l2sq) <= 1e-6 * l2sq);
+        assert_true(fabs((double)out[1] - dot) <= 1e-6 * size);
+        assert_true(fabs((double)out[2] - l1) <= 1e-6 * l1);
+    }
+}
+
+/* ---- rotation ---- */
+
+static void
+matvec_one_table(const hwi_kernels *scalar, const hwi_kernels *k)
+{
+    hwi_rng rng;
+    hwi_rng_init(&rng, SEED);
+    for (size_t out_dims = 0; out_dims <= 16 * 18; out_dims += 16)
+        for (size_t dims = 0; dims <= 37; dims += dims < 4 ? 1 : 11) {
+            float *columns = malloc((out_dims * dims + 1) * 4), x[40];
+            float expected[16 * 18], got[16 * 18 + 1];
+            assert_non_null(columns);
+            fill_floats(&rng, columns, out_dims * dims);
+            fill_floats(&rng, x, dims);
+            got[out_dims] = -77.0f;
+            scalar->matvec_columns(columns, out_dims, x, dims, expected);
+            k->matvec_columns(columns, out_dims, x, dims, got);
+            assert_floats_equal(expected, got, out_dims, "matvec", out_dims);
+            assert_true(got[out_dims] == -77.0f);
+            free(columns);
+        }
+}
+
+static void
+matvec_equals_scalar_at_every_width(void **state)
+{
+    (void)state;
+    for_each_table(matvec_one_table);
+}
+
+static void
+matvec_multiplies_by_the_matrix(void **state)
+{
+    float columns[16 * 3], y[16];
+    const float x[3] = {2, 3, 5};
+    (void)state;
+    for (size_t j = 0; j < 3; j++)
+        for (size_t i = 0; i < 16; i++) columns[j * 16 + i] = (float)(i * 10 + j);
+    hwi_kernels_scalar.matvec_columns(columns, 16, x, 3, y);
+    for (size_t i = 0; i < 16; i++) assert_true(y[i] == (float)(i * 10 * 10 + 13));
+}
+
+static void
+fht_one_table(const hwi_kernels *scalar, const hwi_kernels *k)
+{
+    _Alignas(64) float expected[HWI_BITS_MAX], got[HWI_BITS_MAX];
+    hwi_rng rng;
+    hwi_rng_init(&rng, SEED);
+    for (size_t m = 16; m <= HWI_BITS_MAX; m *= 2) {
+        fill_floats(&rng, expected, m);
+        memcpy(got, expected, m * 4);
+        scalar->fht(expected, m);
+        k->fht(got, m);
+        assert_floats_equal(expected, got, m, "fht", m);
+    }
+}
+
+static void
+fht_equals_scalar_at_every_size(void **state)
+{
+    (void)state;
+    for_each_table(fht_one_table);
+}
+
+static void
+fht_of_a_unit_vector_is_a_row_of_the_hadamard_matrix(void **state)
+{
+    (void)state;
+    for (size_t m = 16; m <= HWI_BITS_MAX; m *= 2) {
+        _Alignas(64) float v[HWI_BITS_MAX] = {0};
+        size_t at = m / 2 + 5;
+        v[at] = 1;
+        hwi_kernels_scalar.fht(v, m);
+        for (size_t i = 0; i < m; i++)
+            assert_true(v[i] == (__builtin_popcountll(i & at) % 2 ? -1.0f : 1.0f));
+    }
+}
+
+/* ---- int8 blocks ---- */
+
+enum { BLOCKS = 7, BLOCK_DIMS_MAX = 280 };
+
+typedef struct block_case {
+    uint8_t q[BLOCK_DIMS_MAX + 1];
+    int8_t blocks[BLOCKS * 16 * BLOCK_DIMS_MAX + 1];
+    float scale[BLOCKS * 16], norm[BLOCKS * 16], code_sum[BLOCKS * 16];
+} block_case;
+
+/* round 0: random; 1: the largest magnitudes there are; 2: the same, lowest. */
+static void
+make_blocks(block_case *c, unsigned round)
+{
+    hwi_rng rng;
+    hwi_rng_init(&rng, SEED + round);
+    fill_bytes(&rng, c->q, sizeof c->q);
+    fill_bytes(&rng, c->blocks, sizeof c->blocks);
+    fill_floats(&rng, c->scale, BLOCKS * 16);
+    fill_floats(&rng, c->norm, BLOCKS * 16);
+    for (size_t i = 0; i < BLOCKS * 16; i++)
+        c->code_sum[i] = (float)((int)hwi_rng_below(&rng, 20000) - 10000);
+    if (round > 0) {
+        memset(c->q, 255, sizeof c->q);
+        memset(c->blocks, round == 1 ? 127 : -128, sizeof c->blocks);
+    }
+}
+
+static void
+check_blocks(const hwi_kernels *scalar, const hwi_kernels *k, const block_case *c, size_t dims,
+             size_t count)
+{
+    int32_t expected[BLOCKS * 16], got[BLOCKS * 16 + 1];
+    float rank_expected[BLOCKS * 16], rank_got[BLOCKS * 16 + 1];
+
+    got[count * 16] = -77;
+    rank_got[count * 16] = -77.0f;
+    scalar->dot_u8_blocks(c->q + 1, c->blocks + 1, count, dims, expected);
+    k->dot_u8_blocks(c->q + 1, c->blocks + 1, count, dims, got);
+    assert_memory_equal(expected, got, count * 64);
+    scalar->rank_blocks(c->q + 1, 0.37f, c->blocks + 1, c->scale, c->norm, c->code_sum, count, dims,
+                        rank_expected);
+    k->rank_blocks(c->q + 1, 0.37f, c->blocks + 1, c->scale, c->norm, c->code_sum, count, dims,
+                   rank_got);
+    assert_floats_equal(rank_expected, rank_got, count * 16, "rank_blocks", dims);
+    assert_true(got[count * 16] == -77 && rank_got[count * 16] == -77.0f);
+}
+
+static void
+blocks_one_table(const hwi_kernels *scalar, const hwi_kernels *k)
+{
+    static block_case c;
+    for (unsigned round = 0; round < 3; round++) {
+        make_blocks(&c, round);
+        for (size_t dims = 0; dims <= BLOCK_DIMS_MAX; dims += 8)
+            for (size_t count = 0; count <= BLOCKS; count++)
+                check_blocks(scalar, k, &c, dims, count);
+    }
+}
+
+static void
+int8_blocks_equal_scalar_with_extreme_values(void **state)
+{
+    (void)state;
+    for_each_table(blocks_one_table);
+}
+
+static void
+int8_blocks_hold_16_vectors_side_by_side(void **state)
+{
+    int8_t blocks[2 * 16 * 8] = {0};
+    uint8_t q[8] = {1, 2, 3, 4, 5, 200, 7, 255};
+    int32_t sums[32];
+    (void)state;
+    /* vector 21 = lane 5 of block 1, components 5 and 7 */
+    blocks[128 + 64 + 5 * 4 + 1] = -3;
+    blocks[128 + 64 + 5 * 4 + 3] = 100;
+    hwi_kernels_scalar.dot_u8_blocks(q, blocks, 2, 8, sums);
+    for (int i = 0; i < 32; i++) assert_int_equal(sums[i], i == 21 ? -600 + 25500 : 0);
+}
+
+static void
+rank_is_the_norm_minus_twice_the_inner_product(void **state)
+{
+    int8_t blocks[16 * 8];
+    uint8_t q[8];
+    float scale[16], norm[16], sum[16], out[16];
+    (void)state;
+    for (int lane = 0; lane < 16; lane++) {
+        int total = 0;
+        for (int j = 0; j < 8; j++) {
+            int8_t v = (int8_t)(lane * 7 - j * 11);
+            blocks[j / 4 * 64 + lane * 4 + j % 4] = v;
+            total += v;
+        }
+        scale[lane] = 0.5f, norm[lane] = (float)lane, sum[lane] = (float)total;
+    }
+    for (int j = 0; j < 8; j++) q[j] = (uint8_t)(128 + (j * 9 - 30)); /* q8 + 128 */
+    hwi_kernels_scalar.rank_blocks(q, 0.25f, blocks, scale, norm, sum, 1, 8, out);
+    for (int lane = 0; lane < 16; lane++) {
+        int ip = 0;
+        for (int j = 0; j < 8; j++) ip += (j * 9 - 30) * (lane * 7 - j * 11);
+        assert_true(out[lane] == (float)lane - 0.25f * (float)ip);
+    }
+}
+
+/* ---- selection ---- */
+
+enum { SELECT_MAX = 150 };
+
+static void
+check_select(const hwi_kernels *scalar, const hwi_kernels *k, const float *v, size_t n, float cut)
+{
+    uint32_t expected_index[SELECT_MAX + 32], index[SELECT_MAX + 32];
+    float expected_value[SELECT_MAX + 32], value[SELECT_MAX + 32];
+    size_t room = (n + 15) / 16 * 16 + 16;
+
+    index[room - 1] = 77; /* the contract's room is used, never more */
+    size_t expected = scalar->select_le(v, n, cut, expected_index, expected_value);
+    size_t found = k->select_le(v, n, cut, index, value);
+    assert_int_equal(expected, found);
+    assert_memory_equal(expected_index, index, found * 4);
+    assert_memory_equal(expected_value, value, found * 4);
+    if (room < SELECT_MAX + 32) assert_true(found <= n);
+}
+
+static void
+select_one_table(const hwi_kernels *scalar, const hwi_kernels *k)
+{
+    float v[SELECT_MAX + 1];
+    hwi_rng rng;
+    hwi_rng_init(&rng, SEED);
+    for (size_t i = 0; i <= SELECT_MAX; i++)
+        v[i] = (float)((int)hwi_rng_below(&rng, 21) - 10); /* many equal to the cut */
+    v[20] = NAN;
+    for (size_t n = 0; n <= SELECT_MAX; n++)
+        for (float cut = -11; cut <= 11; cut++) {
+            check_select(scalar, k, v, n, cut);
+            check_select(scalar, k, v + 1, n, cut);
+        }
+    check_select(scalar, k, v, SELECT_MAX, -INFINITY);
+    check_select(scalar, k, v, SELECT_MAX, INFINITY);
+    check_select(scalar, k, v, SELECT_MAX, NAN);
+}
+
+static void
+select_finds_the_same_none_some_and_all(void **state)
+{
+    (void)state;
+    for_each_table(select_one_table);
+}
+
+static void
+select_takes_what_is_at_the_cut(void **state)
+{
+    const float v[5] = {3, 1, 2, 2.5f, -4};
+    uint32_t index[32];
+    float value[32];
+    (void)state;
+    assert_int_equal(hwi_kernels_scalar.select_le(v, 5, 2, index, value), 3);
+    assert_true(index[0] == 1 && index[1] == 2 && index[2] == 4);
+    assert_true(value[0] == 1 && value[1] == 2 && value[2] == -4);
+}
+
+/* ---- signatures ---- */
+
+enum { SCAN_BLOCKS = 9, SCAN_BYTES = SCAN_BLOCKS * (32 * 64 + 128) + 8 };
+
+typedef struct scan_case {
+    uint8_t blocks[SCAN_BYTES];
+    hwi_scan_query query;
+    uint32_t row[(SCAN_BLOCKS + 1) * 16];
+    float bound[(SCAN_BLOCKS + 1) * 16];
+} scan_case;
+
+/* Random signatures; the last five rows are padding. */
+static void
+make_scan(scan_case *c, size_t words, hwi_rng *rng, uint8_t *blocks)
+{
+    float z[HWI_BITS_MAX] = {0}, scale;
+    fill_floats(rng, z, words * 32);
+    (void)hwi_quantize_scan(z, words * 32, &c->query, &scale);
+    fill_bytes(rng, blocks, SCAN_BLOCKS * HWI_SIGNATURE_BLOCK_BYTES(words));
+    for (size_t i = 0; i < SCAN_BLOCKS * 16; i++) {
+        uint8_t *factors =
+            blocks + i / 16 * HWI_SIGNATURE_BLOCK_BYTES(words) + words * 64 + i % 16 * 4;
+        bool padding = i + 5 >= SCAN_BLOCKS * 16;
+        hwi_put_f32(factors, padding ? 1e30f : 40 + random_float(rng));
+        hwi_put_f32(factors + 64, padding ? 0 : 3 + random_float(rng));
+    }
+}
+
+static void
+check_scan(const hwi_kernels *scalar, const hwi_kernels *k, scan_case *c, const uint8_t *blocks,
+           size_t count, size_t words, float cut)
+{
+    uint32_t row[(SCAN_BLOCKS + 1) * 16];
+    float bound[(SCAN_BLOCKS + 1) * 16];
+    size_t expected =
+        scalar->scan(blocks, count, words, &c->query, 0.11f, -0.7f, cut, 1000, c->row, c->bound);
+    size_t found = k->scan(blocks, count, words, &c->query, 0.11f, -0.7f, cut, 1000, row, bound);
+    assert_int_equal(expected, found);
+    assert_memory_equal(c->row, row, found * 4);
+    assert_floats_equal(c->bound, bound, found, "scan", words);
+    if (cut <= 1e30f && count == SCAN_BLOCKS)
+        for (size_t i = 0; i < found; i++) assert_true(row[i] < 1000 + SCAN_BLOCKS * 16 - 5);
+}
+
+static void
+scan_one_table(const hwi_kernels *scalar, const hwi_kernels *k)
+{
+    static const float cuts[] = {-INFINITY, 0, 20, 40, 60, 1e30f, INFINITY, NAN};
+    static scan_case c;
+    hwi_rng rng;
+    hwi_rng_init(&rng, SEED);
+    for (size_t words = 2; words <= 32; words *= 2)
+        for (size_t misaligned = 0; misaligned < 8; misaligned++) {
+            make_scan(&c, words, &rng, c.blocks + misaligned);
+            for (size_t count = 0; count <= SCAN_BLOCKS; count++)
+                for (size_t i = 0; i < HWI_COUNT(cuts); i++)
+                    check_scan(scalar, k, &c, c.blocks + misaligned, count, words, cuts[i]);
+        }
+}
+
+static void
+scan_finds_the_same_rows_and_bounds(void **state)
+{
+    (void)state;
+    for_each_table(scan_one_table);
+}
+
+static void
+scan_extremes_one_table(const hwi_kernels *scalar, const hwi_kernels *k)
+{
+    static scan_case c;
+    hwi_rng rng;
+    hwi_rng_init(&rng, SEED);
+    for (size_t words = 2; words <= 32; words *= 2) {
+        make_scan(&c, words, &rng, c.blocks);
+        int8_t *entry = &c.query.table[0][0][0][0];
+        for (size_t i = 0; i < sizeof c.query; i++) entry[i] = i % 3 ? INT8_MIN : INT8_MAX;
+        check_scan(scalar, k, &c, c.blocks, SCAN_BLOCKS, words, INFINITY);
+        memset(c.query.table, INT8_MIN, sizeof c.query);
+        check_scan(scalar, k, &c, c.blocks, SCAN_BLOCKS, words, INFINITY);
+        memset(c.query.table, INT8_MAX, sizeof c.query);
+        check_scan(scalar, k, &c, c.blocks, SCAN_BLOCKS, words, INFINITY);
+    }
+}
+
+static void
+scan_does_not_overflow_with_extreme_tables(void **state)
+{
+    (void)state;
+    for_each_table(scan_extremes_one_table);
+}
+
+/* Built from bits and components alone, without the tables. */
+static void
+scan_computes_the_bound_of_the_contract(void **state)
+{
+    static scan_case c;
+    hwi_rng rng;
+    float z[256], scale;
+    (void)state;
+    hwi_rng_init(&rng, SEED);
+    make_scan(&c, 8, &rng, c.blocks);
+    fill_floats(&rng, z, 256);
+    (void)hwi_quantize_scan(z, 256, &c.query, &scale);
+    size_t found = hwi_kernels_scalar.scan(c.blocks, SCAN_BLOCKS, 8, &c.query, scale, 0.5f,
+                                           INFINITY, 0, c.row, c.bound);
+    assert_int_equal(found, SCAN_BLOCKS * 16);
+    for (size_t i = 0; i < found; i++) {
+        const uint8_t *block = c.blocks + i / 16 * HWI_SIGNATURE_BLOCK_BYTES(8);
+        double ip = 0;
+        for (size_t j = 0; j < 256; j++)
+            if (hwi_get_u32(block + (j / 32 * 16 + i % 16) * 4) >> j % 32 & 1)
+                ip += rint(fmin(fmax((double)(z[j] / scale), -31), 31));
+        double a = (double)hwi_get_f32(block + 512 + i % 16 * 4);
+        double s = (double)hwi_get_f32(block + 576 + i % 16 * 4);
+        double e = a - s * ((double)scale * ip + 0.5);
+        assert_true(c.row[i] == i);
+        assert_true(fabs(e - (double)c.bound[i]) <= 1e-5 * (fabs(e) + fabs(a) + 100));
+    }
+}
+
+/* ---- refine codes ---- */
+
+enum { CODES = 7, CODE_DIMS_MAX = 336 };
+
+static void
+check_codes(const hwi_kernels *scalar, const hwi_kernels *k, const int8_t *q, const uint8_t *codes)
+{
+    const uint8_t *row[CODES];
+    int32_t expected[CODES], got[CODES + 1];
+    for (size_t dims = 0; dims <= CODE_DIMS_MAX; dims += 16) {
+        for (size_t i = 0; i < CODES; i++) row[i] = codes + (CODES - 1 - i) * (CODE_DIMS_MAX + 3);
+        for (size_t count = 0; count <= CODES; count++) {
+            got[count] = -77;
+            scalar->dot_codes(q, row, count, dims, expected);
+            k->dot_codes(q, row, count, dims, got);
+            assert_memory_equal(expected, got, count * 4);
+            assert_int_equal(got[count], -77);
+        }
+    }
+}
+
+static void
+codes_one_table(const hwi_kernels *scalar, const hwi_kernels *k)
+{
+    static int8_t q[CODE_DIMS_MAX + 1];
+    static uint8_t codes[CODES * (CODE_DIMS_MAX + 3)];
+    hwi_rng rng;
+    hwi_rng_init(&rng, SEED);
+    fill_bytes(&rng, q, sizeof q);
+    fill_bytes(&rng, codes, sizeof codes);
+    check_codes(scalar, k, q, codes);
+    check_codes(scalar, k, q + 1, codes);
+    memset(codes, 255, sizeof codes);
+    memset(q, 127, sizeof q);
+    check_codes(scalar, k, q, codes);
+    memset(q, -128, sizeof q);
+    check_codes(scalar, k, q, codes);
+}
+
+static void
+refine_codes_equal_scalar_with_extreme_values(void **state)
+{
+    (void)state;
+    for_each_table(codes_one_table);
+}
+
+static void
+refine_codes_stay_exact_at_the_largest_dims_one_table(const hwi_kernels *scalar,
+                                                      const hwi_kernels *k)
+{
+    enum { DIMS = 65536 };
+    static int8_t q[DIMS];
+    static uint8_t code[DIMS];
+    const uint8_t *row = code;
+    int32_t out;
+    (void)scalar;
+    memset(q, -127, sizeof q);
+    memset(code, 255, sizeof code);
+    k->dot_codes(q, &row, 1, DIMS, &out);
+    assert_int_equal(out, -127 * 255 * DIMS);
+}
+
+static void
+refine_codes_stay_exact_at_the_largest_dims(void **state)
+{
+    (void)state;
+    for_each_table(refine_codes_stay_exact_at_the_largest_dims_one_table);
+}
+
+/* ---- quantisers ---- */
+
+static void
+quantize_i8_rounds_to_nearest_and_pads(void **state)
+{
+    const float x[5] = {254, -254, 1, 2.999f, 0};
+    int8_t q[16];
+    float scale;
+    (void)state;
+    memset(q, 99, sizeof q);
+    assert_int_equal(hwi_quantize_i8(x, 5, 16, q, &scale), 0 + 127 - 127 + 0 + 1);
+    assert_true(scale == 2.0f);
+    assert_int_equal(q[0], 127);
+    assert_int_equal(q[1], -127);
+    assert_int_equal(q[2], 0); /* half to even */
+    assert_int_equal(q[3], 1);
+    for (int j = 4; j < 16; j++) assert_int_equal(q[j], 0);
+}
+
+static void
+quantize_i8_error_is_half_a_step(void **state)
+{
+    hwi_rng rng;
+    float x[129];
+    int8_t q[144];
+    (void)state;
+    hwi_rng_init(&rng, SEED);
+    for (size_t dims = 0; dims <= 129; dims++) {
+        float scale;
+        int32_t sum = 0;
+        fill_floats(&rng, x, dims);
+        int32_t reported = hwi_quantize_i8(x, dims, 144, q, &scale);
+        for (size_t j = 0; j < dims; j++) {
+            assert_true(fabsf(x[j] - (float)q[j] * scale) <= 0.501f * scale);
+            sum += q[j];
+        }
+        assert_int_equal(sum, reported);
+    }
+}
+
+static void
+quantizers_accept_zero_and_huge_vectors(void **state)
+{
+    static hwi_scan_query query;
+    float zero[64] = {0}, huge[64], scale;
+    int8_t q[64];
+    (void)state;
+    for (int j = 0; j < 64; j++) huge[j] = j % 2 ? 1e18f : -1e18f;
+    assert_int_equal(hwi_quantize_i8(zero, 64, 64, q, &scale), 0);
+    assert_true(scale >= 1e-20f && q[5] == 0);
+    assert_int_equal(hwi_quantize_i8(huge, 64, 64, q, &scale), 0);
+    assert_int_equal(q[1], 127);
+    assert_int_equal(hwi_quantize_scan(zero, 64, &query, &scale), 0);
+    assert_true(scale > 0 && query.table[1][1][3][15] == 0);
+    assert_int_equal(hwi_quantize_scan(huge, 64, &query, &scale), 0);
+    assert_true(isfinite(scale));
+}
+
+static void
+quantize_scan_tables_hold_sums_of_components(void **state)
+{
+    static hwi_scan_query query;
+    hwi_rng rng;
+    float z[128], scale;
+    int32_t sum = 0;
+    (void)state;
+    hwi_rng_init(&rng, SEED);
+    fill_floats(&rng, z, 128);
+    z[9] = 50, z[10] = -50, z[11] = 60, z[8] = 70; /* clipped */
+    int32_t reported = hwi_quantize_scan(z, 128, &query, &scale);
+    for (size_t w = 0; w < 4; w++)
+        for (size_t h = 0; h < 2; h++)
+            for (size_t b = 0; b < 4; b++)
+                for (size_t n = 0; n < 16; n++) {
+                    int expected = 0;
+                    for (size_t i = 0; i < 4; i++) {
+                        float v = rintf(z[w * 32 + b * 8 + h * 4 + i] * (1.0f / scale));
+                        if (n >> i & 1) expected += (int)fminf(fmaxf(v, -31), 31);
+                    }
+                    assert_int_equal(query.table[w][h][b][n], expected);
+                    if (n == 15) sum += expected;
+                }
+    assert_int_equal(reported, sum);
+    assert_int_equal(query.table[0][0][1][1 + 2 + 8], 93);
+    assert_int_equal(query.table[0][0][1][4], -31);
+}
+
+/* ---- choosing a table ---- */
+
+static void
+pick_refuses_unknown_names_and_missing_instructions(void **state)
+{
+    (void)state;
+    assert_null(hwi_kernels_pick("avx1024", ~0u));
+    assert_null(hwi_kernels_pick("", ~0u));
+    assert_null(hwi_kernels_pick("avx512", 0));
+    assert_null(hwi_kernels_pick("avx512", HWI_CPU_AVX2));
+    assert_string_equal(hwi_kernels_pick("scalar", 0)->name, "scalar");
+    assert_string_equal(hwi_kernels_pick(NULL, 0)->name, "scalar");
+}
+
+static void
+pick_prefers_the_widest_table(void **state)
+{
+    (void)state;
+#if defined(__x86_64__)
+    assert_string_equal(hwi_kernels_pick(NULL, HWI_CPU_AVX2)->name, "avx2");
+    assert_string_equal(hwi_kernels_pick(NULL, HWI_CPU_AVX2 | HWI_CPU_AVX512)->name, "avx512");
+    assert_string_equal(hwi_kernels_pick("avx2", HWI_CPU_AVX2 | HWI_CPU_AVX512)->name, "avx2");
+#elif defined(__aarch64__)
+    assert_string_equal(hwi_kernels_pick(NULL, HWI_CPU_NEON)->name, "neon");
+#endif
+}
+
+/* The choice is made once in a process, so each value is tried in a child. */
+static void
+environment_chooses(const char *value, const char *expected)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (setenv("HASHWOOD_KERNELS", value, 1) != 0) _exit(2);
+        const hwi_kernels *k = hwi_kernels_active();
+        bool right = expected ? k && strcmp(k->name, expected) == 0 : !k;
+        _exit(right && hwi_kernels_active() == k ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void
+environment_variable_chooses_the_table(void **state)
+{
+    (void)state;
+    environment_chooses("scalar", "scalar");
+    environment_chooses("", hwi_kernels_pick(NULL, hwi_cpu_features())->name);
+    environment_chooses("sclaar", NULL);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(distances_equal_scalar_at_every_length_and_alignment),
+        cmocka_unit_test(scalar_distances_are_the_textbook_sums),
+        cmocka_unit_test(matvec_equals_scalar_at_every_width),
+        cmocka_unit_test(matvec_multiplies_by_the_matrix),
+        cmocka_unit_test(fht_equals_scalar_at_every_size),
+        cmocka_unit_test(fht_of_a_unit_vector_is_a_row_of_the_hadamard_matrix),
+        cmocka_unit_test(int8_blocks_equal_scalar_with_extreme_values),
+        cmocka_unit_test(int8_blocks_hold_16_vectors_side_by_side),
+        cmocka_unit_test(rank_is_the_norm_minus_twice_the_inner_product),
+        cmocka_unit_test(select_finds_the_same_none_some_and_all),
+        cmocka_unit_test(select_takes_what_is_at_the_cut),
+        cmocka_unit_test(scan_finds_the_same_rows_and_bounds),
+        cmocka_unit_test(scan_does_not_overflow_with_extreme_tables),
+        cmocka_unit_test(scan_computes_the_bound_of_the_contract),
+        cmocka_unit_test(refine_codes_equal_scalar_with_extreme_values),
+        cmocka_unit_test(refine_codes_stay_exact_at_the_largest_dims),
+        cmocka_unit_test(quantize_i8_rounds_to_nearest_and_pads),
+        cmocka_unit_test(quantize_i8_error_is_half_a_step),
+        cmocka_unit_test(quantizers_accept_zero_and_huge_vectors),
+        cmocka_unit_test(quantize_scan_tables_hold_sums_of_components),
+        cmocka_unit_test(pick_refuses_unknown_names_and_missing_instructions),
+        cmocka_unit_test(pick_prefers_the_widest_table),
+        cmocka_unit_test(environment_variable_chooses_the_table),
+    };
+    return cmocka_run_group_tests_name("kernel", tests, NULL, NULL);
+}
