@@ -26,24 +26,6 @@ typedef struct parse {
 
 /* ---- Names ---- */
 
-/* Length of the UTF-8 sequence at p, 0 if it is none (overlong forms and surrogates included). */
-static size_t
-utf8_bytes(const uint8_t *p, size_t left)
-{
-    uint32_t first = p[0], low = 0x80, high = 0xBF;
-    size_t bytes = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-    if (first > 0xF4 || bytes == 0 || bytes > left) return 0;
-    if (first == 0xE0) low = 0xA0;
-    if (first == 0xED) high = 0x9F;
-    if (first == 0xF0) low = 0x90;
-    if (first == 0xF4) high = 0x8F;
-    if (bytes > 1 && (p[1] < low || p[1] > high)) return 0;
-    for (size_t i = 2; i < bytes; i++) {
-        if ((p[i] & 0xC0) != 0x80) return 0;
-    }
-    return bytes;
-}
-
 hw_status
 hwi_name_check(const char *what, const char *name, size_t bytes, hw_error *err)
 {
@@ -54,7 +36,7 @@ hwi_name_check(const char *what, const char *name, size_t bytes, hw_error *err)
                         HW_NAME_MAX);
     }
     for (size_t i = 0; i < bytes;) {
-        size_t step = utf8_bytes(p + i, bytes - i);
+        size_t step = hwi_utf8_step(p + i, bytes - i);
         if (step == 0) return hwi_fail(err, HW_EINVAL, "%s is not UTF-8 at byte %zu", what, i);
         if (p[i] < 0x20 || p[i] == 0x7F) {
             return hwi_fail(err, HW_EINVAL, "%s has a control character at byte %zu", what, i);

@@ -1,0 +1,46 @@
+/* target.h - a collection inside a write transaction, shared by writer.c (its life) and points.c
+ * (what is done to it).
+ */
+#ifndef HWI_TARGET_H
+#define HWI_TARGET_H
+
+#include "ingest/holes.h"
+#include "ingest/writer.h"
+#include "payload/pix.h"
+
+/* One vector field; begun when first touched, since an index writer reads the index's state. */
+typedef struct hwi_target_field {
+    const hwi_field *conf;
+    hwi_page_cache *vecs;
+    hwi_index_writer *index; /* NULL: not touched yet */
+    const float *given;      /* during an operation: the new values, NULL: none */
+    float inv_norm;          /* of given */
+    bool is_wanted;          /* during an operation: this field is to change */
+} hwi_target_field;
+
+struct hwi_target {
+    hwi_writer *writer;
+    hwi_target *next;
+    uint32_t coll;
+    hwi_index_of_fn index_of;
+    void *arg;
+    hwi_conf *conf;
+    hwi_counts counts;
+    hwi_page_cache *slots;
+    hwi_holes holes;
+    hwi_pix_writer *pix;
+    hwi_target_field *fields; /* conf->field_count */
+    hwi_buf old_payload, new_payload, large;
+    bool is_changed;
+};
+
+struct hwi_writer {
+    hw_store_txn *txn;
+    hwi_target *targets;
+    hw_status broken; /* why only abort is left; HW_OK: it is sound */
+};
+
+/* The field's caches and index writer, begun now if they were not. */
+HW_CHECKED hw_status hwi_target_open_field(hwi_target *t, hwi_target_field *f, hw_error *err);
+
+#endif
