@@ -17,7 +17,19 @@ typedef struct hwi_view_field {
     hwi_index_view *index;
 } hwi_view_field;
 
+/* Read transactions shared by the views of all collections of one store: one per version that is
+ * still being read, as a store lends only so many (LMDB has a table of readers). Safe to share. */
+typedef struct hwi_snapshots hwi_snapshots;
+HW_CHECKED hw_status hwi_snapshots_new(hw_store *store, hwi_snapshots **out, hw_error *err);
+void hwi_snapshots_free(hwi_snapshots *s); /* no views may be left */
+
+/* Lets go of every cached view and of the newest snapshot: after a commit of this process, so that
+ * idle views do not hold back pages a writer could reuse. `stale_only`: only if the store has moved
+ * on, which a process that never writes asks now and then. */
+void hwi_snapshots_drop(hwi_snapshots *s, bool stale_only);
+
 typedef struct hwi_view {
+    struct hwi_snapshot *source; /* what txn belongs to */
     hw_store_txn *txn;
     uint64_t snapshot; /* the store's version */
     hwi_conf *conf;
@@ -31,7 +43,13 @@ typedef struct hwi_view {
 typedef struct hwi_views hwi_views;
 HW_CHECKED hw_status hwi_views_new(hw_store *store, uint32_t coll, const char *name,
                                    hwi_views **out, hw_error *err);
+/* The same over snapshots shared with other collections; borrowed. */
+HW_CHECKED hw_status hwi_views_new_shared(hwi_snapshots *snapshots, uint32_t coll, const char *name,
+                                          hwi_views **out, hw_error *err);
 void hwi_views_free(hwi_views *views); /* no view may be held */
+
+/* Settings as they were when the views were made: names and dimensions of vectors never change. */
+const hwi_conf *hwi_views_conf(const hwi_views *views);
 
 /* The newest view; release it when done. HW_ENOTFOUND "collection `x` was dropped". */
 HW_CHECKED hw_status hwi_views_current(hwi_views *views, hwi_view **out, hw_error *err);

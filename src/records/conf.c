@@ -269,22 +269,43 @@ hwi_conf_decode(hw_bytes value, hwi_conf **out, hw_error *err)
 
 /* ---- In the store: a blob, as clients may keep much there ---- */
 
-hw_status
-hwi_conf_get(hw_store_txn *txn, uint32_t coll, hwi_conf **out, hw_error *err)
+static hw_status
+conf_get(hw_store_txn *txn, uint32_t coll, hwi_conf *known, hwi_conf **out, hw_error *err)
 {
     hwi_key key;
     hwi_buf value = {0};
     *out = NULL;
     hwi_key_sub(&key, HWI_SUB_CONF, coll);
     hw_status st = hwi_blob_get(txn, hwi_key_view(&key), &value, err);
-    if (st == HW_OK) st = hwi_conf_decode(hwi_buf_bytes(&value), out, err);
-    if (st == HW_OK && (*out)->coll != coll) {
+    if (st != HW_OK) goto out;
+    uint64_t sum = hwi_checksum(value.data, value.size);
+    if (known && known->stored_sum == sum) {
+        *out = hwi_conf_ref(known);
+        goto out;
+    }
+    st = hwi_conf_decode(hwi_buf_bytes(&value), out, err);
+    if (st != HW_OK) goto out;
+    (*out)->stored_sum = sum;
+    if ((*out)->coll != coll) {
         st = hwi_fail(err, HW_ECORRUPT, "settings of collection %u say %u", coll, (*out)->coll);
         hwi_conf_unref(*out);
         *out = NULL;
     }
+out:
     hwi_buf_release(&value);
     return st;
+}
+
+hw_status
+hwi_conf_get(hw_store_txn *txn, uint32_t coll, hwi_conf **out, hw_error *err)
+{
+    return conf_get(txn, coll, NULL, out, err);
+}
+
+hw_status
+hwi_conf_refresh(hw_store_txn *txn, hwi_conf *known, hwi_conf **out, hw_error *err)
+{
+    return conf_get(txn, known->coll, known, out, err);
 }
 
 hw_status

@@ -62,6 +62,7 @@ typedef struct hwi_conf {
     size_t field_count;
     hwi_schema schema;
     const hwi_json *extra; /* keys that are not ours, given back by describe; may be NULL */
+    uint64_t stored_sum;   /* checksum of the stored form it was decoded from */
     hwi_arena arena;       /* owns all of the above */
     atomic_int refs;
 } hwi_conf;
@@ -80,6 +81,9 @@ HW_CHECKED hw_status hwi_conf_decode(hw_bytes value, hwi_conf **out, hw_error *e
 
 /* Reads `conf, c`: HW_ENOTFOUND (err untouched) when there is no such collection. */
 HW_CHECKED hw_status hwi_conf_get(hw_store_txn *txn, uint32_t coll, hwi_conf **out, hw_error *err);
+/* The same, but a reference to `known` when that is what is stored. */
+HW_CHECKED hw_status hwi_conf_refresh(hw_store_txn *txn, hwi_conf *known, hwi_conf **out,
+                                      hw_error *err);
 HW_CHECKED hw_status hwi_conf_put(hw_store_txn *txn, const hwi_conf *conf, hw_error *err);
 
 /* Payload index of a path, or NULL. */

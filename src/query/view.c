@@ -1,0 +1,425 @@
+/* view.c - the current picture of a collection, and who may still look at it.
+ *
+ *     snapshots  --newest-->  snapshot 41: read transaction <---- view of `photos` at 41
+ *        |                        ^-------------------------------- view of `songs` at 41
+ *        | cached                 snapshot 38 <-------------------- view of `photos` at 38,
+ *        v                                                          kept by a slow query
+ *     list of views objects that hold a cached view
+ *
+ * A query asks the store for its version (a few nanoseconds), takes the cached view if that is
+ * current, and counts itself in. When the store has moved on, the first query to notice makes the
+ * next view under the lock; making one reads the counts and whatever the index wants, and no page.
+ * The old view lives until its last query ends; the read transaction until its last view does.
+ *
+ * An open read transaction makes a store keep every page that was freed since. So views are cached
+ * only while they are current: a commit in this process drops them (hwi_snapshots_drop), and a
+ * process that only reads looks for stale ones now and then (api/db.c).
+ *
+ * Locks: views->lock (cached, and making the next) before snapshots->lock (newest, the list).
+ * hwi_snapshots_drop has to go the other way, so it takes the list's views one at a time and uses
+ * trylock: a views object that is busy is making or taking a current view anyway. */
+#include "query/view.h"
+
+#include <pthread.h>
+
+typedef struct hwi_snapshot {
+    hw_store_txn *txn;
+    uint64_t version;
+    atomic_int refs;
+} hwi_snapshot;
+
+struct hwi_snapshots {
+    hw_store *store;
+    pthread_mutex_t lock; /* guards newest, cached and the links of its elements */
+    hwi_snapshot *newest; /* holds a reference; may be NULL */
+    hwi_views *cached;    /* views objects that may hold a cached view */
+};
+
+struct hwi_views {
+    hwi_snapshots *snapshots;
+    hwi_snapshots *own_snapshots; /* to free, when made by hwi_views_new */
+    uint32_t coll;
+    char name[HW_NAME_MAX + 1];
+    pthread_mutex_t lock;       /* guards current and conf; held while the next view is made */
+    hwi_view *current;          /* holds a reference; may be NULL */
+    hwi_conf *conf;             /* the newest settings seen */
+    hwi_conf *first_conf;       /* immutable */
+    hwi_index **indexes;        /* one per field of first_conf; immutable */
+    hwi_views *next, *previous; /* snapshots->cached */
+    bool is_listed;
+};
+
+/* ---- Snapshots ---- */
+
+hw_status
+hwi_snapshots_new(hw_store *store, hwi_snapshots **out, hw_error *err)
+{
+    hwi_snapshots *s = *out = hwi_alloc_zero(sizeof *s);
+    if (!s) return hwi_nomem(err, sizeof *s);
+    s->store = store;
+    pthread_mutex_init(&s->lock, NULL);
+    return HW_OK;
+}
+
+static void
+snapshot_unref(hwi_snapshot *s)
+{
+    /* acq_rel: whoever ends the transaction comes after all reads through it */
+    if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
+    hwi_store_abort(s->txn);
+    hwi_free(s);
+}
+
+void
+hwi_snapshots_free(hwi_snapshots *s)
+{
+    if (!s) return;
+    HWI_ASSERT(!s->cached);
+    snapshot_unref(s->newest);
+    pthread_mutex_destroy(&s->lock);
+    hwi_free(s);
+}
+
+static hw_status
+snapshot_begin(hw_store *store, hwi_snapshot **out, hw_error *err)
+{
+    hwi_snapshot *s = hwi_alloc_zero(sizeof *s);
+    if (!s) return hwi_nomem(err, sizeof *s);
+    hw_status st = hwi_store_begin(store, HW_TXN_READ, &s->txn, err);
+    if (st != HW_OK) {
+        hwi_free(s);
+        return st;
+    }
+    s->version = hwi_store_snapshot(s->txn);
+    atomic_init(&s->refs, 1);
+    *out = s;
+    return HW_OK;
+}
+
+/* A reference to a snapshot no older than the newest commit that returned before the call. */
+static hw_status
+snapshot_take(hwi_snapshots *s, hwi_snapshot **out, hw_error *err)
+{
+    hw_status st = HW_OK;
+    hwi_snapshot *old = NULL;
+    *out = NULL;
+    pthread_mutex_lock(&s->lock);
+    if (!s->newest || s->newest->version != hwi_store_newest(s->store)) {
+        old = s->newest;
+        s->newest = NULL;
+        st = snapshot_begin(s->store, &s->newest, err);
+    }
+    if (st == HW_OK) {
+        atomic_fetch_add_explicit(&s->newest->refs, 1, memory_order_relaxed);
+        *out = s->newest;
+    }
+    pthread_mutex_unlock(&s->lock);
+    snapshot_unref(old);
+    return st;
+}
+
+/* ---- Views: making and ending one ---- */
+
+static void
+view_free(hwi_view *v)
+{
+    for (size_t i = 0; v->fields && i < v->conf->field_count; i++) {
+        hwi_index_view_free(v->fields[i].index);
+        hwi_page_table_free(v->fields[i].vecs);
+    }
+    hwi_free(v->fields);
+    hwi_page_table_free(v->slots);
+    hwi_conf_unref(v->conf);
+    snapshot_unref(v->source);
+    hwi_free(v);
+}
+
+static void
+view_unref(hwi_view *v)
+{
+    /* acq_rel: whoever frees comes after all who read */
+    if (v && atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) == 1) view_free(v);
+}
+
+static hw_status
+make_field(hwi_views *views, hwi_view *v, size_t i, hw_error *err)
+{
+    hwi_view_field *f = &v->fields[i];
+    f->conf = &v->conf->fields[i];
+    HWI_TRY(hwi_vec_table_new(v->txn, views->coll, f->conf, v->counts.slots_below, &f->vecs, err));
+    return hwi_index_view_new(views->indexes[i], v->txn, f->vecs, v->slots, v->counts.slots_below,
+                              &f->index, err);
+}
+
+static hw_status
+fill_view(hwi_views *views, hwi_view *v, hw_error *err)
+{
+    HWI_TRY(snapshot_take(views->snapshots, &v->source, err));
+    v->txn = v->source->txn;
+    v->snapshot = v->source->version;
+    hw_status st = hwi_conf_refresh(v->txn, views->conf, &v->conf, err);
+    if (st == HW_ENOTFOUND) {
+        return hwi_fail(err, st, "collection `%s` was dropped", views->name);
+    }
+    if (st != HW_OK) return st;
+    if (v->conf->field_count != views->first_conf->field_count) {
+        return hwi_fail(err, HW_ECORRUPT, "collection `%s` changed its vectors", views->name);
+    }
+    HWI_TRY(hwi_counts_get(v->txn, views->coll, &v->counts, err));
+    HWI_TRY(hwi_slot_table_new(v->txn, views->coll, v->counts.slots_below, &v->slots, err));
+    size_t bytes = v->conf->field_count * sizeof *v->fields;
+    v->fields = hwi_alloc_zero(bytes);
+    if (!v->fields) return hwi_nomem(err, bytes);
+    for (size_t i = 0; i < v->conf->field_count; i++) HWI_TRY(make_field(views, v, i, err));
+    return HW_OK;
+}
+
+static hw_status
+make_view(hwi_views *views, hwi_view **out, hw_error *err)
+{
+    hwi_view *v = hwi_alloc_zero(sizeof *v);
+    if (!v) return hwi_nomem(err, sizeof *v);
+    atomic_init(&v->refs, 1);
+    hw_status st = fill_view(views, v, err);
+    if (st != HW_OK) {
+        view_free(v);
+        return st;
+    }
+    *out = v;
+    return HW_OK;
+}
+
+/* ---- Views: the cached one ---- */
+
+static void
+list_add(hwi_views *views)
+{
+    hwi_snapshots *s = views->snapshots;
+    pthread_mutex_lock(&s->lock);
+    if (!views->is_listed) {
+        views->next = s->cached;
+        views->previous = NULL;
+        if (s->cached) s->cached->previous = views;
+        s->cached = views;
+        views->is_listed = true;
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* snapshots->lock is held. */
+static void
+list_remove(hwi_views *views)
+{
+    if (!views->is_listed) return;
+    if (views->next) views->next->previous = views->previous;
+    if (views->previous) {
+        views->previous->next = views->next;
+    } else {
+        views->snapshots->cached = views->next;
+    }
+    views->is_listed = false;
+}
+
+/* views->lock is held. Makes the next view when the cached one is not current. */
+static hw_status
+refresh(hwi_views *views, hwi_view **old, hw_error *err)
+{
+    hwi_view *v;
+    *old = views->current;
+    views->current = NULL;
+    HWI_TRY(make_view(views, &v, err));
+    views->current = v;
+    if (v->conf != views->conf) {
+        hwi_conf_unref(views->conf);
+        views->conf = hwi_conf_ref(v->conf);
+    }
+    list_add(views);
+    return HW_OK;
+}
+
+hw_status
+hwi_views_current(hwi_views *views, hwi_view **out, hw_error *err)
+{
+    hw_status st = HW_OK;
+    hwi_view *old = NULL;
+    *out = NULL;
+    pthread_mutex_lock(&views->lock);
+    hwi_view *v = views->current;
+    if (!v || v->snapshot != hwi_store_newest(views->snapshots->store)) {
+        st = refresh(views, &old, err);
+        v = views->current;
+    }
+    if (st == HW_OK) {
+        atomic_fetch_add_explicit(&v->refs, 1, memory_order_relaxed);
+        *out = v;
+    }
+    pthread_mutex_unlock(&views->lock);
+    view_unref(old);
+    return st;
+}
+
+void
+hwi_view_release(hwi_views *views, hwi_view *view)
+{
+    (void)views;
+    view_unref(view);
+}
+
+void
+hwi_views_drop(hwi_views *views)
+{
+    pthread_mutex_lock(&views->lock);
+    hwi_view *v = views->current;
+    views->current = NULL;
+    pthread_mutex_lock(&views->snapshots->lock);
+    list_remove(views);
+    pthread_mutex_unlock(&views->snapshots->lock);
+    pthread_mutex_unlock(&views->lock);
+    view_unref(v);
+}
+
+/* Takes the cached view of some listed views object; NULL when the list is empty. One that is busy
+ * is unlisted only: its view is current again, or will be when it is asked next. */
+static bool
+drop_one(hwi_snapshots *s, hwi_view **out)
+{
+    *out = NULL;
+    pthread_mutex_lock(&s->lock);
+    hwi_views *views = s->cached;
+    if (views) {
+        list_remove(views);
+        if (pthread_mutex_trylock(&views->lock) == 0) {
+            *out = views->current;
+            views->current = NULL;
+            pthread_mutex_unlock(&views->lock);
+        }
+    }
+    pthread_mutex_unlock(&s->lock);
+    return views != NULL;
+}
+
+void
+hwi_snapshots_drop(hwi_snapshots *s, bool stale_only)
+{
+    hwi_view *v;
+    hwi_snapshot *old = NULL;
+    pthread_mutex_lock(&s->lock);
+    bool is_current = s->newest && s->newest->version == hwi_store_newest(s->store);
+    if (!stale_only || !is_current) {
+        old = s->newest;
+        s->newest = NULL;
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (stale_only && is_current) return;
+    snapshot_unref(old);
+    while (drop_one(s, &v)) view_unref(v);
+}
+
+/* ---- The views object ---- */
+
+static hw_status
+read_first_conf(hwi_views *views, hw_error *err)
+{
+    hwi_snapshot *snapshot;
+    HWI_TRY(snapshot_take(views->snapshots, &snapshot, err));
+    hw_status st = hwi_conf_get(snapshot->txn, views->coll, &views->first_conf, err);
+    if (st == HW_ENOTFOUND) {
+        st = hwi_fail(err, st, "collection `%s` was dropped", views->name);
+    }
+    snapshot_unref(snapshot);
+    return st;
+}
+
+static hw_status
+make_indexes(hwi_views *views, hw_error *err)
+{
+    const hwi_conf *conf = views->first_conf;
+    size_t bytes = conf->field_count * sizeof(hwi_index *);
+    views->indexes = hwi_alloc_zero(bytes);
+    if (!views->indexes) return hwi_nomem(err, bytes);
+    for (size_t i = 0; i < conf->field_count; i++) {
+        HWI_TRY(hwi_index_new(views->coll, &conf->fields[i], &views->indexes[i], err));
+    }
+    return HW_OK;
+}
+
+hw_status
+hwi_views_new_shared(hwi_snapshots *snapshots, uint32_t coll, const char *name, hwi_views **out,
+                     hw_error *err)
+{
+    *out = NULL;
+    hwi_views *views = hwi_alloc_zero(sizeof *views);
+    if (!views) return hwi_nomem(err, sizeof *views);
+    views->snapshots = snapshots;
+    views->coll = coll;
+    strncpy(views->name, name, HW_NAME_MAX);
+    pthread_mutex_init(&views->lock, NULL);
+    hw_status st = read_first_conf(views, err);
+    if (st == HW_OK) st = make_indexes(views, err);
+    if (st != HW_OK) {
+        hwi_views_free(views);
+        return st;
+    }
+    views->conf = hwi_conf_ref(views->first_conf);
+    *out = views;
+    return HW_OK;
+}
+
+hw_status
+hwi_views_new(hw_store *store, uint32_t coll, const char *name, hwi_views **out, hw_error *err)
+{
+    hwi_snapshots *own;
+    *out = NULL;
+    HWI_TRY(hwi_snapshots_new(store, &own, err));
+    hw_status st = hwi_views_new_shared(own, coll, name, out, err);
+    if (st == HW_OK) {
+        (*out)->own_snapshots = own;
+    } else {
+        hwi_snapshots_free(own);
+    }
+    return st;
+}
+
+void
+hwi_views_free(hwi_views *views)
+{
+    if (!views) return;
+    hwi_views_drop(views);
+    for (size_t i = 0; views->indexes && i < views->first_conf->field_count; i++) {
+        hwi_index_free(views->indexes[i]);
+    }
+    hwi_free(views->indexes);
+    hwi_conf_unref(views->conf);
+    hwi_conf_unref(views->first_conf);
+    hwi_snapshots_free(views->own_snapshots);
+    pthread_mutex_destroy(&views->lock);
+    hwi_free(views);
+}
+
+const hwi_conf *
+hwi_views_conf(const hwi_views *views)
+{
+    return views->first_conf;
+}
+
+hwi_index *
+hwi_views_index(hwi_views *views, uint32_t field_number)
+{
+    for (size_t i = 0; i < views->first_conf->field_count; i++) {
+        if (views->first_conf->fields[i].number == field_number) return views->indexes[i];
+    }
+    return NULL;
+}
+
+const hwi_view_field *
+hwi_view_field_by_name(const hwi_view *view, const char *name)
+{
+    const hwi_field *conf = hwi_conf_field(view->conf, name);
+    return conf ? &view->fields[conf - view->conf->fields] : NULL;
+}
+
+hw_status
+hwi_view_id(hwi_view *view, uint32_t slot, hw_id *out, hw_error *err)
+{
+    return hwi_slot_id(view->slots, view->txn, view->conf->coll, slot, out, err);
+}
