@@ -1,0 +1,50 @@
+# The front door; CMake does the work. `make` alone lists what there is.
+#
+#   CC, CXX    compilers (gcc and clang work)
+#   JOBS       how much at once; default: one per processor
+#   PREFIX     where `make install` puts things; default /usr/local (DESTDIR is honoured)
+
+JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
+PREFIX ?= /usr/local
+BUILD  := build
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build demo test bench install fmt check clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps: ## install the Debian packages that are missing (as root or through sudo)
+	@tools/deps.sh build
+
+build: deps ## build the library and the command build/hashwood
+	@cmake --preset release >/dev/null
+	@cmake --build $(BUILD) --parallel $(JOBS) --target product
+
+demo: build ## search 60,000 real pictures: import, index, query, update, compare
+	@tools/deps.sh demo
+	@tools/demo.sh
+
+test: deps ## build and run all tests
+	@tools/deps.sh demo
+	@cmake --preset release >/dev/null
+	@cmake --build $(BUILD) --parallel $(JOBS)
+	@tools/run_tests.sh $(BUILD) --parallel $(JOBS)
+
+bench: build ## measure recall, speed and size on Fashion-MNIST
+	@tools/deps.sh demo
+	@bench/run.sh
+
+install: build ## install the command, library, headers, man pages and completions to PREFIX
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+fmt: ## lay out all sources with clang-format
+	@tools/deps.sh check
+	@tools/lint.sh fmt
+
+check: build ## clang-format, clang-tidy, cppcheck, include direction, names, stale paths
+	@tools/deps.sh check
+	@tools/lint.sh check
+
+clean: ## remove build folders
+	rm -rf build build-dev build-asan build-tsan build-fuzz

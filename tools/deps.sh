@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that a task needs and that are missing; says so first. Does nothing,
+# fast, when all are there. deps.sh build|demo|check|fuzz ...
+set -euo pipefail
+
+packages_of() {
+    case $1 in
+    build)
+        echo cmake ninja-build gcc g++ libc6-dev pkg-config python3 libcmocka-dev \
+            liblmdb-dev libopenblas-dev liblapacke-dev libroaring-dev libxxhash-dev libzstd-dev \
+            libsimdjson-dev libedit-dev libhdf5-dev ;;
+    demo) echo dataset-fashion-mnist ;;
+    check) echo clang-format clang-tidy cppcheck python3 git ;;
+    fuzz) echo clang libclang-rt-14-dev ;;
+    *) echo "deps.sh: unknown task: $1" >&2 && exit 2 ;;
+    esac
+}
+
+wanted=()
+for task in "${@:-build}"; do
+    packages=$(packages_of "$task")
+    # shellcheck disable=SC2206 # one word each
+    wanted+=($packages)
+done
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "This is not Debian; please install what these packages hold: ${wanted[*]}" >&2
+    exit 0
+fi
+
+installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' 2>/dev/null |
+    awk '$2 == "installed" {print $1}')
+missing=()
+for package in "${wanted[@]}"; do
+    grep -qxF "$package" <<<"$installed" || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+echo "Debian packages to be installed: ${missing[*]}"
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "Please install them as root: apt-get install ${missing[*]}" >&2
+        exit 1
+    fi
+    as_root=(sudo)
+fi
+apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=900)
+"${apt[@]}" update
+"${apt[@]}" install -y --no-install-recommends "${missing[@]}"
