@@ -16,8 +16,8 @@
  * process that only reads looks for stale ones now and then (api/db.c).
  *
  * Locks: views->lock (cached, and making the next) before snapshots->lock (newest, the list).
- * hwi_snapshots_drop has to go the other way, so it takes the list's views one at a time and uses
- * trylock: a views object that is busy is making or taking a current view anyway. */
+ * hwi_snapshots_drop has to go the other way, so it only tries views->lock: a views object that is
+ * busy just now keeps its view, and its place in the list, until the next time. */
 #include "query/view.h"
 
 #include <pthread.h>
@@ -278,41 +278,36 @@ hwi_views_drop(hwi_views *views)
     view_unref(v);
 }
 
-/* Takes the cached view of some listed views object; NULL when the list is empty. One that is busy
- * is unlisted only: its view is current again, or will be when it is asked next. */
-static bool
-drop_one(hwi_snapshots *s, hwi_view **out)
-{
-    *out = NULL;
-    pthread_mutex_lock(&s->lock);
-    hwi_views *views = s->cached;
-    if (views) {
-        list_remove(views);
-        if (pthread_mutex_trylock(&views->lock) == 0) {
-            *out = views->current;
-            views->current = NULL;
-            pthread_mutex_unlock(&views->lock);
-        }
-    }
-    pthread_mutex_unlock(&s->lock);
-    return views != NULL;
-}
-
 void
 hwi_snapshots_drop(hwi_snapshots *s, bool stale_only)
 {
-    hwi_view *v;
+    hwi_view *dead = NULL;
     hwi_snapshot *old = NULL;
     pthread_mutex_lock(&s->lock);
-    bool is_current = s->newest && s->newest->version == hwi_store_newest(s->store);
-    if (!stale_only || !is_current) {
+    uint64_t newest = hwi_store_newest(s->store);
+    if (s->newest && !(stale_only && s->newest->version == newest)) {
         old = s->newest;
         s->newest = NULL;
     }
+    for (hwi_views *views = s->cached, *next; views; views = next) {
+        next = views->next;
+        if (pthread_mutex_trylock(&views->lock) != 0) continue;
+        hwi_view *v = views->current;
+        if (v && !(stale_only && v->snapshot == newest)) {
+            v->next_dead = dead;
+            dead = v;
+            views->current = NULL;
+            list_remove(views);
+        }
+        pthread_mutex_unlock(&views->lock);
+    }
     pthread_mutex_unlock(&s->lock);
-    if (stale_only && is_current) return;
     snapshot_unref(old);
-    while (drop_one(s, &v)) view_unref(v);
+    while (dead) {
+        hwi_view *next = dead->next_dead;
+        view_unref(dead);
+        dead = next;
+    }
 }
 
 /* ---- The views object ---- */

@@ -37,6 +37,7 @@ typedef struct hwi_view {
     hwi_page_table *slots;
     hwi_view_field *fields; /* conf->field_count, in conf's order */
     atomic_int refs;
+    struct hwi_view *next_dead; /* view.c's, while it lets go of several */
 } hwi_view;
 
 /* The views of one open collection: safe to share. */
