@@ -2,9 +2,11 @@
  * indexes.
  *
  * The language is Qdrant's (docs/filters.md): must / should / must_not / min_should of conditions:
- * match value / any / except / text / phrase, range over numbers and dates, is_empty, is_null,
- * has_id, values_count, nested, geo radius, box and polygon; keys are paths "a.b", "a[].b", "a[0]";
- * a condition on an array holds if any element does.
+ * match value / any / except / prefix / text / text_any / phrase, range over numbers and dates,
+ * is_empty, is_null, has_id, values_count, nested, geo radius, box and polygon; keys are paths
+ * "a.b", "a[].b", "a[0]"; a condition on an array holds if any element does.
+ *
+ * What a filter means is what hwi_filter_matches says of a payload; indexes only make it faster.
  */
 #ifndef HWI_FILTER_H
 #define HWI_FILTER_H
@@ -13,36 +15,54 @@
 
 #include "records/conf.h"
 
+/* Immutable; safe to share between threads. */
 typedef struct hwi_filter hwi_filter;
 
-/* Parses and checks a filter; allocated in arena. HW_EINVAL names the place:
- * "filter.must[1].range.gte: expected a number". */
+#define HWI_FILTER_WORDS_MAX 256u /* words in one text, text_any or phrase */
+
+/* Parses and checks a filter; allocated in arena, borrows nothing. HW_EINVAL names the place:
+ * "filter.must[1].range.gte: expected a number", a misspelt key with the nearest known one,
+ * malformed JSON with the byte. HW_EUNSUPPORTED: has_vector. */
 HW_CHECKED hw_status hwi_filter_parse(const char *json, size_t bytes, hwi_arena *arena,
                                       const hwi_filter **out, hw_error *err);
 
-/* Whether a point matches: the definition of what a filter means. payload may be empty.
- * HW_ECORRUPT, HW_ENOMEM. */
+/* Whether a point matches: the definition of what a filter means. payload may be empty; so may be
+ * the payload's JSON object. id may be NULL when no point is meant: has_id is then false.
+ * HW_ECORRUPT when the payload is not JSON, HW_ENOMEM. */
 HW_CHECKED hw_status hwi_filter_matches(const hwi_filter *filter, const hw_id *id, hw_bytes payload,
                                         bool *matches, hw_error *err);
 
+/* The same for many payloads in turn without touching the heap: keeps its memory between calls. One
+ * per thread; the filter is borrowed. */
+typedef struct hwi_filter_tester hwi_filter_tester;
+HW_CHECKED hw_status hwi_filter_tester_new(const hwi_filter *filter, hwi_filter_tester **out,
+                                           hw_error *err);
+void hwi_filter_tester_free(hwi_filter_tester *t);
+HW_CHECKED hw_status hwi_filter_test(hwi_filter_tester *t, const hw_id *id, hw_bytes payload,
+                                     bool *matches, hw_error *err);
+
+/* Whether the filter looks at ids at all (has_id): if not, a tester needs none and id may be NULL.
+ */
+bool hwi_filter_needs_id(const hwi_filter *filter);
+
 /* What the payload indexes know: every match lies in `may`; every slot in `sure` matches. exact:
- * the two are equal. Ends of life: hwi_filter_resolved_release. */
+ * the two are equal (two bitmaps still). Ends of life: hwi_filter_resolved_release. */
 typedef struct hwi_filter_resolved {
     roaring_bitmap_t *may;
     roaring_bitmap_t *sure;
     bool exact;
-    char *warning; /* NULL, or one line naming the index to create */
+    char *warning; /* NULL, or one line naming the index to create; hwi_alloc'ed */
 } hwi_filter_resolved;
 
-/* schema may list fields that are not ready: those are not used. slot_of tells has_id's ids
- * (HW_ENOTFOUND: absent). */
+/* schema may list fields that are not ready: those are not used. HW_ECORRUPT, HW_ENOMEM, HW_EIO. */
 HW_CHECKED hw_status hwi_filter_resolve(const hwi_filter *filter, hw_store_txn *txn, uint32_t coll,
                                         const hwi_schema *schema, hwi_filter_resolved *out,
                                         hw_error *err);
 void hwi_filter_resolved_release(hwi_filter_resolved *r);
 
 /* A cheap guess of how many of `points` match, from counts of the indexes' keys, without building
- * bitmaps where that can be avoided; used for plans and explain. */
+ * bitmaps; used for plans and explain. Conditions are taken to be independent; what no index knows
+ * counts as a third. */
 uint64_t hwi_filter_estimate(const hwi_filter *filter, hw_store_txn *txn, uint32_t coll,
                              const hwi_schema *schema, uint64_t points);
 
