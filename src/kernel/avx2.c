@@ -56,6 +56,14 @@ fold(const __m256 *part)
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+INLINE int32_t
+sum_of_lanes(__m256i sum)
+{
+    __m128i v = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+    v = _mm_add_epi32(v, _mm_shuffle_epi32(v, 0x4E));
+    return _mm_cvtsi128_si32(_mm_add_epi32(v, _mm_shuffle_epi32(v, 0xB1)));
+}
+
 /* Lanes below count; none when it is negative. */
 INLINE __m256i
 first_lanes(int count)
@@ -258,6 +266,54 @@ fht(float *v, size_t m)
     }
 }
 
+/* ---- quantisation ---- */
+
+INLINE __m256
+magnitude(__m256 v)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v);
+}
+
+static float
+largest(const float *x, size_t dims)
+{
+    __m256 most = _mm256_setzero_ps();
+    float lane[WIDTH], all = 0;
+    size_t j = 0;
+
+    for (; j + WIDTH <= dims; j += WIDTH)
+        most = _mm256_max_ps(most, magnitude(_mm256_loadu_ps(x + j)));
+    if (j < dims) {
+        __m256 last = _mm256_maskload_ps(x + j, first_lanes((int)(dims - j)));
+        most = _mm256_max_ps(most, magnitude(last));
+    }
+    _mm256_storeu_ps(lane, most);
+    for (size_t i = 0; i < WIDTH; i++) all = HWI_MAX(all, lane[i]);
+    return all;
+}
+
+static int32_t
+round_i8(const float *x, size_t dims, float factor, float limit, int8_t *q)
+{
+    const __m256 scale = _mm256_set1_ps(factor);
+    const __m256 top = _mm256_set1_ps(limit), bottom = _mm256_set1_ps(-limit);
+    __m256i sum = _mm256_setzero_si256();
+
+    for (size_t j = 0; j < dims; j += WIDTH) {
+        size_t left = HWI_MIN(dims - j, WIDTH);
+        __m256 v = left == WIDTH ? _mm256_loadu_ps(x + j)
+                                 : _mm256_maskload_ps(x + j, first_lanes((int)left));
+        v = _mm256_max_ps(_mm256_min_ps(_mm256_mul_ps(v, scale), top), bottom);
+        __m256i rounded = _mm256_cvtps_epi32(v);
+        __m128i words =
+            _mm_packs_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
+        __m128i bytes = _mm_packs_epi16(words, words);
+        memcpy(q + j, &bytes, left);
+        sum = _mm256_add_epi32(sum, rounded);
+    }
+    return sum_of_lanes(sum);
+}
+
 /* ---- int8 blocks ---- */
 
 #define BLOCKS_MAX 2u
@@ -380,11 +436,15 @@ typedef struct scan_limits {
     __m256 scale, bias, cut;
 } scan_limits;
 
-/* Biased tables of bytes 0 and 1, or of bytes 2 and 3, of one half word. */
-INLINE __m256i
-biased(const int8_t (*table)[16])
+/* The query's tables with 128 added to every entry, which makes them unsigned. */
+INLINE void
+bias_tables(const hwi_scan_query *query, size_t words, __m256i *table)
 {
-    return _mm256_xor_si256(_mm256_loadu_si256((const void *)table), _mm256_set1_epi8(-128));
+    const char *from = (const void *)query->table;
+    for (size_t i = 0; i < 4 * words; i++) {
+        __m256i entries = _mm256_loadu_si256((const void *)(from + i * 32));
+        table[i] = _mm256_xor_si256(entries, _mm256_set1_epi8(-128));
+    }
 }
 
 /* Sums of lookups, as 16-bit pairs of rows. */
@@ -408,9 +468,10 @@ add_bytes(pair_sums *s, __m256i bytes, __m256i low_table, __m256i high_table)
     add_lookup(s, high_table, _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble));
 }
 
-/* One word of 16 rows: transposed, looked up, added. */
+/* One word of 16 rows: transposed, looked up, added. Tables: low nibbles of bytes 0 and 1, of bytes
+ * 2 and 3, then high nibbles. */
 INLINE void
-add_word(pair_sums *s, const uint8_t *line, const hwi_scan_query *query, size_t w)
+add_word(pair_sums *s, const uint8_t *line, const __m256i *table)
 {
     const __m256i by_byte = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15,
                                              0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
@@ -422,19 +483,19 @@ add_word(pair_sums *s, const uint8_t *line, const hwi_scan_query *query, size_t 
     /* rows in the order 0-3, 8-11, 4-7, 12-15 */
     __m256i b01 = _mm256_permute4x64_epi64(_mm256_unpacklo_epi32(a, b), 0xD8);
     __m256i b23 = _mm256_permute4x64_epi64(_mm256_unpackhi_epi32(a, b), 0xD8);
-    add_bytes(s, b01, biased(query->table[w][0]), biased(query->table[w][1]));
-    add_bytes(s, b23, biased(query->table[w][0] + 2), biased(query->table[w][1] + 2));
+    add_bytes(s, b01, table[0], table[2]);
+    add_bytes(s, b23, table[1], table[3]);
 }
 
 /* The inner products of a block's rows 0-7 and 8-15. */
 INLINE void
-signature_ip(const uint8_t *block, size_t words, const hwi_scan_query *query, __m256i *ip)
+signature_ip(const uint8_t *block, size_t words, const __m256i *table, __m256i *ip)
 {
     const __m256i bias = _mm256_set1_epi32((int32_t)(128 * 8 * words));
     pair_sums s = {_mm256_setzero_si256(), _mm256_setzero_si256()};
 
 #pragma GCC unroll 4
-    for (size_t w = 0; w < words; w++) add_word(&s, block + w * 64, query, w);
+    for (size_t w = 0; w < words; w++) add_word(&s, block + w * 64, table + 4 * w);
 
     __m256i even = _mm256_sub_epi16(s.both, _mm256_slli_epi16(s.odd, 8));
     __m128i even8 = _mm_add_epi16(_mm256_castsi256_si128(even), _mm256_extracti128_si256(even, 1));
@@ -458,11 +519,13 @@ INLINE size_t
 scan_words(const uint8_t *blocks, size_t block_count, size_t words, const hwi_scan_query *query,
            const scan_limits *limits, uint32_t first_row, uint32_t *row, float *bound)
 {
+    __m256i table[4 * HWI_BITS_MAX / 32];
     size_t found = 0;
 
+    bias_tables(query, words, table);
     for (size_t b = 0; b < block_count; b++, blocks += HWI_SIGNATURE_BLOCK_BYTES(words)) {
         __m256i ip[2];
-        signature_ip(blocks, words, query, ip);
+        signature_ip(blocks, words, table, ip);
         for (uint32_t i = 0; i < 2; i++, first_row += WIDTH) {
             __m256 e = row_bounds(blocks + words * 64 + i * 32, ip[i], limits);
             __m256 lt = _mm256_cmp_ps(e, limits->cut, _CMP_LT_OQ);
@@ -511,12 +574,7 @@ dot_code_rows(const int8_t *q, const uint8_t *const *codes, size_t count, size_t
             sum[r] = _mm256_add_epi32(sum[r], _mm256_madd_epi16(c, qj));
         }
     }
-    for (size_t r = 0; r < count; r++) {
-        __m128i v =
-            _mm_add_epi32(_mm256_castsi256_si128(sum[r]), _mm256_extracti128_si256(sum[r], 1));
-        v = _mm_add_epi32(v, _mm_shuffle_epi32(v, 0x4E));
-        out[r] = _mm_cvtsi128_si32(_mm_add_epi32(v, _mm_shuffle_epi32(v, 0xB1)));
-    }
+    for (size_t r = 0; r < count; r++) out[r] = sum_of_lanes(sum[r]);
 }
 
 static void
@@ -539,6 +597,8 @@ const hwi_kernels hwi_kernels_avx2 = {
     .l1_gather = l1_gather,
     .matvec_columns = matvec_columns,
     .fht = fht,
+    .largest = largest,
+    .round_i8 = round_i8,
     .dot_u8_blocks = dot_u8_blocks,
     .rank_blocks = rank_blocks,
     .select_le = select_le,

@@ -292,6 +292,45 @@ fht(float *v, size_t m)
     }
 }
 
+/* ---- quantisation ---- */
+
+static float
+largest(const float *x, size_t dims)
+{
+    __m512 most[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+    size_t j = 0;
+
+    for (; j + 2 * WIDTH <= dims; j += 2 * WIDTH)
+        for (size_t i = 0; i < 2; i++)
+            most[i] = _mm512_max_ps(most[i], _mm512_abs_ps(_mm512_loadu_ps(x + j + i * WIDTH)));
+    for (; j < dims; j += WIDTH) {
+        __mmask16 valid = (__mmask16)_bzhi_u32(0xFFFF, (uint32_t)(dims - j));
+        most[0] = _mm512_max_ps(most[0], _mm512_abs_ps(_mm512_maskz_loadu_ps(valid, x + j)));
+    }
+    return _mm512_reduce_max_ps(_mm512_max_ps(most[0], most[1]));
+}
+
+static int32_t
+round_i8(const float *x, size_t dims, float factor, float limit, int8_t *q)
+{
+    const __m512 scale = _mm512_set1_ps(factor);
+    const __m512 top = _mm512_set1_ps(limit), bottom = _mm512_set1_ps(-limit);
+    __m512i sum = _mm512_setzero_si512();
+
+    for (size_t j = 0; j < dims; j += WIDTH) {
+        __mmask16 valid = (__mmask16)_bzhi_u32(0xFFFF, (uint32_t)HWI_MIN(dims - j, WIDTH));
+        __m512 scaled = _mm512_mul_ps(_mm512_maskz_loadu_ps(valid, x + j), scale);
+        __m512i v = _mm512_cvtps_epi32(_mm512_max_ps(_mm512_min_ps(scaled, top), bottom));
+        __m128i bytes = _mm512_cvtepi32_epi8(v);
+        if (valid == 0xFFFF) /* a plain store can be read back at once, a masked one cannot */
+            _mm_storeu_si128((void *)(q + j), bytes);
+        else
+            _mm_mask_storeu_epi8(q + j, valid, bytes);
+        sum = _mm512_add_epi32(sum, v);
+    }
+    return _mm512_reduce_add_epi32(sum);
+}
+
 /* ---- int8 blocks ---- */
 
 #define BLOCKS_MAX 4u
@@ -488,6 +527,13 @@ scan(const uint8_t *blocks, size_t block_count, size_t words, const hwi_scan_que
 
 /* ---- refine codes ---- */
 
+INLINE __m128i
+fold_codes_to_4(__m512i v)
+{
+    __m256i w = _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+    return _mm_add_epi32(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
+}
+
 /* Sums of 1 or 4 rows of codes. */
 INLINE void
 dot_code_rows(const int8_t *q, const uint8_t *const *codes, size_t count, size_t dims, int32_t *out)
@@ -507,7 +553,13 @@ dot_code_rows(const int8_t *q, const uint8_t *const *codes, size_t count, size_t
         for (size_t r = 0; r < count; r++)
             sum[r] = _mm512_dpbusd_epi32(sum[r], _mm512_maskz_loadu_epi8(valid, codes[r] + j), qj);
     }
-    for (size_t r = 0; r < count; r++) out[r] = _mm512_reduce_add_epi32(sum[r]);
+    if (count == 1) {
+        out[0] = _mm512_reduce_add_epi32(sum[0]);
+        return;
+    }
+    __m128i ab = _mm_hadd_epi32(fold_codes_to_4(sum[0]), fold_codes_to_4(sum[1]));
+    __m128i cd = _mm_hadd_epi32(fold_codes_to_4(sum[2]), fold_codes_to_4(sum[3]));
+    _mm_storeu_si128((void *)out, _mm_hadd_epi32(ab, cd));
 }
 
 static void
@@ -530,6 +582,8 @@ const hwi_kernels hwi_kernels_avx512 = {
     .l1_gather = l1_gather,
     .matvec_columns = matvec_columns,
     .fht = fht,
+    .largest = largest,
+    .round_i8 = round_i8,
     .dot_u8_blocks = dot_u8_blocks,
     .rank_blocks = rank_blocks,
     .select_le = select_le,

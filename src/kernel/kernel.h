@@ -68,6 +68,15 @@ typedef struct hwi_kernels {
      * 1024. v 64-byte aligned. */
     void (*fht)(float *v, size_t m);
 
+    /* ---- quantisation: what hwi_quantize_* are made of ---- */
+
+    /* Largest |x[j]|; 0 of none. */
+    float (*largest)(const float *x, size_t dims);
+
+    /* q[j] = clamp(x[j] * factor, -limit, limit) rounded to nearest, halves to even; limit up to
+     * 127. Returns sum of q. */
+    int32_t (*round_i8)(const float *x, size_t dims, float factor, float limit, int8_t *q);
+
     /* ---- int8 blocks: 16 vectors side by side. Layout of one block of `dims` (multiple of 8)
      * components: bytes [dims/4][16 lanes][4 components], int8. Blocks follow each other.
      *
@@ -115,7 +124,7 @@ extern const hwi_kernels hwi_kernels_neon;
 
 #define HWI_SIGNATURE_BLOCK_BYTES(words) ((size_t)(words)*64u + 128u)
 
-/* Helpers built on the table, the same code for every instruction set (helpers.c). */
+/* Helpers built on the table in use (helpers.c); the same result with every one. */
 
 /* Quantises x to bytes q[j] = round(x[j] / *scale), *scale = max|x| / 127 (1e-20 at least); j >=
  * dims up to padded are 0. Returns sum of q. */

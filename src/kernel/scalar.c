@@ -144,6 +144,28 @@ fht(float *v, size_t m)
             }
 }
 
+/* ---- quantisation ---- */
+
+static float
+largest(const float *x, size_t dims)
+{
+    float most = 0;
+    for (size_t j = 0; j < dims; j++) most = HWI_MAX(most, fabsf(load(x, j)));
+    return most;
+}
+
+static int32_t
+round_i8(const float *x, size_t dims, float factor, float limit, int8_t *q)
+{
+    int32_t sum = 0;
+    for (size_t j = 0; j < dims; j++) {
+        float scaled = load(x, j) * factor;
+        q[j] = (int8_t)lrintf(HWI_MAX(HWI_MIN(scaled, limit), -limit));
+        sum += q[j];
+    }
+    return sum;
+}
+
 /* ---- int8 blocks ---- */
 
 static int32_t
@@ -242,6 +264,8 @@ const hwi_kernels hwi_kernels_scalar = {
     .l1_gather = l1_gather,
     .matvec_columns = matvec_columns,
     .fht = fht,
+    .largest = largest,
+    .round_i8 = round_i8,
     .dot_u8_blocks = dot_u8_blocks,
     .rank_blocks = rank_blocks,
     .select_le = select_le,

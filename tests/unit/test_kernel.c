@@ -594,6 +594,33 @@ refine_codes_stay_exact_at_the_largest_dims(void **state)
 /* ---- quantisers ---- */
 
 static void
+rounding_one_table(const hwi_kernels *scalar, const hwi_kernels *k)
+{
+    hwi_rng rng;
+    float x[151];
+    int8_t expected[150], got[151];
+    hwi_rng_init(&rng, SEED);
+    for (size_t dims = 0; dims <= 150; dims++)
+        for (size_t at = 0; at < 2; at++) {
+            fill_floats(&rng, x, 151);
+            for (size_t j = 0; j < 151; j += 7) x[j] = (float)j / 2 - 30; /* halves, and clipped */
+            got[dims] = 77;
+            assert_true(scalar->largest(x + at, dims) == k->largest(x + at, dims));
+            assert_int_equal(scalar->round_i8(x + at, dims, 3.0f, 100, expected),
+                             k->round_i8(x + at, dims, 3.0f, 100, got));
+            assert_memory_equal(expected, got, dims);
+            assert_int_equal(got[dims], 77);
+        }
+}
+
+static void
+rounding_equals_scalar_at_every_length(void **state)
+{
+    (void)state;
+    for_each_table(rounding_one_table);
+}
+
+static void
 quantize_i8_rounds_to_nearest_and_pads(void **state)
 {
     const float x[5] = {254, -254, 1, 2.999f, 0};
@@ -705,22 +732,30 @@ pick_prefers_the_widest_table(void **state)
 #endif
 }
 
-/* The choice is made once in a process, so each value is tried in a child. */
+/* The choice is made once in a process, so each value is tried in a new one: this program again,
+ * which then does nothing but compare (see main). */
 static void
 environment_chooses(const char *value, const char *expected)
 {
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        if (setenv("HASHWOOD_KERNELS", value, 1) != 0) _exit(2);
-        const hwi_kernels *k = hwi_kernels_active();
-        bool right = expected ? k && strcmp(k->name, expected) == 0 : !k;
-        _exit(right && hwi_kernels_active() == k ? 0 : 1);
+        if (setenv("HASHWOOD_KERNELS", value, 1) == 0)
+            execl("/proc/self/exe", "test_kernel", "--active", expected, (char *)NULL);
+        _exit(2);
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static int
+compare_active(const char *expected)
+{
+    const hwi_kernels *k = hwi_kernels_active();
+    bool right = strcmp(k ? k->name : "none", expected) == 0;
+    return right && hwi_kernels_active() == k ? 0 : 1;
 }
 
 static void
@@ -729,12 +764,14 @@ environment_variable_chooses_the_table(void **state)
     (void)state;
     environment_chooses("scalar", "scalar");
     environment_chooses("", hwi_kernels_pick(NULL, hwi_cpu_features())->name);
-    environment_chooses("sclaar", NULL);
+    environment_chooses("sclaar", "none");
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
+    if (argc == 3 && strcmp(argv[1], "--active") == 0) return compare_active(argv[2]);
+
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(distances_equal_scalar_at_every_length_and_alignment),
         cmocka_unit_test(scalar_distances_are_the_textbook_sums),
@@ -752,6 +789,7 @@ main(void)
         cmocka_unit_test(scan_computes_the_bound_of_the_contract),
         cmocka_unit_test(refine_codes_equal_scalar_with_extreme_values),
         cmocka_unit_test(refine_codes_stay_exact_at_the_largest_dims),
+        cmocka_unit_test(rounding_equals_scalar_at_every_length),
         cmocka_unit_test(quantize_i8_rounds_to_nearest_and_pads),
         cmocka_unit_test(quantize_i8_error_is_half_a_step),
         cmocka_unit_test(quantizers_accept_zero_and_huge_vectors),
