@@ -26,17 +26,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "store/place.h"
+
 #define MAP_BYTES_DEFAULT ((uint64_t)1 << 40)
 #define MAP_BYTES_MIN ((uint64_t)1 << 20)
 #define MAP_BYTES_GIVE_UP ((uint64_t)1 << 26) /* halving ends here */
-#define READERS_MAX 1022u /* slots of 64 bytes in lock.mdb, one per open snapshot of any process   \
-                           */
+#define READERS_MAX                                                                                \
+    1022u /* slots of 64 bytes in lock.mdb, one per open snapshot of any process                   \
+           */
 
 /* ---- errors */
 
@@ -211,9 +213,8 @@ find_folder(hwi_lmdb_env *e, bool create, bool *made, hw_error *err)
 static int
 open_in_folder(const hwi_lmdb_env *e, const char *name, int flags)
 {
-    char path[4096];
-    int n = snprintf(path, sizeof path, "%s/%s", e->folder, name);
-    if (n < 0 || (size_t)n >= sizeof path) {
+    char path[HWI_PLACE_MAX];
+    if (hwi_place_join(e->folder, name, path, NULL) != HW_OK) {
         errno = ENAMETOOLONG;
         return -1;
     }
@@ -241,30 +242,12 @@ find_data(const hwi_lmdb_env *e, bool *found, hw_error *err)
     return HW_OK;
 }
 
-/* A new file is durable only once its folder is. */
+/* A new file is durable only once its folder is, and the folder once its own is. */
 static hw_status
-sync_folder(const char *folder, hw_error *err)
+sync_new(const hwi_lmdb_env *e, bool folder_too, hw_error *err)
 {
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return hwi_fail_errno(err, errno, "cannot open %s", folder);
-    int rc = fsync(fd);
-    int failed = errno;
-    close(fd);
-    if (rc != 0 && failed != EINVAL) /* some file systems cannot sync a folder */
-        return hwi_fail_errno(err, failed, "cannot sync %s", folder);
-    return HW_OK;
-}
-
-static hw_status
-sync_new_folder(const hwi_lmdb_env *e, bool made, hw_error *err)
-{
-    char parent[4096];
-
-    HWI_TRY(sync_folder(e->folder, err));
-    if (!made) return HW_OK;
-    int n = snprintf(parent, sizeof parent, "%s/..", e->folder);
-    if (n < 0 || (size_t)n >= sizeof parent) return HW_OK;
-    return sync_folder(parent, err);
+    HWI_TRY(hwi_place_sync(e->folder, err));
+    return folder_too ? hwi_place_sync_parent(e->folder, err) : HW_OK;
 }
 
 /* ---- the environment */
@@ -367,7 +350,7 @@ open_folder(hwi_lmdb_env *e, const hw_db_opts *opts, hw_error *err)
     }
     HWI_TRY(open_env(e, opts, err));
     HWI_TRY(open_main(e, err));
-    if (!found) HWI_TRY(sync_new_folder(e, made, err));
+    if (!found) HWI_TRY(sync_new(e, made, err));
     return HW_OK;
 }
 

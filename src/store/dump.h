@@ -1,0 +1,42 @@
+/* dump.h - whole stores on the move: backup files, restoring them, compact copies.
+ *
+ * A dump is one file: every key and value of one snapshot in key order, compressed and checksummed
+ * in blocks (docs/format.md). It holds no page of any backend, so it moves between backends and
+ * versions.
+ *
+ * Everything that makes a file or a folder makes it beside its place under another name, syncs it
+ * and renames it, so a name never stands for something half done. Progress counts keys; its
+ * function may be NULL, and stops the work with HW_ECANCELED, which leaves nothing behind.
+ */
+#ifndef HWI_DUMP_H
+#define HWI_DUMP_H
+
+#include "store/store.h"
+
+/* Writes the snapshot of a READ transaction of a store with a meta record to `file`, replacing it.
+ * HW_ENOSPC, HW_EIO, HW_EREADONLY, HW_ENOMEM, HW_ECANCELED. */
+HW_CHECKED hw_status hwi_store_dump(hw_store_txn *t, const char *file, hw_progress_fn progress,
+                                    void *arg, hw_error *err);
+
+/* Reads a dump into an empty store, in bounded transactions; after a failure the store holds part
+ * of it. Any bytes are safe: HW_ECORRUPT for what is damaged, cut short or no dump at all,
+ * HW_EVERSION for one of a newer hashwood. */
+HW_CHECKED hw_status hwi_store_load(const char *file, hw_store *to, hw_progress_fn progress,
+                                    void *arg, hw_error *err);
+/* The same from an open file, from its current position; `name` is for messages. */
+HW_CHECKED hw_status hwi_store_load_fd(int fd, const char *name, hw_store *to,
+                                       hw_progress_fn progress, void *arg, hw_error *err);
+
+/* Makes the LMDB folder `where`, which must not exist (HW_EEXIST), from a dump. */
+HW_CHECKED hw_status hwi_store_restore(const char *file, const char *where, hw_progress_fn progress,
+                                       void *arg, hw_error *err);
+
+/* Copies a snapshot into an empty store, in bounded transactions. */
+HW_CHECKED hw_status hwi_store_copy(hw_store_txn *from, hw_store *to, hw_progress_fn progress,
+                                    void *arg, hw_error *err);
+/* Makes the LMDB folder `where`, which must not exist, from a snapshot: without free pages and with
+ * full ones. */
+HW_CHECKED hw_status hwi_store_compact(hw_store_txn *from, const char *where,
+                                       hw_progress_fn progress, void *arg, hw_error *err);
+
+#endif
