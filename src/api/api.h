@@ -1,0 +1,93 @@
+/* api.h - the structs behind the public handles, shared by the files of this folder.
+ */
+#ifndef HWI_API_H
+#define HWI_API_H
+
+#include <pthread.h>
+
+#include "ingest/writer.h"
+#include "query/search.h"
+#include "query/view.h"
+
+#define HWI_DB_BUCKETS 1024u
+
+/* What all handles to one collection share; one per collection number and database handle. */
+typedef struct hwi_shared {
+    hw_db *db;
+    hwi_views *views;
+    uint32_t coll;
+    uint32_t refs; /* guarded by db->lock */
+    struct hwi_shared *next;
+    char name[HW_NAME_MAX + 1];
+} hwi_shared;
+
+struct hw_db {
+    hw_store *store;
+    hwi_snapshots *snapshots;
+    hwi_store_meta meta;
+    hw_db_opts opts;
+    pthread_mutex_t lock;             /* guards open and what is said to be guarded by it */
+    hwi_shared *open[HWI_DB_BUCKETS]; /* by collection number */
+    struct hwi_janitor *janitor;      /* NULL until a collection is opened */
+};
+
+struct hw_collection {
+    hw_db *db;
+    hwi_shared *shared;
+};
+
+struct hw_cancel {
+    atomic_bool is_set; /* what hwi_trace.cancel points to */
+};
+
+/* ---- db.c */
+
+/* Reference to the shared part of a collection; opens it if need be. */
+HW_CHECKED hw_status hwi_shared_take(hw_db *db, uint32_t coll, const char *name, hwi_shared **out,
+                                     hw_error *err);
+void hwi_shared_release(hwi_shared *s); /* NULL is fine */
+
+/* To call after every commit of this process: idle views must not hold back old pages. */
+void hwi_db_committed(hw_db *db);
+
+/* ---- janitor.c: lets go of views that another process's commits have made stale */
+
+HW_CHECKED hw_status hwi_janitor_start(hwi_snapshots *snapshots, struct hwi_janitor **out,
+                                       hw_error *err);
+void hwi_janitor_stop(struct hwi_janitor *j); /* NULL is fine */
+
+/* ---- collections.c */
+
+/* Number of a collection: HW_ENOTFOUND "there is no collection `x`". */
+HW_CHECKED hw_status hwi_collection_number(hw_store_txn *txn, const char *name, uint32_t *coll,
+                                           hw_error *err);
+/* Names and numbers in byte order. */
+typedef struct hwi_name {
+    char *name; /* hwi_alloc'ed */
+    uint32_t coll;
+} hwi_name;
+HW_CHECKED hw_status hwi_names_read(hw_store_txn *txn, hwi_name **out, size_t *count,
+                                    hw_error *err);
+void hwi_names_free(hwi_name *names, size_t count);
+
+/* The key that marks a collection whose drop was begun, and the prefix of them all. */
+void hwi_dropping_key(hwi_key *key, uint32_t coll);
+void hwi_dropping_prefix(hwi_key *key);
+
+/* ---- result.c */
+
+/* Result of `count` slots; hits NULL: no scores. Takes the answer's texts when given. */
+HW_CHECKED hw_status hwi_result_new(hwi_view *view, const uint32_t *slots, const hwi_hit *hits,
+                                    size_t count, uint32_t with, hwi_answer *answer,
+                                    hw_result **out, hw_error *err);
+/* Keeps a warning (hwi_alloc'ed, may be NULL) with the result. */
+void hwi_result_take_warning(hw_result *r, char *warning);
+/* A copy of an id's text that lives as long as the result. */
+HW_CHECKED hw_status hwi_result_keep_id(hw_result *r, hw_id *id, hw_error *err);
+
+/* ---- small helpers */
+
+/* Hands a buffer over as NUL-terminated text; releases it on failure. */
+HW_CHECKED hw_status hwi_buf_take_text(hwi_buf *b, char **out, hw_error *err);
+
+#endif

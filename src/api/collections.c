@@ -1,0 +1,364 @@
+/* collections.c - create, drop, list, open.
+ *
+ *     `name, n`      -> u32 collection number        the only place where a name counts
+ *     `conf, c`      -> settings                      gone: the collection was dropped
+ *     `meta, 2, c`   -> a drop was begun              its remaining keys are rubbish
+ *
+ * Dropping takes the name and the settings away in a first transaction, so that the name is free
+ * and open handles notice; the same transaction deletes as much of the rest as one transaction
+ * should, which for a small collection is all. What is left goes in further transactions; should
+ * the process die between two of them, the mark stays, and the next create or drop goes on.
+ * Numbers are never given out twice, so rubbish cannot be mistaken for anything. */
+#include "api/api.h"
+
+#include <stdlib.h>
+
+#define META_DROPPING 2u
+
+void
+hwi_dropping_prefix(hwi_key *key)
+{
+    hwi_key_space(key, HWI_SUB_META);
+    hwi_key_uint(key, META_DROPPING);
+}
+
+void
+hwi_dropping_key(hwi_key *key, uint32_t coll)
+{
+    hwi_dropping_prefix(key);
+    hwi_key_uint(key, coll);
+}
+
+/* ---- Names ---- */
+
+static hw_status
+read_number(hw_bytes value, uint32_t *coll, hw_error *err)
+{
+    if (value.size != 4) {
+        return hwi_fail(err, HW_ECORRUPT, "a name entry has %zu bytes, expected 4", value.size);
+    }
+    *coll = hwi_get_u32(value.data);
+    return HW_OK;
+}
+
+/* HW_ENOTFOUND leaves err alone. */
+static hw_status
+find_number(hw_store_txn *txn, const char *name, uint32_t *coll, hw_error *err)
+{
+    hwi_key key;
+    hw_bytes value;
+    hwi_key_name(&key, name, strlen(name));
+    HWI_TRY(hwi_store_get(txn, hwi_key_view(&key), &value, err));
+    return read_number(value, coll, err);
+}
+
+hw_status
+hwi_collection_number(hw_store_txn *txn, const char *name, uint32_t *coll, hw_error *err)
+{
+    hw_status st = find_number(txn, name, coll, err);
+    if (st == HW_ENOTFOUND) return hwi_fail(err, st, "there is no collection `%s`", name);
+    return st;
+}
+
+typedef struct name_list {
+    hwi_name *names;
+    size_t count, room;
+    hw_status st;
+    hw_error *err;
+} name_list;
+
+static hw_status
+add_name(name_list *l, hw_bytes key, hw_bytes value)
+{
+    hwi_key_reader r;
+    uint64_t sub;
+    char name[HW_NAME_MAX + 1];
+    size_t bytes;
+    uint32_t coll;
+    hwi_key_reader_init(&r, key);
+    HWI_TRY(hwi_key_read_uint(&r, &sub, l->err));
+    HWI_TRY(hwi_key_read_text(&r, name, HW_NAME_MAX, &bytes, l->err));
+    HWI_TRY(hwi_key_read_end(&r, l->err));
+    HWI_TRY(read_number(value, &coll, l->err));
+    name[bytes] = '\0';
+
+    if (l->count == l->room) {
+        size_t room = l->room ? l->room * 2 : 16;
+        hwi_name *grown = hwi_realloc(l->names, hwi_size_mul(room, sizeof *grown));
+        if (!grown) return hwi_nomem(l->err, room * sizeof *grown);
+        l->names = grown;
+        l->room = room;
+    }
+    char *copy = hwi_alloc(bytes + 1);
+    if (!copy) return hwi_nomem(l->err, bytes + 1);
+    memcpy(copy, name, bytes + 1);
+    l->names[l->count++] = (hwi_name){copy, coll};
+    return HW_OK;
+}
+
+static bool
+note_name(void *arg, hw_bytes key, hw_bytes value)
+{
+    name_list *l = arg;
+    l->st = add_name(l, key, value);
+    return l->st == HW_OK;
+}
+
+hw_status
+hwi_names_read(hw_store_txn *txn, hwi_name **out, size_t *count, hw_error *err)
+{
+    hwi_key space;
+    name_list l = {.err = err};
+    *out = NULL;
+    *count = 0;
+    hwi_key_space(&space, HWI_SUB_NAME);
+    hw_status st = hwi_store_scan_prefix(txn, &space, note_name, &l, err);
+    if (st == HW_OK) st = l.st;
+    if (st != HW_OK) {
+        hwi_names_free(l.names, l.count);
+        return st;
+    }
+    *out = l.names;
+    *count = l.count;
+    return HW_OK;
+}
+
+void
+hwi_names_free(hwi_name *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) hwi_free(names[i].name);
+    hwi_free(names);
+}
+
+/* ---- Create ---- */
+
+static hw_status
+create_body(hw_store_txn *txn, void *arg, hw_error *err)
+{
+    hwi_conf *conf = arg;
+    hwi_key key;
+    int64_t next;
+    uint8_t number[4];
+    uint32_t taken;
+    hw_status st = find_number(txn, conf->name, &taken, err);
+    if (st == HW_OK) return hwi_fail(err, HW_EEXIST, "collection `%s` exists", conf->name);
+    if (st != HW_ENOTFOUND) return st;
+
+    hwi_key_next_coll(&key);
+    HWI_TRY(hwi_store_get_i64(txn, hwi_key_view(&key), &next, err));
+    if (next < 0 || next >= UINT32_MAX) {
+        return hwi_fail(err, HW_ELIMIT, "no collection numbers are left");
+    }
+    HWI_TRY(hwi_store_add(txn, hwi_key_view(&key), 1, err));
+    conf->coll = (uint32_t)next;
+    hwi_put_u32(number, conf->coll);
+    hwi_key_name(&key, conf->name, strlen(conf->name));
+    HWI_TRY(hwi_store_put(txn, hwi_key_view(&key), hwi_bytes(number, 4), err));
+    HWI_TRY(hwi_conf_put(txn, conf, err));
+    return hwi_counts_put(txn, conf->coll, &(hwi_counts){.version = 1}, err);
+}
+
+static hw_status finish_drops(hw_db *db, hw_error *err);
+
+hw_status
+hw_collection_create(hw_db *db, const char *name, const char *config, hw_error *err)
+{
+    hwi_conf *conf;
+    if (!name) return hwi_fail(err, HW_EINVAL, "collection name is NULL");
+    if (!config) return hwi_fail(err, HW_EINVAL, "config is NULL");
+    HWI_TRY(hwi_conf_parse(name, config, strlen(config), &conf, err));
+    hw_status st = hwi_store_run(db->store, create_body, conf, err);
+    hwi_conf_unref(conf);
+    if (st != HW_OK) return st;
+    hwi_db_committed(db);
+    st = finish_drops(db, NULL); /* somebody else's rubbish: if it fails, a later call goes on */
+    (void)st;
+    return HW_OK;
+}
+
+/* ---- Drop ---- */
+
+/* Deletes what a collection holds until the transaction is full. */
+static hw_status
+delete_some(hw_store_txn *txn, uint32_t coll, bool *more, hw_error *err)
+{
+    *more = false;
+    for (hwi_sub sub = HWI_SUB_COLL_FIRST; sub <= HWI_SUB_COLL_LAST && !*more; sub++) {
+        hwi_key prefix;
+        hwi_key_sub(&prefix, sub, coll);
+        HWI_TRY(hwi_store_del_some(txn, &prefix, more, err));
+    }
+    return HW_OK;
+}
+
+typedef struct drop {
+    const char *name;
+    uint32_t coll;
+    bool more;
+} drop;
+
+static hw_status
+mark_dropping(hw_store_txn *txn, const drop *d, hw_error *err)
+{
+    static const uint8_t mark = 1;
+    hwi_key key;
+    hwi_dropping_key(&key, d->coll);
+    return d->more ? hwi_store_put(txn, hwi_key_view(&key), hwi_bytes(&mark, 1), err)
+                   : hwi_store_del(txn, hwi_key_view(&key), err);
+}
+
+static hw_status
+drop_body(hw_store_txn *txn, void *arg, hw_error *err)
+{
+    drop *d = arg;
+    hwi_key key;
+    HWI_TRY(hwi_collection_number(txn, d->name, &d->coll, err));
+    hwi_key_name(&key, d->name, strlen(d->name));
+    HWI_TRY(hwi_store_del(txn, hwi_key_view(&key), err));
+    hwi_key_sub(&key, HWI_SUB_CONF, d->coll);
+    HWI_TRY(hwi_blob_del(txn, hwi_key_view(&key), err));
+    HWI_TRY(delete_some(txn, d->coll, &d->more, err));
+    return mark_dropping(txn, d, err);
+}
+
+static hw_status
+go_on_body(hw_store_txn *txn, void *arg, hw_error *err)
+{
+    drop *d = arg;
+    HWI_TRY(delete_some(txn, d->coll, &d->more, err));
+    return mark_dropping(txn, d, err);
+}
+
+static bool
+first_dropping(void *arg, hw_bytes key, hw_bytes value)
+{
+    drop *d = arg;
+    hwi_key_reader r;
+    uint32_t skipped;
+    (void)value;
+    hwi_key_reader_init(&r, key);
+    d->more = hwi_key_read_u32(&r, &skipped, NULL) == HW_OK &&
+              hwi_key_read_u32(&r, &skipped, NULL) == HW_OK &&
+              hwi_key_read_u32(&r, &d->coll, NULL) == HW_OK;
+    return false;
+}
+
+static hw_status
+find_dropping(hw_db *db, drop *d, hw_error *err)
+{
+    hwi_key prefix;
+    hw_store_txn *txn;
+    hwi_dropping_prefix(&prefix);
+    d->more = false;
+    HWI_TRY(hwi_store_begin(db->store, HW_TXN_READ, &txn, err));
+    hw_status st = hwi_store_scan_prefix(txn, &prefix, first_dropping, d, err);
+    hwi_store_abort(txn);
+    return st;
+}
+
+/* Deletes what is left of collections whose drop was cut short. */
+static hw_status
+finish_drops(hw_db *db, hw_error *err)
+{
+    drop d;
+    HWI_TRY(find_dropping(db, &d, err));
+    while (d.more) {
+        HWI_TRY(hwi_store_run(db->store, go_on_body, &d, err));
+        hwi_db_committed(db);
+        if (!d.more) HWI_TRY(find_dropping(db, &d, err));
+    }
+    return HW_OK;
+}
+
+hw_status
+hw_collection_drop(hw_db *db, const char *name, hw_error *err)
+{
+    drop d = {.name = name};
+    if (!name) return hwi_fail(err, HW_EINVAL, "collection name is NULL");
+    HWI_TRY(hwi_store_run(db->store, drop_body, &d, err));
+    hwi_db_committed(db);
+    return d.more ? finish_drops(db, err) : HW_OK;
+}
+
+/* ---- List ---- */
+
+static hw_status
+names_block(const hwi_name *names, size_t count, char ***out, hw_error *err)
+{
+    size_t bytes = (count + 1) * sizeof(char *);
+    for (size_t i = 0; i < count; i++) bytes += strlen(names[i].name) + 1;
+    char **block = hwi_alloc(bytes);
+    if (!block) return hwi_nomem(err, bytes);
+    char *text = (char *)(block + count + 1);
+    for (size_t i = 0; i < count; i++) {
+        size_t name_bytes = strlen(names[i].name) + 1;
+        block[i] = memcpy(text, names[i].name, name_bytes);
+        text += name_bytes;
+    }
+    block[count] = NULL;
+    *out = block;
+    return HW_OK;
+}
+
+hw_status
+hw_collection_list(hw_db *db, char ***names, size_t *count, hw_error *err)
+{
+    hw_store_txn *txn;
+    hwi_name *found = NULL;
+    *names = NULL;
+    *count = 0;
+    HWI_TRY(hwi_store_begin(db->store, HW_TXN_READ, &txn, err));
+    size_t found_count = 0;
+    hw_status st = hwi_names_read(txn, &found, &found_count, err);
+    hwi_store_abort(txn);
+    if (st == HW_OK) st = names_block(found, found_count, names, err);
+    if (st == HW_OK) *count = found_count;
+    hwi_names_free(found, found_count);
+    return st;
+}
+
+/* ---- Open and close ---- */
+
+static hw_status
+number_of(hw_db *db, const char *name, uint32_t *coll, hw_error *err)
+{
+    hw_store_txn *txn;
+    HWI_TRY(hwi_store_begin(db->store, HW_TXN_READ, &txn, err));
+    hw_status st = hwi_collection_number(txn, name, coll, err);
+    hwi_store_abort(txn);
+    return st;
+}
+
+hw_status
+hw_collection_open(hw_db *db, const char *name, hw_collection **out, hw_error *err)
+{
+    uint32_t coll;
+    *out = NULL;
+    if (!name) return hwi_fail(err, HW_EINVAL, "collection name is NULL");
+    HWI_TRY(number_of(db, name, &coll, err));
+    hw_collection *c = hwi_alloc(sizeof *c);
+    if (!c) return hwi_nomem(err, sizeof *c);
+    c->db = db;
+    hw_status st = hwi_shared_take(db, coll, name, &c->shared, err);
+    if (st != HW_OK) {
+        hwi_free(c);
+        return st;
+    }
+    *out = c;
+    return HW_OK;
+}
+
+void
+hw_collection_close(hw_collection *c)
+{
+    if (!c) return;
+    hwi_shared_release(c->shared);
+    hwi_free(c);
+}
+
+uint32_t
+hw_collection_dim(const hw_collection *c, const char *vector_name)
+{
+    const hwi_field *f = hwi_conf_field(hwi_views_conf(c->shared->views), vector_name);
+    return f ? f->dim : 0;
+}

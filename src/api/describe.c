@@ -1,0 +1,92 @@
+/* describe.c - a collection's settings and statistics as JSON. */
+#include "api/api.h"
+
+static void
+write_vector(hwi_buf *b, const hwi_field *f)
+{
+    hwi_json_write_text(b, f->name, strlen(f->name));
+    hwi_buf_printf(b, ":{\"dim\":%u,\"metric\":\"%s\",\"index\":{\"kind\":\"%s\"", f->dim,
+                   hwi_metric_text(f->metric), hwi_kind_text(f->kind));
+    hwi_buf_printf(b, ",\"leaf_size\":%u,\"bits\":%u,\"flat_below\":%u,\"seed\":%llu}",
+                   f->leaf_size, f->bits, f->flat_below, (unsigned long long)f->seed);
+    for (const hwi_json *j = f->extra ? f->extra->child : NULL; j; j = j->next) {
+        hwi_buf_text(b, ",");
+        hwi_json_write_text(b, j->key, j->key_bytes);
+        hwi_buf_text(b, ":");
+        hwi_json_write(b, j);
+    }
+    hwi_buf_text(b, "}");
+}
+
+static void
+write_description(hwi_buf *b, const hwi_view *view)
+{
+    const hwi_conf *conf = view->conf;
+    hwi_buf_text(b, "{\"name\":");
+    hwi_json_write_text(b, conf->name, strlen(conf->name));
+    hwi_buf_printf(b, ",\"points\":%llu,\"version\":%llu,\"vectors\":{",
+                   (unsigned long long)view->counts.points,
+                   (unsigned long long)view->counts.version);
+    for (size_t i = 0; i < conf->field_count; i++) {
+        if (i) hwi_buf_text(b, ",");
+        write_vector(b, &conf->fields[i]);
+    }
+    hwi_buf_text(b, "},\"payload_indexes\":{");
+    for (size_t i = 0; i < conf->schema.count; i++) {
+        const hwi_pix_field *p = &conf->schema.fields[i];
+        if (i) hwi_buf_text(b, ",");
+        hwi_json_write_text(b, p->path, strlen(p->path));
+        hwi_buf_printf(b, ":{\"type\":\"%s\",\"ready\":%s}", hwi_pix_type_text(p->type),
+                       p->ready ? "true" : "false");
+    }
+    hwi_buf_text(b, "},\"extra\":");
+    if (conf->extra) {
+        hwi_json_write(b, conf->extra);
+    } else {
+        hwi_buf_text(b, "{}");
+    }
+    hwi_buf_text(b, "}");
+}
+
+static hw_status
+write_stats(hwi_buf *b, const hwi_view *view, hw_error *err)
+{
+    hwi_buf_printf(b, "{\"points\":%llu,\"slots\":%u,\"version\":%llu,\"vectors\":{",
+                   (unsigned long long)view->counts.points, view->counts.slots_below,
+                   (unsigned long long)view->counts.version);
+    for (size_t i = 0; i < view->conf->field_count; i++) {
+        const hwi_view_field *f = &view->fields[i];
+        if (i) hwi_buf_text(b, ",");
+        hwi_json_write_text(b, f->conf->name, strlen(f->conf->name));
+        hwi_buf_text(b, ":");
+        HWI_TRY(hwi_index_stats(f->index, b, err));
+    }
+    hwi_buf_text(b, "}}");
+    return HW_OK;
+}
+
+hw_status
+hw_collection_describe(hw_collection *c, char **json, hw_error *err)
+{
+    hwi_view *view;
+    hwi_buf b = {0};
+    *json = NULL;
+    HWI_TRY(hwi_views_current(c->shared->views, &view, err));
+    write_description(&b, view);
+    hwi_view_release(c->shared->views, view);
+    return hwi_buf_take_text(&b, json, err);
+}
+
+hw_status
+hw_collection_stats(hw_collection *c, char **json, hw_error *err)
+{
+    hwi_view *view;
+    hwi_buf b = {0};
+    *json = NULL;
+    HWI_TRY(hwi_views_current(c->shared->views, &view, err));
+    hw_status st = write_stats(&b, view, err);
+    hwi_view_release(c->shared->views, view);
+    if (st == HW_OK) return hwi_buf_take_text(&b, json, err);
+    hwi_buf_release(&b);
+    return st;
+}

@@ -1,0 +1,273 @@
+/* result.c - answers as columns: ids, scores, payloads, vectors.
+ *
+ *     one block    | hw_result | hw_id x count | slots x count | scores x count |
+ *     arena        string ids, payloads, vectors: only when there are any
+ *
+ * A plain search of ten hits costs one allocation here. Rows of slot pages are scattered over
+ * memory, so they are prefetched in a first pass and read in a second: ten cache misses side by
+ * side instead of one after the other. Nothing in a result points into the view, so the view, and
+ * the read transaction with it, can go as soon as the result is made. */
+#include <assert.h>
+
+#include "api/api.h"
+
+struct hw_result {
+    size_t count;
+    hw_id *ids;
+    float *scores; /* NULL: get and scroll */
+    const char **payloads;
+    size_t *payload_bytes;
+    const float **vectors; /* count x conf->field_count */
+    hwi_conf *conf;        /* names of vectors; NULL unless they were asked for */
+    double recall;
+    char *warning;
+    char *explain;
+    hw_search_work work;
+    hwi_arena arena;
+};
+
+/* ---- Columns ---- */
+
+static hw_status
+keep_text(hw_result *r, hw_id *id, hw_error *err)
+{
+    if (id->kind != HW_ID_KIND_TEXT) return HW_OK;
+    const char *copy = hwi_arena_text(&r->arena, id->as.text, id->text_bytes);
+    if (!copy) return hwi_nomem(err, id->text_bytes);
+    id->as.text = copy;
+    return HW_OK;
+}
+
+static void
+prefetch_ids(hwi_view *view, const uint32_t *slots, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *page;
+        hw_status st = hwi_page_table_get(view->slots, slots[i] / HWI_SLOTS_PER_PAGE, &page, NULL);
+        if (st != HW_OK || !page) continue; /* reported when it is read */
+        __builtin_prefetch(hwi_page_row(page, slots[i] % HWI_SLOTS_PER_PAGE, HWI_SLOT_ROW_BYTES));
+    }
+}
+
+static hw_status
+fill_ids(hw_result *r, hwi_view *view, const uint32_t *slots, hw_error *err)
+{
+    prefetch_ids(view, slots, r->count);
+    for (size_t i = 0; i < r->count; i++) {
+        hw_status st = hwi_view_id(view, slots[i], &r->ids[i], err);
+        if (st == HW_ENOTFOUND) {
+            return hwi_fail(err, HW_ECORRUPT, "slot %u is in an index but holds no point",
+                            slots[i]);
+        }
+        if (st != HW_OK) return st;
+        HWI_TRY(keep_text(r, &r->ids[i], err));
+    }
+    return HW_OK;
+}
+
+static hw_status
+fill_payloads(hw_result *r, hwi_view *view, const uint32_t *slots, hw_error *err)
+{
+    hwi_buf large = {0};
+    hw_status st = HW_OK;
+    r->payloads = hwi_arena_alloc(&r->arena, r->count * sizeof *r->payloads);
+    r->payload_bytes = hwi_arena_alloc(&r->arena, r->count * sizeof *r->payload_bytes);
+    if (!r->payloads || !r->payload_bytes) return hwi_nomem(err, r->count * sizeof *r->payloads);
+    for (size_t i = 0; st == HW_OK && i < r->count; i++) {
+        hw_bytes payload;
+        st = hwi_payload_get(view->txn, view->conf->coll, slots[i], &large, &payload, err);
+        r->payloads[i] = NULL;
+        r->payload_bytes[i] = payload.size;
+        if (st != HW_OK || payload.size == 0) continue;
+        r->payloads[i] = hwi_arena_text(&r->arena, payload.data, payload.size);
+        if (!r->payloads[i]) st = hwi_nomem(err, payload.size);
+    }
+    hwi_buf_release(&large);
+    return st;
+}
+
+/* The vector of a slot as given, copied; NULL when the point lacks it. */
+static hw_status
+copy_vector(hw_result *r, const hwi_view_field *f, uint32_t slot, const float **out, hw_error *err)
+{
+    uint32_t dim = f->conf->dim, rows = hwi_vec_rows_per_page(dim);
+    const uint8_t *page;
+    *out = NULL;
+    HWI_TRY(hwi_page_table_get(f->vecs, slot / rows, &page, err));
+    if (!page) return HW_OK;
+    const uint8_t *row = hwi_page_row(page, slot % rows, hwi_vec_row_bytes(dim));
+    if (hwi_vec_inv_norm(row, dim) == 0) return HW_OK;
+    float *copy = hwi_arena_alloc(&r->arena, (size_t)dim * sizeof *copy);
+    if (!copy) return hwi_nomem(err, (size_t)dim * sizeof *copy);
+    memcpy(copy, row, (size_t)dim * sizeof *copy);
+    *out = copy;
+    return HW_OK;
+}
+
+static hw_status
+fill_vectors(hw_result *r, hwi_view *view, const uint32_t *slots, hw_error *err)
+{
+    size_t fields = view->conf->field_count;
+    size_t bytes = hwi_size_mul(r->count, fields * sizeof *r->vectors);
+    r->conf = hwi_conf_ref(view->conf);
+    r->vectors = hwi_arena_alloc(&r->arena, bytes);
+    if (!r->vectors) return hwi_nomem(err, bytes);
+    for (size_t i = 0; i < r->count; i++) {
+        for (size_t f = 0; f < fields; f++) {
+            HWI_TRY(copy_vector(r, &view->fields[f], slots[i], &r->vectors[i * fields + f], err));
+        }
+    }
+    return HW_OK;
+}
+
+/* ---- Making one ---- */
+
+static void
+take_answer(hw_result *r, hwi_answer *answer)
+{
+    r->recall = answer->recall;
+    r->warning = answer->warning;
+    answer->warning = NULL;
+    if (answer->explain.size) {
+        hw_status st = hwi_buf_take_text(&answer->explain, &r->explain, NULL);
+        (void)st; /* without memory for the final NUL there is no explanation */
+    }
+    r->work = (hw_search_work){.size = sizeof r->work,
+                               .leaves = answer->trace.leaves,
+                               .scanned = answer->trace.scanned,
+                               .refined = answer->trace.refined,
+                               .exact = answer->trace.exact};
+}
+
+static hw_status
+fill(hw_result *r, hwi_view *view, const uint32_t *slots, uint32_t with, hw_error *err)
+{
+    HWI_TRY(fill_ids(r, view, slots, err));
+    if (with & HW_WITH_PAYLOAD) HWI_TRY(fill_payloads(r, view, slots, err));
+    if (with & HW_WITH_VECTOR) HWI_TRY(fill_vectors(r, view, slots, err));
+    return HW_OK;
+}
+
+hw_status
+hwi_result_new(hwi_view *view, const uint32_t *slots, const hwi_hit *hits, size_t count,
+               uint32_t with, hwi_answer *answer, hw_result **out, hw_error *err)
+{
+    static_assert(sizeof(hw_result) % _Alignof(hw_id) == 0, "ids follow the struct");
+    *out = NULL;
+    if (with & ~(HW_WITH_PAYLOAD | HW_WITH_VECTOR)) {
+        return hwi_fail(err, HW_EINVAL, "with: %#x has unknown bits", with);
+    }
+    size_t row = sizeof(hw_id) + sizeof(uint32_t) + sizeof(float);
+    size_t bytes = sizeof(hw_result) + hwi_size_mul(count, row);
+    hw_result *r = hwi_alloc(bytes);
+    if (!r) return hwi_nomem(err, bytes);
+    *r = (hw_result){.count = count, .recall = 1, .work = {.size = sizeof r->work}};
+    r->ids = (hw_id *)(r + 1);
+    uint32_t *own_slots = (uint32_t *)(r->ids + count);
+    if (hits) {
+        r->scores = (float *)(own_slots + count);
+        for (size_t i = 0; i < count; i++) {
+            own_slots[i] = hits[i].slot;
+            r->scores[i] = hwi_score(answer->metric, hits[i].distance);
+        }
+        slots = own_slots;
+    }
+    hw_status st = fill(r, view, slots, with, err);
+    if (st != HW_OK) {
+        hw_result_free(r);
+        return st;
+    }
+    if (answer) take_answer(r, answer);
+    *out = r;
+    return HW_OK;
+}
+
+void
+hwi_result_take_warning(hw_result *r, char *warning)
+{
+    hwi_free(r->warning);
+    r->warning = warning;
+}
+
+hw_status
+hwi_result_keep_id(hw_result *r, hw_id *id, hw_error *err)
+{
+    return keep_text(r, id, err);
+}
+
+/* ---- Reading one ---- */
+
+size_t
+hw_result_count(const hw_result *r)
+{
+    return r->count;
+}
+
+const hw_id *
+hw_result_ids(const hw_result *r)
+{
+    return r->ids;
+}
+
+const float *
+hw_result_scores(const hw_result *r)
+{
+    return r->scores;
+}
+
+const char *
+hw_result_payload(const hw_result *r, size_t i, size_t *bytes)
+{
+    bool has = r->payloads && i < r->count;
+    if (bytes) *bytes = has ? r->payload_bytes[i] : 0;
+    return has ? r->payloads[i] : NULL;
+}
+
+const float *
+hw_result_vector(const hw_result *r, size_t i, const char *name, uint32_t *dim)
+{
+    if (dim) *dim = 0;
+    if (!r->vectors || i >= r->count) return NULL;
+    const hwi_field *f = hwi_conf_field(r->conf, name);
+    if (!f) return NULL;
+    const float *v = r->vectors[i * r->conf->field_count + (size_t)(f - r->conf->fields)];
+    if (dim && v) *dim = f->dim;
+    return v;
+}
+
+double
+hw_result_recall(const hw_result *r)
+{
+    return r->recall;
+}
+
+const char *
+hw_result_warning(const hw_result *r)
+{
+    return r->warning;
+}
+
+const char *
+hw_result_explain(const hw_result *r)
+{
+    return r->explain;
+}
+
+void
+hw_result_work(const hw_result *r, hw_search_work *work)
+{
+    size_t size = work->size;
+    memcpy(work, &r->work, HWI_MIN(size, sizeof r->work));
+    work->size = size;
+}
+
+void
+hw_result_free(hw_result *r)
+{
+    if (!r) return;
+    hwi_arena_release(&r->arena);
+    hwi_conf_unref(r->conf);
+    hwi_free(r->warning);
+    hwi_free(r->explain);
+    hwi_free(r);
+}

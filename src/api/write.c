@@ -1,0 +1,237 @@
+/* write.c - write transactions and the one-call forms of them.
+ *
+ * A hw_txn is ingest's writer plus a reference to every collection it touched: they keep the
+ * memory of its indexes alive, and tell after the commit which indexes may want to split off a
+ * first generation or calibrate anew (hwi_index_maintain). That work follows the commit and is no
+ * part of it: should it fail, the commit stands, and the next one tries again. */
+#include "api/api.h"
+
+typedef struct touched {
+    hwi_shared *shared;
+    struct touched *next;
+} touched;
+
+struct hw_txn {
+    hw_db *db;
+    hwi_writer *writer;
+    touched *touched;
+};
+
+static void
+txn_free(hw_txn *txn)
+{
+    while (txn->touched) {
+        touched *next = txn->touched->next;
+        hwi_shared_release(txn->touched->shared);
+        hwi_free(txn->touched);
+        txn->touched = next;
+    }
+    hwi_free(txn);
+}
+
+hw_status
+hw_txn_begin(hw_db *db, hw_txn **out, hw_error *err)
+{
+    *out = NULL;
+    hw_txn *txn = hwi_alloc_zero(sizeof *txn);
+    if (!txn) return hwi_nomem(err, sizeof *txn);
+    txn->db = db;
+    hw_status st = hwi_writer_begin(db->store, &txn->writer, err);
+    if (st != HW_OK) {
+        hwi_free(txn);
+        return st;
+    }
+    *out = txn;
+    return HW_OK;
+}
+
+/* The commit has happened: nothing that fails here may be reported as if it had not. */
+static void
+maintain(hw_txn *txn)
+{
+    for (touched *t = txn->touched; t; t = t->next) {
+        const hwi_conf *conf = hwi_views_conf(t->shared->views);
+        for (size_t i = 0; i < conf->field_count; i++) {
+            hwi_index *ix = hwi_views_index(t->shared->views, conf->fields[i].number);
+            hw_status ignored = hwi_index_maintain(ix, txn->db->store, txn->db->opts.threads, NULL);
+            (void)ignored;
+        }
+    }
+    hwi_db_committed(txn->db);
+}
+
+hw_status
+hw_txn_commit(hw_txn *txn, hw_error *err)
+{
+    if (!txn) return hwi_fail(err, HW_EINVAL, "transaction is NULL");
+    hw_status st = hwi_writer_commit(txn->writer, err);
+    hwi_db_committed(txn->db);
+    if (st == HW_OK) maintain(txn);
+    txn_free(txn);
+    return st;
+}
+
+void
+hw_txn_abort(hw_txn *txn)
+{
+    if (!txn) return;
+    hwi_writer_abort(txn->writer);
+    txn_free(txn);
+}
+
+/* ---- Operations ---- */
+
+static hwi_index *
+index_of(void *arg, uint32_t field_number)
+{
+    return hwi_views_index(((hwi_shared *)arg)->views, field_number);
+}
+
+/* Keeps a reference to the collection until the transaction ends. */
+static hw_status
+touch(hw_txn *txn, hwi_shared *shared, hw_error *err)
+{
+    for (touched *t = txn->touched; t; t = t->next) {
+        if (t->shared == shared) return HW_OK;
+    }
+    touched *t = hwi_alloc(sizeof *t);
+    if (!t) return hwi_nomem(err, sizeof *t);
+    hw_status st = hwi_shared_take(txn->db, shared->coll, shared->name, &t->shared, err);
+    if (st != HW_OK) {
+        hwi_free(t);
+        return st;
+    }
+    t->next = txn->touched;
+    txn->touched = t;
+    return HW_OK;
+}
+
+static hw_status
+target_of(hw_txn *txn, hw_collection *c, hwi_target **out, hw_error *err)
+{
+    *out = NULL;
+    if (!txn) return hwi_fail(err, HW_EINVAL, "transaction is NULL");
+    if (!c) return hwi_fail(err, HW_EINVAL, "collection is NULL");
+    if (c->db != txn->db) {
+        return hwi_fail(err, HW_EINVAL, "collection `%s` is of another database", c->shared->name);
+    }
+    HWI_TRY(touch(txn, c->shared, err));
+    return hwi_writer_target(txn->writer, c->shared->coll, c->shared->name, index_of, c->shared,
+                             out, err);
+}
+
+static hw_status
+check_array(const void *array, size_t count, const char *what, hw_error *err)
+{
+    if (array || count == 0) return HW_OK;
+    return hwi_fail(err, HW_EINVAL, "%s is NULL, count is %zu", what, count);
+}
+
+hw_status
+hw_txn_upsert(hw_txn *txn, hw_collection *c, const hw_id *id, const hw_vector *vectors,
+              size_t vector_count, const char *payload, size_t payload_bytes, hw_error *err)
+{
+    hwi_target *t;
+    HWI_TRY(check_array(vectors, vector_count, "vectors", err));
+    HWI_TRY(target_of(txn, c, &t, err));
+    return hwi_target_upsert(t, id, vectors, vector_count, payload, payload_bytes, err);
+}
+
+hw_status
+hw_txn_update_vectors(hw_txn *txn, hw_collection *c, const hw_id *id, const hw_vector *vectors,
+                      size_t vector_count, hw_error *err)
+{
+    hwi_target *t;
+    HWI_TRY(check_array(vectors, vector_count, "vectors", err));
+    HWI_TRY(target_of(txn, c, &t, err));
+    return hwi_target_update_vectors(t, id, vectors, vector_count, err);
+}
+
+hw_status
+hw_txn_delete_vectors(hw_txn *txn, hw_collection *c, const hw_id *id, const char *const *names,
+                      size_t name_count, hw_error *err)
+{
+    hwi_target *t;
+    HWI_TRY(check_array(names, name_count, "names", err));
+    HWI_TRY(target_of(txn, c, &t, err));
+    return hwi_target_delete_vectors(t, id, names, name_count, err);
+}
+
+hw_status
+hw_txn_update_payload(hw_txn *txn, hw_collection *c, const hw_id *id, hw_payload_op op,
+                      const char *at, const char *json, size_t json_bytes, hw_error *err)
+{
+    hwi_target *t;
+    HWI_TRY(target_of(txn, c, &t, err));
+    return hwi_target_update_payload(t, id, op, at, json, json_bytes, err);
+}
+
+hw_status
+hw_txn_delete(hw_txn *txn, hw_collection *c, const hw_id *id, bool *existed, hw_error *err)
+{
+    hwi_target *t;
+    HWI_TRY(target_of(txn, c, &t, err));
+    return hwi_target_delete(t, id, existed, err);
+}
+
+/* ---- One-call transactions ---- */
+
+static hw_status
+upsert_rows(hw_txn *txn, hw_collection *c, const hw_id *ids, const float *vectors, size_t count,
+            const char *const *payloads, hw_error *err)
+{
+    uint32_t dim = hw_collection_dim(c, NULL);
+    for (size_t i = 0; i < count; i++) {
+        hw_vector v = {.values = vectors ? vectors + i * dim : NULL, .dim = dim};
+        const char *payload = payloads ? payloads[i] : NULL;
+        hw_status st = hw_txn_upsert(txn, c, &ids[i], &v, vectors ? 1 : 0, payload,
+                                     payload ? strlen(payload) : 0, err);
+        if (st != HW_OK) return hwi_fail_prefix(err, st, "row %zu", i);
+    }
+    return HW_OK;
+}
+
+hw_status
+hw_collection_upsert(hw_collection *c, const hw_id *ids, const float *vectors, size_t count,
+                     const char *const *payloads, hw_error *err)
+{
+    hw_txn *txn;
+    HWI_TRY(check_array(ids, count, "ids", err));
+    HWI_TRY(hw_txn_begin(c->db, &txn, err));
+    hw_status st = upsert_rows(txn, c, ids, vectors, count, payloads, err);
+    if (st == HW_OK) return hw_txn_commit(txn, err);
+    hw_txn_abort(txn);
+    return st;
+}
+
+static hw_status
+delete_rows(hw_txn *txn, hw_collection *c, const hw_id *ids, size_t count, uint64_t *deleted,
+            hw_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool existed;
+        hw_status st = hw_txn_delete(txn, c, &ids[i], &existed, err);
+        if (st != HW_OK) return hwi_fail_prefix(err, st, "row %zu", i);
+        *deleted += existed;
+    }
+    return HW_OK;
+}
+
+hw_status
+hw_collection_delete(hw_collection *c, const hw_id *ids, size_t count, uint64_t *deleted,
+                     hw_error *err)
+{
+    hw_txn *txn;
+    uint64_t n = 0;
+    if (deleted) *deleted = 0;
+    HWI_TRY(check_array(ids, count, "ids", err));
+    HWI_TRY(hw_txn_begin(c->db, &txn, err));
+    hw_status st = delete_rows(txn, c, ids, count, &n, err);
+    if (st != HW_OK) {
+        hw_txn_abort(txn);
+        return st;
+    }
+    HWI_TRY(hw_txn_commit(txn, err));
+    if (deleted) *deleted = n;
+    return HW_OK;
+}
