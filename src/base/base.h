@@ -40,6 +40,17 @@ hw_status hwi_fail_errno(hw_error *err, int errnum, const char *format, ...) HW_
 /* Puts "prefix: " before the message already in err; returns its argument. */
 hw_status hwi_fail_prefix(hw_error *err, hw_status status, const char *format, ...) HW_PRINTF(3, 4);
 
+/* HW_ENOMEM, "out of memory (%zu bytes)" */
+hw_status hwi_nomem(hw_error *err, size_t bytes);
+
+/* For the static analyser, which sees one file at a time: a failure is never HW_OK. */
+#if defined(__clang_analyzer__) && !defined(HWI_DEFINES_ERRORS)
+#define hwi_fail(err, status, ...) (hwi_fail(err, status, __VA_ARGS__), (status))
+#define hwi_fail_prefix(err, status, ...) (hwi_fail_prefix(err, status, __VA_ARGS__), (status))
+#define hwi_fail_errno(...) (hwi_fail_errno(__VA_ARGS__), HW_EIO)
+#define hwi_nomem(err, bytes) (hwi_nomem(err, bytes), HW_ENOMEM)
+#endif
+
 /* A broken invariant stops the process, in release builds too. Never on stored or received bytes.
  */
 #define HWI_ASSERT(condition)                                                                      \
@@ -67,8 +78,6 @@ uint64_t hwi_alloc_fail_at(uint64_t nth);
 
 /* a * b, or SIZE_MAX when that overflows (which no allocation satisfies). */
 size_t hwi_size_mul(size_t a, size_t b);
-
-hw_status hwi_nomem(hw_error *err, size_t bytes); /* HW_ENOMEM, "out of memory (%zu bytes)" */
 
 /* An arena: allocations that die together. One thread at a time. Zero-initialise to start. */
 typedef struct hwi_arena {

@@ -13,6 +13,7 @@
  *
  * A request too large for the next block size gets a block of its own *behind* the newest one, so
  * that the room left in the newest is not lost. */
+#define HWI_DEFINES_ERRORS
 #include "base/base.h"
 
 #include <stdio.h>

@@ -7,6 +7,7 @@
  * Messages quote names and values that came from outside, so what is written is made safe here,
  * once: control bytes become spaces (one line stays one line), and a cut at the end of the buffer
  * never leaves half a UTF-8 sequence. */
+#define HWI_DEFINES_ERRORS
 #include "base/base.h"
 
 #include <errno.h>
