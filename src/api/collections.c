@@ -10,6 +10,7 @@
  * the process die between two of them, the mark stays, and the next create or drop goes on.
  * Numbers are never given out twice, so rubbish cannot be mistaken for anything. */
 #include "api/api.h"
+#include "payload/path.h"
 
 #include <stdlib.h>
 
@@ -160,6 +161,23 @@ create_body(hw_store_txn *txn, void *arg, hw_error *err)
 
 static hw_status finish_drops(hw_db *db, hw_error *err);
 
+/* Payload indexes go by canonical paths: "\"a\".b" is "a.b". */
+static hw_status
+canonical_paths(hwi_conf *conf, hw_error *err)
+{
+    for (size_t i = 0; i < conf->schema.count; i++) {
+        hwi_pix_field *f = &conf->schema.fields[i];
+        const hwi_path *path;
+        hw_status st = hwi_path_parse(f->path, strlen(f->path), &conf->arena, &path, err);
+        if (st != HW_OK) return hwi_fail_prefix(err, st, "payload_indexes");
+        f->path = path->text;
+        if (hwi_conf_pix(conf, f->path) != f) {
+            return hwi_fail(err, HW_EINVAL, "payload_indexes.%s: occurs twice", f->path);
+        }
+    }
+    return HW_OK;
+}
+
 hw_status
 hw_collection_create(hw_db *db, const char *name, const char *config, hw_error *err)
 {
@@ -167,7 +185,8 @@ hw_collection_create(hw_db *db, const char *name, const char *config, hw_error *
     if (!name) return hwi_fail(err, HW_EINVAL, "collection name is NULL");
     if (!config) return hwi_fail(err, HW_EINVAL, "config is NULL");
     HWI_TRY(hwi_conf_parse(name, config, strlen(config), &conf, err));
-    hw_status st = hwi_store_run(db->store, create_body, conf, err);
+    hw_status st = canonical_paths(conf, err);
+    if (st == HW_OK) st = hwi_store_run(db->store, create_body, conf, err);
     hwi_conf_unref(conf);
     if (st != HW_OK) return st;
     hwi_db_committed(db);

@@ -99,7 +99,7 @@ build_step(hw_store_txn *txn, hwi_conf *conf, step *s, hw_error *err)
     hwi_pix_writer *pix;
     hwi_pix_field *f = hwi_conf_pix(conf, s->path);
     if (!f || f->type != s->type) {
-        return hwi_fail(err, HW_ECONFLICT, "the index of field `%s` was removed meanwhile",
+        return hwi_fail(err, HW_ENOTFOUND, "the index of field `%s` was removed meanwhile",
                         s->path);
     }
     HWI_TRY(hwi_counts_get(txn, s->coll, &counts, err));
