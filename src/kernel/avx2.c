@@ -2,21 +2,23 @@
  *
  * The layouts of blocks were chosen for registers twice as wide (avx512.c); what differs here:
  *
- *   distances   the 32 partial sums of scalar.c are four registers, so two rows fill the register
- *               file.
- *   int8        there is no VNNI, and maddubs saturates where exact sums are promised. So bytes are
- *               widened to 16 bits and multiplied with madd, which cannot overflow.
- *   scan        pshufb looks up 16 bytes in one table of 16, so a register must hold one byte
- * number of many rows. A word of 16 rows is transposed to that:
+ *   distances   The 32 partial sums of scalar.c are four registers, so two rows fill half of the
+ *               register file.
  *
- *                   rows of b0 b1 b2 b3  ->  [b0 of 16 rows | b1 of 16 rows], [b2 ... | b3 ...]
+ *   int8        There is no VNNI, and maddubs saturates where exact sums are promised. So bytes
+ *               are widened to 16 bits and multiplied with madd, which cannot overflow.
  *
- *               Entries are biased to 0..255 and summed as 16-bit pairs: once as they are, once the
- *               odd rows alone, which gives the even rows by subtraction. 256 lookups of at most
- *               255 just fit 16 bits, so 1024-bit signatures do.
+ *   scan        pshufb looks up 16 bytes in one table of 16, so half a register must hold one
+ *               byte number of 16 rows. A word of 16 rows is transposed to that:
  *
- * Roads not taken: counting bits with nibble tables, or with carry-save adders, for four query
- * planes: a third and half the speed at 128 bits on paper, and only 4-bit queries. */
+ *                   b0 b1 b2 b3 of each row  ->  [b0 of 16 rows | b1 of 16], [b2 | b3]
+ *
+ *               Entries are biased to 0..255 and summed as 16-bit pairs: once as they are, once
+ *               the odd rows alone, which gives the even rows by subtraction. 256 lookups of at
+ *               most 255 just fit 16 bits, so signatures of 1024 bits do.
+ *
+ * Road not taken: counting bits, which here means nibble tables as well, but once for each of four
+ * query planes and for half as many rows in a register. */
 #include "kernel.h"
 
 #if !defined(__AVX2__) || !defined(__FMA__) || !defined(__BMI2__)

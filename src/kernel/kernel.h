@@ -6,7 +6,8 @@
  * is the specification: plain loops. Every table gives the same bits, of floats too: products are
  * fused into sums, and long sums go to HWI_SUM_LANES partial sums in one fixed order (scalar.c). So
  * a database answers alike on every machine, and a row's result never depends on its place in a
- * batch: exact search and re-ranking agree bit for bit. (A zero may differ in sign.)
+ * batch: exact search and re-ranking agree bit for bit. (A zero may differ in sign; NaN and
+ * infinity are the callers' to refuse.)
  *
  * Kernels take many rows per call, so the indirect call is paid per block. Pointers need no
  * alignment unless stated; counts may be 0.
@@ -20,18 +21,16 @@
 #define HWI_BITS_MAX 1024u /* signature bits, a power of two from 64 */
 #define HWI_SUM_LANES 32u  /* partial sums of a distance: element j goes to sum j % 32 */
 
-#define HWI_CPU_AVX2 1u /* AVX2, FMA, F16C, BMI2 */
-#define HWI_CPU_AVX512                                                                             \
-    2u /* F, BW, DQ, VL, VBMI, VNNI: since Ice Lake and Zen 4                                      \
-        */
+#define HWI_CPU_AVX2 1u   /* AVX2, FMA, F16C, BMI2 */
+#define HWI_CPU_AVX512 2u /* F, BW, DQ, VL, VBMI, VNNI: Ice Lake, Zen 4 and later */
 #define HWI_CPU_NEON 4u
 
 /* The query as `scan` takes it: what every nibble (4 bits) of a signature adds to the inner
  * product. table[w][h][b][n] is the sum of the quantised query components of the bits set in n,
  * where n is the low (h = 0) or high (h = 1) nibble of byte b of word w. One lookup stands for four
- * bits, so components may have 6 bits (-31 to 31: four of them fit int8) at the cost of one. About
- * 4 kB; made once per query by hwi_quantize_scan. Fastest when 64-byte aligned, which is not
- * required. */
+ * bits, so components of 6 bits (-31 to 31: four of them fit int8) cost no more than one bit.
+ * 4 kB, of which 128 bytes a word are used; made once per query by hwi_quantize_scan. Fastest when
+ * 64-byte aligned, which is not required. */
 typedef struct hwi_scan_query {
     int8_t table[HWI_BITS_MAX / 32][2][4][16];
 } hwi_scan_query;
@@ -40,8 +39,9 @@ typedef struct hwi_kernels {
     const char *name; /* "avx512"; also what HASHWOOD_KERNELS accepts */
     uint32_t needs;   /* HWI_CPU_* bits that both processor and system must offer */
 
-    /* ---- full-precision distances: out[i] for row i at base + i * stride_bytes, dims floats each
-     * ---- */
+    /* ---- full-precision distances ---- */
+
+    /* out[i] = distance of row i, which is dims floats at base + i * stride_bytes. */
     void (*l2sq_rows)(const float *query, const void *base, size_t stride_bytes, size_t rows,
                       size_t dims, float *out);
     void (*dot_rows)(const float *query, const void *base, size_t stride_bytes, size_t rows,
@@ -80,8 +80,7 @@ typedef struct hwi_kernels {
     /* ---- int8 blocks: 16 vectors side by side. Layout of one block of `dims` (multiple of 8)
      * components: bytes [dims/4][16 lanes][4 components], int8. Blocks follow each other.
      *
-     * sums[b * 16 + lane] = sum over j of q[j] * block[b][lane][j], q unsigned bytes, exact int32.
-     */
+     * sums[b * 16 + lane] = sum over j of q[j] * block[b][lane][j], q unsigned, exact int32. */
     void (*dot_u8_blocks)(const uint8_t *q, const int8_t *blocks, size_t block_count, size_t dims,
                           int32_t *sums);
 
@@ -130,9 +129,8 @@ extern const hwi_kernels hwi_kernels_neon;
  * dims up to padded are 0. Returns sum of q. */
 int32_t hwi_quantize_i8(const float *x, size_t dims, size_t padded, int8_t *q, float *scale);
 
-/* Quantises z[0..m) to q = clamp(round(z / scale), -31, 31), scale chosen as 4 standard deviations
- * / 31.5, and builds the table `scan` takes: m / 32 words of it. Writes *scale; returns sum of q.
- */
+/* Quantises z[0..m) to q = clamp(round(z / *scale), -31, 31), *scale = 4 standard deviations
+ * / 31.5, and builds the table `scan` takes, m / 32 words of it. Returns sum of q. */
 int32_t hwi_quantize_scan(const float *z, size_t m, hwi_scan_query *query, float *scale);
 
 /* HWI_CPU_* that both processor and operating system offer. */

@@ -1,14 +1,14 @@
 /* neon.c - the kernels for 64-bit ARM, with what every such processor has.
  *
- *   distances   The 32 partial sums of scalar.c are eight registers; two rows take sixteen of the
- *               thirty-two. Tails are copied to a small array of zeros.
+ *   distances   The 32 partial sums of scalar.c are eight registers; two rows take sixteen of
+ *               the thirty-two. Tails are copied to a small array of zeros.
  *
  *   int8        Bytes are widened to 16 bits and multiplied into 32, which is exact. The
- * dot-product extension would be faster but is not in every processor.
+ *               dot-product extension would be faster but is not in every processor.
  *
- *   scan        ld4 loads a word of 16 rows as four registers, one per byte number: just what tbl
- *               wants, one table of 16 entries for 16 rows. Sums are 16 bits wide: 256 lookups of
- *               -128..127 fit.
+ *   scan        ld4 loads a word of 16 rows as four registers, one per byte number: just what
+ *               tbl wants, one table of 16 entries for 16 rows. Sums are 16 bits wide: 256
+ *               lookups of -128..127 fit.
  *
  * Survivors are written one by one: they are rare. */
 #include "kernel.h"

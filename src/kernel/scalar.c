@@ -4,15 +4,16 @@
  * alike on every machine it is copied to. Two rules make that possible without slowing the wide
  * tables:
  *
- *   - a product that is added is fused (fmaf): one rounding, as the vector units do it
- *   - a long sum is HWI_SUM_LANES sums, element j going to sum j % 32, folded by halves at the end:
+ *   - A product that is added is fused (fmaf): one rounding, as the vector units do it.
+ *
+ *   - A long sum is HWI_SUM_LANES sums, element j going to sum j % 32, folded by halves at last:
  *
  *        j:   0  1  2 ... 31 | 32 33 34 ... 63 | ...
  *             v  v  v     v
  *        sum[0..31]  ->  16 + 16  ->  8 + 8  ->  4 + 4  ->  2 + 2  ->  1 + 1
  *
- *     which is two registers of AVX-512, four of AVX2, eight of NEON. It is also more exact than
- * one running sum.
+ *     That is two registers of AVX-512, four of AVX2, eight of NEON. It is also more exact than
+ *     one running sum.
  *
  * Road not taken: a running sum in double precision. It is shorter, but no wide table could match
  * it bit for bit, and tests would be left with tolerances. */
