@@ -132,9 +132,9 @@ HW_ID_U64(uint64_t n)
 #define HW_ID_U64(n) ((hw_id){.kind = HW_ID_KIND_U64, .as = {.u64 = (n)}})
 #endif
 
-/* Reads an id as people write it: digits are a number, 8-4-4-4-12 hexadecimal (or 32 digits, or
- * urn:uuid:) a UUID, anything else a string, which then points into `text`. HW_EINVAL when empty or
- * too long. */
+/* Reads an id as people write it: digits are a number (up to 2^64 - 1 and without leading zeros:
+ * 007 is a string), 8-4-4-4-12 hexadecimal (or 32 digits, or urn:uuid:) a UUID, anything else a
+ * string, which then points into `text`. HW_EINVAL when empty, too long or not UTF-8. */
 HW_API HW_CHECKED hw_status hw_id_parse(const char *text, size_t text_bytes, hw_id *id,
                                         hw_error *err);
 

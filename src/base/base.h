@@ -43,14 +43,6 @@ hw_status hwi_fail_prefix(hw_error *err, hw_status status, const char *format, .
 /* HW_ENOMEM, "out of memory (%zu bytes)" */
 hw_status hwi_nomem(hw_error *err, size_t bytes);
 
-/* For the static analyser, which sees one file at a time: a failure is never HW_OK. */
-#if defined(__clang_analyzer__) && !defined(HWI_DEFINES_ERRORS)
-#define hwi_fail(err, status, ...) (hwi_fail(err, status, __VA_ARGS__), (status))
-#define hwi_fail_prefix(err, status, ...) (hwi_fail_prefix(err, status, __VA_ARGS__), (status))
-#define hwi_fail_errno(...) (hwi_fail_errno(__VA_ARGS__), HW_EIO)
-#define hwi_nomem(err, bytes) (hwi_nomem(err, bytes), HW_ENOMEM)
-#endif
-
 /* A broken invariant stops the process, in release builds too. Never on stored or received bytes.
  */
 #define HWI_ASSERT(condition)                                                                      \
@@ -61,6 +53,19 @@ _Noreturn void hwi_assert_failed(const char *condition, const char *file, int li
 #else
 #define HWI_DEBUG_ASSERT(condition) HWI_ASSERT(condition)
 #endif
+
+/* A failure is never HW_OK (status.c asserts it). Compilers and analysers see one file at a time;
+ * told so, they do not take error paths for successes with unset outputs. */
+static inline hw_status
+hwi_failed(hw_status status)
+{
+    if (status == HW_OK) __builtin_unreachable();
+    return status;
+}
+#define hwi_fail(...) hwi_failed(hwi_fail(__VA_ARGS__))
+#define hwi_fail_errno(...) hwi_failed(hwi_fail_errno(__VA_ARGS__))
+#define hwi_fail_prefix(...) hwi_failed(hwi_fail_prefix(__VA_ARGS__))
+#define hwi_nomem(...) hwi_failed(hwi_nomem(__VA_ARGS__))
 
 /* ---- Memory (memory.c) ----------------------------------------------------------------------- */
 

@@ -13,7 +13,6 @@
  *
  * A request too large for the next block size gets a block of its own *behind* the newest one, so
  * that the room left in the newest is not lost. */
-#define HWI_DEFINES_ERRORS
 #include "base/base.h"
 
 #include <stdio.h>
@@ -90,6 +89,8 @@ hwi_size_mul(size_t a, size_t b)
     size_t product;
     return __builtin_mul_overflow(a, b, &product) ? SIZE_MAX : product;
 }
+
+#undef hwi_nomem /* base.h wraps it in a macro of the same name, for callers */
 
 hw_status
 hwi_nomem(hw_error *err, size_t bytes)

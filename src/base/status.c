@@ -7,7 +7,6 @@
  * Messages quote names and values that came from outside, so what is written is made safe here,
  * once: control bytes become spaces (one line stays one line), and a cut at the end of the buffer
  * never leaves half a UTF-8 sequence. */
-#define HWI_DEFINES_ERRORS
 #include "base/base.h"
 
 #include <errno.h>
@@ -45,9 +44,15 @@ fill(hw_error *err, hw_status status, const char *format, va_list args)
     tidy_message(err, wanted);
 }
 
+/* base.h wraps these in macros of the same names, for callers. */
+#undef hwi_fail
+#undef hwi_fail_errno
+#undef hwi_fail_prefix
+
 hw_status
 hwi_fail(hw_error *err, hw_status status, const char *format, ...)
 {
+    HWI_ASSERT(status != HW_OK);
     if (!err) return status;
     va_list args;
     va_start(args, format);
@@ -97,6 +102,7 @@ hwi_fail_errno(hw_error *err, int errnum, const char *format, ...)
 hw_status
 hwi_fail_prefix(hw_error *err, hw_status status, const char *format, ...)
 {
+    HWI_ASSERT(status != HW_OK);
     if (!err) return status;
     char rest[sizeof err->message];
     memcpy(rest, err->message, sizeof rest);
