@@ -8,7 +8,7 @@ packages_of() {
     build)
         echo cmake ninja-build gcc g++ libc6-dev pkg-config python3 libcmocka-dev \
             liblmdb-dev libopenblas-dev liblapacke-dev libroaring-dev libxxhash-dev libzstd-dev \
-            libsimdjson-dev libedit-dev libhdf5-dev ;;
+            libsimdjson-dev zlib1g-dev libedit-dev libhdf5-dev ;;
     demo) echo dataset-fashion-mnist ;;
     check) echo clang-format clang-tidy cppcheck python3 git ;;
     fuzz) echo clang libclang-rt-14-dev ;;
