@@ -47,6 +47,8 @@ hw_status hwi_nomem(hw_error *err, size_t bytes);
  */
 #define HWI_ASSERT(condition)                                                                      \
     ((condition) ? (void)0 : hwi_assert_failed(#condition, __FILE__, __LINE__))
+/* The place after a switch over every value: HWI_UNREACHABLE("a kind that no parser makes"). */
+#define HWI_UNREACHABLE(what) hwi_assert_failed(what, __FILE__, __LINE__)
 _Noreturn void hwi_assert_failed(const char *condition, const char *file, int line);
 #ifdef NDEBUG
 #define HWI_DEBUG_ASSERT(condition) ((void)0)

@@ -207,7 +207,7 @@ hwi_cond_accepts(const hwi_cond *cond, const hwi_json *element)
     case HWI_COND_FILTER:
         break;
     }
-    HWI_ASSERT(!"condition without elements");
+    HWI_UNREACHABLE("condition without elements");
     return false;
 }
 
