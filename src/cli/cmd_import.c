@@ -1,0 +1,443 @@
+/* cmd_import.c - import: files into a collection, a batch at a time.
+ *
+ *     feed -> batches of about 1 MB -> [which rows are there already?] -> one transaction each ->
+ * build
+ *
+ * A batch is all or nothing. An import that was cut short is simply run again: rows that are in the
+ * collection with the same vectors and payload are read, compared and left alone, which costs
+ * microseconds a row, so the second run gets to where the first one stopped and goes on. No state
+ * is kept beside the database that could disagree with it; rows that differ are replaced.
+ */
+#include "commands.h"
+#include "feed.h"
+#include "progress.h"
+#include "settings.h"
+
+#include <stdlib.h>
+
+#define TXN_BYTES ((size_t)1 << 20) /* what one transaction should write, docs/architecture.md */
+
+typedef struct import_args {
+    cli_common common;
+    const char *db, *coll, *format, *ids, *payload, *labels, *label_names, *using, *metric, *index;
+    cli_list files, set, payload_index;
+    uint64_t first_id, limit;
+    uint32_t threads;
+    bool create, no_build;
+} import_args;
+
+typedef struct import_job {
+    cli *c;
+    const import_args *a;
+    cli_feed *feed;
+    cli_collection coll;
+    cli_progress progress;
+    bool compare; /* the collection was not empty */
+    bool created;
+    bool built;
+    uint64_t written, present;
+    double load_seconds, build_seconds;
+} import_job;
+
+/* ---- creating the collection from the first rows */
+
+/* Names and dimensions of the vectors in these rows. */
+static size_t
+fields_of(const hwi_row *rows, size_t count, cli_field *fields)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < rows[i].vector_count; j++) {
+            const char *name = rows[i].vectors[j].name ? rows[i].vectors[j].name : "";
+            size_t at = 0;
+
+            while (at < found && strcmp(fields[at].name, name) != 0) at++;
+            if (at < found || found == HW_VECTORS_MAX) continue;
+            fields[found++] = (cli_field){.name = name, .dim = rows[i].vectors[j].dim};
+        }
+    }
+    return found;
+}
+
+static hw_status
+create_collection(import_job *job, const hwi_row *rows, size_t count, hw_error *err)
+{
+    const import_args *a = job->a;
+    cli_field fields[HW_VECTORS_MAX];
+    size_t found = fields_of(rows, count, fields);
+    hwi_buf settings = {0};
+    hw_status st;
+
+    if (found == 0)
+        return hwi_fail(err, HW_EINVAL, "%s: no vectors to create a collection for",
+                        a->files.items[0]);
+    st = cli_settings_json(fields, found, a->metric, a->index, &a->set, &a->payload_index,
+                           &settings, err);
+    if (st == HW_OK)
+        st = hw_collection_create(job->coll.db, a->coll, (const char *)settings.data, err);
+    hwi_buf_release(&settings);
+    job->created = st == HW_OK;
+    return st;
+}
+
+static hw_status
+open_collection(import_job *job, const hwi_row *rows, size_t count, hw_error *err)
+{
+    const import_args *a = job->a;
+    uint64_t points;
+    hw_status st;
+
+    HWI_TRY(cli_open(job->c, a->db, a->create ? CLI_CREATE : CLI_WRITE, &job->coll.db, err));
+    st = hw_collection_open(job->coll.db, a->coll, &job->coll.c, err);
+    if (st == HW_ENOTFOUND && a->create) {
+        HWI_TRY(create_collection(job, rows, count, err));
+        st = hw_collection_open(job->coll.db, a->coll, &job->coll.c, err);
+    } else if (st == HW_ENOTFOUND) {
+        return hwi_fail_prefix(err, st, "import without --create");
+    } else if (st == HW_OK) {
+        for (size_t i = 0; st == HW_OK && i < a->payload_index.count; i++) {
+            char field[HW_NAME_MAX + 1];
+            const char *type;
+
+            if (!cli_split(a->payload_index.items[i], ':', field, sizeof field, &type))
+                return hwi_fail(err, HW_EINVAL, "--payload-index is `%s`, expected field:type",
+                                a->payload_index.items[i]);
+            st = hw_collection_index_payload(job->coll.c, field, type, cli_progress_show,
+                                             &job->progress, err);
+        }
+    }
+    if (st == HW_OK) st = hw_collection_count(job->coll.c, NULL, 0, &points, err);
+    job->compare = st == HW_OK && points > 0;
+    return st;
+}
+
+/* ---- one transaction */
+
+static size_t
+row_bytes(const hwi_row *row)
+{
+    size_t bytes = row->payload_bytes + 64;
+
+    for (size_t i = 0; i < row->vector_count; i++) bytes += row->vectors[i].dim * sizeof(float);
+    return bytes;
+}
+
+/* Rows from `from` on that make up about TXN_BYTES; at least one. */
+static size_t
+slice_rows(const hwi_row *rows, size_t count)
+{
+    size_t bytes = 0, n = 0;
+
+    while (n < count && (n == 0 || bytes + row_bytes(&rows[n]) <= TXN_BYTES))
+        bytes += row_bytes(&rows[n++]);
+    return n;
+}
+
+static int
+compare_rows(const void *a, const void *b)
+{
+    const hwi_row *const *x = a, *const *y = b;
+    int order = hw_id_compare(&(*x)->id, &(*y)->id);
+
+    return order ? order : (*x > *y) - (*x < *y);
+}
+
+/* An id twice in one batch is a mistake in the file: which row should win? */
+static hw_status
+refuse_duplicates(const import_job *job, const hwi_row *batch, const hwi_row *rows, size_t count,
+                  hw_error *err)
+{
+    const hwi_row **sorted = hwi_alloc(count * sizeof *sorted);
+    hw_status st = HW_OK;
+
+    cli_need(sorted != NULL);
+    for (size_t i = 0; i < count; i++) sorted[i] = &rows[i];
+    qsort(sorted, count, sizeof *sorted, compare_rows);
+    for (size_t i = 1; st == HW_OK && i < count; i++) {
+        char id[HW_ID_TEXT_MAX + 1], place[300];
+
+        if (hw_id_compare(&sorted[i - 1]->id, &sorted[i]->id) != 0) continue;
+        hw_id_format(&sorted[i]->id, id);
+        cli_feed_place(job->feed, (size_t)(sorted[i] - batch), place, sizeof place);
+        st = hwi_fail(err, HW_EINVAL, "%s: id `%s` is that of an earlier row (%zu rows before)",
+                      place, id, (size_t)(sorted[i] - sorted[i - 1]));
+    }
+    hwi_free(sorted);
+    return st;
+}
+
+static bool
+same_payload(const hwi_row *row, const hw_result *r, size_t at)
+{
+    size_t bytes = 0;
+    const char *stored = hw_result_payload(r, at, &bytes);
+
+    if (stored == NULL || row->payload == NULL) return stored == NULL && row->payload == NULL;
+    return bytes == row->payload_bytes && memcmp(stored, row->payload, bytes) == 0;
+}
+
+static bool
+same_vectors(const hwi_row *row, const hw_result *r, size_t at)
+{
+    for (size_t i = 0; i < row->vector_count; i++) {
+        const hw_vector *v = &row->vectors[i];
+        uint32_t dim;
+        const float *stored = hw_result_vector(r, at, v->name, &dim);
+
+        if (stored == NULL || dim != v->dim || memcmp(stored, v->values, dim * sizeof *stored) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Marks rows that are stored exactly as they are. */
+static hw_status
+find_present(import_job *job, const hwi_row *rows, size_t count, bool *present, hw_error *err)
+{
+    hw_id *ids = hwi_alloc(count * sizeof *ids);
+    hw_result *r = NULL;
+    size_t at = 0;
+    hw_status st;
+
+    cli_need(ids != NULL);
+    for (size_t i = 0; i < count; i++) ids[i] = rows[i].id;
+    st = hw_collection_get(job->coll.c, ids, count, HW_WITH_PAYLOAD | HW_WITH_VECTOR, &r, err);
+    for (size_t i = 0; st == HW_OK && i < count && at < hw_result_count(r); i++) {
+        if (hw_id_compare(&ids[i], &hw_result_ids(r)[at]) != 0) continue; /* absent */
+        present[i] = same_payload(&rows[i], r, at) && same_vectors(&rows[i], r, at);
+        job->present += present[i];
+        at++;
+    }
+    hw_result_free(r);
+    hwi_free(ids);
+    return st;
+}
+
+/* Writes the rows that are not present in one transaction. */
+static hw_status
+write_slice(import_job *job, const hwi_row *batch, const hwi_row *rows, size_t count,
+            const bool *present, hw_error *err)
+{
+    hw_txn *txn;
+    uint64_t written = 0;
+    hw_status st = HW_OK;
+
+    HWI_TRY(hw_txn_begin(job->coll.db, &txn, err));
+    for (size_t i = 0; st == HW_OK && i < count; i++) {
+        const hwi_row *row = &rows[i];
+        char place[300];
+
+        if (present[i]) continue;
+        st = hw_txn_upsert(txn, job->coll.c, &row->id, row->vectors, row->vector_count,
+                           row->payload, row->payload_bytes, err);
+        if (st == HW_OK) {
+            written++;
+            continue;
+        }
+        cli_feed_place(job->feed, (size_t)(row - batch), place, sizeof place);
+        st = hwi_fail_prefix(err, st, "%s", place);
+    }
+    if (st != HW_OK) {
+        hw_txn_abort(txn);
+        return st;
+    }
+    HWI_TRY(hw_txn_commit(txn, err));
+    job->written += written;
+    return HW_OK;
+}
+
+static hw_status
+import_slice(import_job *job, const hwi_row *batch, const hwi_row *rows, size_t count,
+             hw_error *err)
+{
+    bool *present = hwi_alloc_zero(count);
+    uint64_t present_before = job->present;
+    hw_status st = refuse_duplicates(job, batch, rows, count, err);
+
+    cli_need(present != NULL);
+    if (st == HW_OK && job->compare) st = find_present(job, rows, count, present, err);
+    if (st == HW_OK && job->present - present_before < count)
+        st = write_slice(job, batch, rows, count, present, err);
+    hwi_free(present);
+    return st;
+}
+
+/* ---- the whole */
+
+static hw_status
+import_batch(import_job *job, const hwi_row *batch, size_t count, hw_error *err)
+{
+    for (size_t at = 0; at < count;) {
+        size_t n = slice_rows(batch + at, count - at);
+
+        HWI_TRY(import_slice(job, batch, batch + at, n, err));
+        at += n;
+        if (!cli_progress_show(&job->progress, "rows", job->written + job->present,
+                               cli_feed_total(job->feed)))
+            return hwi_fail(err, HW_ECANCELED, "interrupted; run the same command again to go on");
+    }
+    return HW_OK;
+}
+
+static hw_status
+import_rows(import_job *job, hw_error *err)
+{
+    const hwi_row *rows;
+    size_t count;
+
+    HWI_TRY(cli_feed_next(job->feed, &rows, &count, err));
+    HWI_TRY(open_collection(job, rows, count, err));
+    while (count > 0) {
+        HWI_TRY(import_batch(job, rows, count, err));
+        HWI_TRY(cli_feed_next(job->feed, &rows, &count, err));
+    }
+    return HW_OK;
+}
+
+/* A run that found everything in place may still follow one that was stopped before the index. */
+static bool
+needs_build(import_job *job)
+{
+    char *json = NULL;
+    bool whole = false;
+
+    if (job->written > 0) return true;
+    if (hw_collection_stats(job->coll.c, &json, NULL) != HW_OK) return true;
+    whole = strstr(json, "\"generation\":0") == NULL;
+    hw_free(json);
+    return !whole;
+}
+
+static hw_status
+run_job(import_job *job, hw_error *err)
+{
+    const import_args *a = job->a;
+    cli_feed_opts opts = {.files = &a->files,
+                          .format = a->format,
+                          .ids = a->ids,
+                          .payload = a->payload,
+                          .labels = a->labels,
+                          .label_names = a->label_names,
+                          .using = a->using,
+                          .first_id = a->first_id,
+                          .limit = a->limit};
+    uint64_t start;
+
+    HWI_TRY(cli_feed_open(&opts, &job->feed, err));
+    cli_progress_begin(&job->progress, job->c);
+    HWI_TRY(import_rows(job, err));
+    job->load_seconds = cli_progress_seconds(&job->progress);
+    if (a->no_build || !needs_build(job)) return HW_OK;
+    start = hwi_clock_us();
+    HWI_TRY(hw_collection_build(job->coll.c, cli_progress_show, &job->progress, err));
+    job->build_seconds = (double)(hwi_clock_us() - start) / 1e6;
+    job->built = true;
+    return HW_OK;
+}
+
+static void
+report(const import_job *job)
+{
+    char written[32], present[32], rate[32];
+    double per_second = job->load_seconds > 0 ? (double)job->written / job->load_seconds : 0;
+
+    if (job->c->mode == CLI_MODE_JSON) {
+        printf("{\"imported\":%llu,\"present\":%llu,\"created\":%s,\"load_s\":%.3f,\"build_s\":",
+               (unsigned long long)job->written, (unsigned long long)job->present,
+               job->created ? "true" : "false", job->load_seconds);
+        printf(job->built ? "%.3f}\n" : "null}\n", job->build_seconds);
+        return;
+    }
+    cli_remark(job->c, "imported %s rows in %.1f s (%s/s)", cli_count(job->written, written),
+               job->load_seconds, cli_count((uint64_t)per_second, rate));
+    if (job->present)
+        cli_remark(job->c, "%s rows were there already", cli_count(job->present, present));
+    if (job->built) cli_remark(job->c, "built the index in %.1f s", job->build_seconds);
+}
+
+static int
+run_import(cli *c, const void *args)
+{
+    import_job job = {.c = c, .a = args};
+    hw_error err = {0};
+    char text[32];
+    hw_status st;
+
+    c->threads = job.a->threads;
+    st = run_job(&job, &err);
+    cli_progress_end(&job.progress);
+    cli_feed_close(job.feed);
+    cli_close_collection(c, &job.coll);
+    if (st == HW_OK) {
+        report(&job);
+        return CLI_OK;
+    }
+    if (job.written) cli_complain("%s rows were imported before", cli_count(job.written, text));
+    return cli_fail(&err);
+}
+
+const cli_command cli_import_command = {
+    .name = "import",
+    .summary = "bring files of vectors into a collection and build its index",
+    .about = "Reads idx (MNIST), npy, fvecs, bvecs, jsonl, csv, each also with .gz, and hdf5 "
+             "(FILE:DATASET names "
+             "one). Rows without an id are numbered from --first-id. Each batch of about 1 MB is "
+             "one transaction, "
+             "all of it or nothing; to resume an import that was cut short, run it again: rows "
+             "already there are "
+             "compared and skipped, rows that differ are replaced.\n\n"
+             "A jsonl line is {\"id\": 7, \"vector\": [...], \"payload\": {...}}, or \"vectors\": "
+             "{\"name\": [...]}; keys "
+             "beside these become the payload. A csv file has a header; columns id, vector (as "
+             "JSON) or v0, v1, ..., "
+             "and payload (as JSON) or any others, which become the payload.",
+    .examples = "hashwood import photos.hw photos photos.jsonl --create --metric cosine\n"
+                "hashwood import sift.hw sift sift_base.fvecs --create --metric l2 --threads 4\n"
+                "hashwood import demo fashion train-images-idx3-ubyte.gz --labels "
+                "train-labels-idx1-ubyte.gz --create --metric l2\n",
+    .operands =
+        (const cli_operand[]){
+            {"DB", "folder of the database", offsetof(import_args, db), 0, 0},
+            {"COLL", "name of the collection", offsetof(import_args, coll), 0, 0},
+            {"FILE", "files of vectors; - reads jsonl from standard input with --format jsonl",
+             offsetof(import_args, files), 0, 1},
+            {0}},
+    .options =
+        (const cli_option[]){
+            {"format", 0, CLI_TEXT, offsetof(import_args, format), "FORMAT",
+             "format of the files, when their names do not tell",
+             "idx|npy|fvecs|bvecs|ivecs|jsonl|csv|hdf5"},
+            {"create", 'c', CLI_FLAG, offsetof(import_args, create), NULL,
+             "create the collection, and the database, when there is none", NULL},
+            {"metric", 'm', CLI_TEXT, offsetof(import_args, metric), "METRIC",
+             "with --create: cosine, l2, dot or l1 (default cosine)", CLI_METRICS},
+            {"index", 0, CLI_TEXT, offsetof(import_args, index), "KIND",
+             "with --create: hybrid, kdtree, lsh or flat (default hybrid)", CLI_KINDS},
+            {"set", 0, CLI_LIST, offsetof(import_args, set), "KEY=VALUE",
+             "with --create: a setting of the index: leaf_size, bits, seed, flat_below; repeatable",
+             NULL},
+            {"payload-index", 0, CLI_LIST, offsetof(import_args, payload_index), "FIELD:TYPE",
+             "index a payload field for filters; repeatable", NULL},
+            {"ids", 0, CLI_TEXT, offsetof(import_args, ids), "FILE", "ids of the rows, one a line",
+             NULL},
+            {"first-id", 0, CLI_U64, offsetof(import_args, first_id), "N",
+             "id of the first row when there are no ids (default 0)", NULL},
+            {"payload", 'p', CLI_TEXT, offsetof(import_args, payload), "FILE",
+             "payloads of the rows, a JSON object a line", NULL},
+            {"labels", 0, CLI_TEXT, offsetof(import_args, labels), "FILE",
+             "labels of the rows (idx): payload {\"label\": N}", NULL},
+            {"label-names", 0, CLI_TEXT, offsetof(import_args, label_names), "A,B,...",
+             "names of labels 0, 1, ...: joins {\"name\": ...}", NULL},
+            {"using", 0, CLI_TEXT, offsetof(import_args, using), "NAME",
+             "the named vector that the files hold", NULL},
+            {"limit", 'n', CLI_U64, offsetof(import_args, limit), "N", "only the first N rows",
+             NULL},
+            {"no-build", 0, CLI_FLAG, offsetof(import_args, no_build), NULL,
+             "leave the index to grow by itself, or to a later build", NULL},
+            {"threads", 't', CLI_U32, offsetof(import_args, threads), "N",
+             "threads to build with (default one per processor)", NULL},
+            {0}},
+    .args_bytes = sizeof(import_args),
+    .defaults = &(const import_args){.metric = "cosine"},
+    .run = run_import};

@@ -1,0 +1,144 @@
+/* database.c - opening what the operands name.
+ *
+ * Commands that only look open the database read-only: they then run beside a writer, and on a
+ * folder they may not write. Inside the shell every command borrows the shell's handle.
+ */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+hw_status
+cli_open(cli *c, const char *path, cli_open_mode mode, hw_db **out, hw_error *err)
+{
+    hw_db_opts opts = HW_DB_OPTS_INIT;
+
+    if (c->db && strcmp(path, c->db_path) == 0) {
+        *out = c->db;
+        return HW_OK;
+    }
+    opts.read_only = mode == CLI_READ;
+    opts.must_exist = mode != CLI_CREATE;
+    opts.busy_timeout_ms = c->busy_ms;
+    opts.threads = c->threads;
+    return hw_db_open(path, &opts, out, err);
+}
+
+void
+cli_close(cli *c, hw_db *db)
+{
+    if (db != c->db) hw_db_close(db);
+}
+
+hw_status
+cli_open_collection(cli *c, const char *path, const char *name, cli_open_mode mode,
+                    cli_collection *out, hw_error *err)
+{
+    hw_status st;
+
+    *out = (cli_collection){0};
+    HWI_TRY(cli_open(c, path, mode, &out->db, err));
+    st = hw_collection_open(out->db, name, &out->c, err);
+    if (st != HW_OK) cli_close_collection(c, out);
+    return st;
+}
+
+void
+cli_close_collection(cli *c, cli_collection *coll)
+{
+    hw_collection_close(coll->c);
+    cli_close(c, coll->db);
+    *coll = (cli_collection){0};
+}
+
+/* The settings name vectors as an object by name or as a list of objects with a name. */
+static const hwi_json *
+first_vector(const char *json, hwi_arena *arena)
+{
+    const hwi_json *tree, *vectors;
+
+    if (hwi_json_parse(json, strlen(json), arena, &tree, NULL) != HW_OK) return NULL;
+    vectors = hwi_json_member(tree, "vectors");
+    return vectors ? vectors->child : NULL;
+}
+
+static const char *
+vector_name(const hwi_json *j)
+{
+    const hwi_json *name = hwi_json_member(j, "name");
+
+    if (name && name->kind == HWI_JSON_TEXT) return name->text;
+    return j->key ? j->key : "";
+}
+
+static char **
+copy_names(const hwi_json *first, bool unnamed, size_t *count)
+{
+    size_t n = unnamed, bytes = 1, at = 0;
+    char **names, *text;
+
+    for (const hwi_json *j = first; j; j = j->next) n++, bytes += strlen(vector_name(j)) + 1;
+    names = hwi_alloc(n * sizeof *names + bytes);
+    cli_need(names != NULL);
+    text = (char *)(names + n);
+    if (unnamed) {
+        *text = 0;
+        names[at++] = text++;
+    }
+    for (const hwi_json *j = first; j; j = j->next) {
+        const char *name = vector_name(j);
+
+        if (*name == 0) continue;
+        names[at++] = text;
+        text = stpcpy(text, name) + 1;
+    }
+    *count = at;
+    return names;
+}
+
+hw_status
+cli_vector_names(hw_collection *c, char ***names, size_t *count, hw_error *err)
+{
+    hwi_arena arena = {0};
+    char *json = NULL;
+
+    HWI_TRY(hw_collection_describe(c, &json, err));
+    *names = copy_names(first_vector(json, &arena), hw_collection_dim(c, NULL) > 0, count);
+    hwi_arena_release(&arena);
+    hw_free(json);
+    return HW_OK;
+}
+
+static hw_status
+read_file(const char *path, hwi_buf *out, hw_error *err)
+{
+    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+    char part[4096];
+    size_t got;
+
+    if (f == NULL) return hwi_fail_errno(err, errno, "cannot open %s", path);
+    while ((got = fread(part, 1, sizeof part, f)) > 0 && out->size <= (64u << 20))
+        hwi_buf_add(out, part, got);
+    if (f != stdin) fclose(f);
+    hwi_buf_add(out, "", 1);
+    cli_need(!out->failed);
+    return HW_OK;
+}
+
+hw_status
+cli_text_or_file(const char *option, const char *value, const char **text, size_t *bytes,
+                 char **owned, hw_error *err)
+{
+    hwi_buf b = {0};
+
+    *owned = NULL;
+    *text = value;
+    *bytes = value ? strlen(value) : 0;
+    if (value == NULL || value[0] != '@') return HW_OK;
+    hw_status st = read_file(value + 1, &b, err);
+    if (st != HW_OK) return hwi_fail_prefix(err, st, "--%s", option);
+    *owned = (char *)b.data;
+    *text = *owned;
+    *bytes = b.size - 1;
+    return HW_OK;
+}

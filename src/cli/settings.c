@@ -1,0 +1,89 @@
+/* settings.c - the JSON that creates a collection, from options. */
+#include "settings.h"
+
+#include <stdlib.h>
+
+static bool
+is_plain_json(const char *value)
+{
+    char *end;
+
+    if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0) return true;
+    if (*value != '-' && (*value < '0' || *value > '9')) return false;
+    strtod(value, &end);
+    return *end == 0;
+}
+
+static hw_status
+add_index(const char *kind, const cli_list *set, hwi_buf *out, hw_error *err)
+{
+    bool first = true;
+
+    if (kind == NULL && (set == NULL || set->count == 0)) return HW_OK;
+    hwi_buf_text(out, ",\"index\":{");
+    if (kind) {
+        hwi_buf_printf(out, "\"kind\":\"%s\"", kind);
+        first = false;
+    }
+    for (size_t i = 0; set && i < set->count; i++) {
+        char key[64];
+        const char *value;
+
+        if (!cli_split(set->items[i], '=', key, sizeof key, &value))
+            return hwi_fail(err, HW_EINVAL, "--set is `%s`, expected key=value", set->items[i]);
+        hwi_buf_text(out, first ? "" : ",");
+        first = false;
+        hwi_json_write_text(out, key, strlen(key));
+        hwi_buf_text(out, ":");
+        if (is_plain_json(value))
+            hwi_buf_text(out, value);
+        else
+            hwi_json_write_text(out, value, strlen(value));
+    }
+    hwi_buf_text(out, "}");
+    return HW_OK;
+}
+
+static hw_status
+add_payload_indexes(const cli_list *list, hwi_buf *out, hw_error *err)
+{
+    if (list == NULL || list->count == 0) return HW_OK;
+    hwi_buf_text(out, ",\"payload_indexes\":{");
+    for (size_t i = 0; i < list->count; i++) {
+        char field[HW_NAME_MAX + 1];
+        const char *type;
+
+        if (!cli_split(list->items[i], ':', field, sizeof field, &type))
+            return hwi_fail(err, HW_EINVAL, "--payload-index is `%s`, expected field:type",
+                            list->items[i]);
+        hwi_buf_text(out, i ? "," : "");
+        hwi_json_write_text(out, field, strlen(field));
+        hwi_buf_text(out, ":");
+        hwi_json_write_text(out, type, strlen(type));
+    }
+    hwi_buf_text(out, "}");
+    return HW_OK;
+}
+
+hw_status
+cli_settings_json(const cli_field *fields, size_t count, const char *metric, const char *kind,
+                  const cli_list *set, const cli_list *payload_index, hwi_buf *out, hw_error *err)
+{
+    if (count == 1 && fields[0].name[0] == 0) {
+        hwi_buf_printf(out, "{\"dim\":%u,\"metric\":\"%s\"", fields[0].dim, metric);
+    } else {
+        hwi_buf_text(out, "{\"vectors\":{");
+        for (size_t i = 0; i < count; i++) {
+            hwi_buf_text(out, i ? "," : "");
+            hwi_json_write_text(out, fields[i].name, strlen(fields[i].name));
+            hwi_buf_printf(out, ":{\"dim\":%u,\"metric\":\"%s\"}", fields[i].dim, metric);
+        }
+        hwi_buf_text(out, "}");
+    }
+    HWI_TRY(add_index(kind, set, out, err));
+    HWI_TRY(add_payload_indexes(payload_index, out, err));
+    hwi_buf_text(out, "}");
+    hwi_buf_add(out, "", 1);
+    cli_need(!out->failed);
+    return HW_OK;
+}

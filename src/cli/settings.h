@@ -1,0 +1,23 @@
+/* settings.h - options that say what a collection shall be like: create, import --create, bench. */
+#ifndef CLI_SETTINGS_H
+#define CLI_SETTINGS_H
+
+#include "cli.h"
+
+#define CLI_METRICS "cosine|l2|dot|l1"
+#define CLI_KINDS "hybrid|kdtree|lsh|flat"
+#define CLI_PIX_TYPES "keyword|integer|float|bool|datetime|geo|uuid|text"
+
+/* Dimension of each vector; name "" for the unnamed one. */
+typedef struct cli_field {
+    const char *name;
+    uint32_t dim;
+} cli_field;
+
+/* Appends the JSON of hw_collection_create. kind may be NULL, set holds key=value for `index`;
+ * payload_index holds field:type. HW_EINVAL names the option that is malformed. */
+hw_status cli_settings_json(const cli_field *fields, size_t count, const char *metric,
+                            const char *kind, const cli_list *set, const cli_list *payload_index,
+                            hwi_buf *out, hw_error *err);
+
+#endif

@@ -1,0 +1,254 @@
+# bash completion for hashwood; written by `hashwood _docs`, do not edit
+_hashwood() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+    local opts= collection=0
+    COMPREPLY=()
+    if ((COMP_CWORD == 1)); then
+        COMPREPLY=($(compgen -W 'create collections describe drop import export put get update delete search why count scroll index build stats check compact backup restore bench shell version' -- "$cur"))
+        return
+    fi
+    case ${COMP_WORDS[1]} in
+    create)
+        case $prev in
+        --dim|-d) return ;;
+        --metric|-m) COMPREPLY=($(compgen -W 'cosine l2 dot l1' -- "$cur")); return ;;
+        --field) return ;;
+        --index) COMPREPLY=($(compgen -W 'hybrid kdtree lsh flat' -- "$cur")); return ;;
+        --set) return ;;
+        --payload-index) return ;;
+        --config) return ;;
+        --busy-timeout) return ;;
+        esac
+        opts='--dim --metric --field --index --set --payload-index --config --json --quiet --busy-timeout --help'
+        collection=1 ;;
+    collections)
+        case $prev in
+        --busy-timeout) return ;;
+        esac
+        opts=' --json --quiet --busy-timeout --help'
+        collection=0 ;;
+    describe)
+        case $prev in
+        --busy-timeout) return ;;
+        esac
+        opts=' --json --quiet --busy-timeout --help'
+        collection=1 ;;
+    drop)
+        case $prev in
+        --busy-timeout) return ;;
+        esac
+        opts=' --json --quiet --busy-timeout --help'
+        collection=1 ;;
+    import)
+        case $prev in
+        --format) COMPREPLY=($(compgen -W 'idx npy fvecs bvecs ivecs jsonl csv hdf5' -- "$cur")); return ;;
+        --metric|-m) COMPREPLY=($(compgen -W 'cosine l2 dot l1' -- "$cur")); return ;;
+        --index) COMPREPLY=($(compgen -W 'hybrid kdtree lsh flat' -- "$cur")); return ;;
+        --set) return ;;
+        --payload-index) return ;;
+        --ids) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --first-id) return ;;
+        --payload|-p) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --labels) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --label-names) return ;;
+        --using) return ;;
+        --limit|-n) return ;;
+        --threads|-t) return ;;
+        --busy-timeout) return ;;
+        esac
+        opts='--format --create --metric --index --set --payload-index --ids --first-id --payload --labels --label-names --using --limit --no-build --threads --json --quiet --busy-timeout --help'
+        collection=1 ;;
+    export)
+        case $prev in
+        --format) COMPREPLY=($(compgen -W 'jsonl csv npy fvecs' -- "$cur")); return ;;
+        --filter|-f) return ;;
+        --using) return ;;
+        --ids) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --payload|-p) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --busy-timeout) return ;;
+        esac
+        opts='--format --filter --using --ids --payload --json --quiet --busy-timeout --help'
+        collection=1 ;;
+    put)
+        case $prev in
+        --id|-i) return ;;
+        --vector|-v) return ;;
+        --payload|-p) return ;;
+        --filter|-f) return ;;
+        --busy-timeout) return ;;
+        esac
+        opts='--id --vector --payload --filter --json --quiet --busy-timeout --help'
+        collection=1 ;;
+    get)
+        case $prev in
+        --filter|-f) return ;;
+        --limit|-n) return ;;
+        --from) return ;;
+        --with|-w) return ;;
+        --busy-timeout) return ;;
+        esac
+        opts='--filter --limit --from --with --json --quiet --busy-timeout --help'
+        collection=1 ;;
+    update)
+        case $prev in
+        --id|-i) return ;;
+        --vector|-v) return ;;
+        --set) return ;;
+        --payload|-p) return ;;
+        --at) return ;;
+        --overwrite) return ;;
+        --delete-key) return ;;
+        --delete-vector) return ;;
+        --filter|-f) return ;;
+        --busy-timeout) return ;;
+        esac
+        opts='--id --vector --set --payload --at --overwrite --delete-key --clear --delete-vector --filter --json --quiet --busy-timeout --help'
+        collection=1 ;;
+    delete)
+        case $prev in
+        --id|-i) return ;;
+        --filter|-f) return ;;
+        --busy-timeout) return ;;
+        esac
+        opts='--id --filter --json --quiet --busy-timeout --help'
+        collection=1 ;;
+    search)
+        case $prev in
+        --id|-i) return ;;
+        --file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --format) COMPREPLY=($(compgen -W 'idx npy fvecs bvecs ivecs jsonl csv hdf5' -- "$cur")); return ;;
+        --row) return ;;
+        --vector|-v) return ;;
+        --using) return ;;
+        --k|-k) return ;;
+        --offset) return ;;
+        --filter|-f) return ;;
+        --recall|-r) return ;;
+        --budget) return ;;
+        --threshold) return ;;
+        --with|-w) return ;;
+        --draw) return ;;
+        --caption) return ;;
+        --colors) COMPREPLY=($(compgen -W 'auto none 256 full' -- "$cur")); return ;;
+        --busy-timeout) return ;;
+        esac
+        opts='--id --file --format --row --vector --using --k --offset --filter --recall --exact --budget --threshold --with --explain --draw --caption --colors --json --quiet --busy-timeout --help'
+        collection=1 ;;
+    why)
+        case $prev in
+        --like) return ;;
+        --vector|-v) return ;;
+        --using) return ;;
+        --k|-k) return ;;
+        --offset) return ;;
+        --filter|-f) return ;;
+        --recall|-r) return ;;
+        --budget) return ;;
+        --threshold) return ;;
+        --busy-timeout) return ;;
+        esac
+        opts='--like --vector --using --k --offset --filter --recall --exact --budget --threshold --json --quiet --busy-timeout --help'
+        collection=1 ;;
+    count)
+        case $prev in
+        --filter|-f) return ;;
+        --busy-timeout) return ;;
+        esac
+        opts='--filter --json --quiet --busy-timeout --help'
+        collection=1 ;;
+    scroll)
+        case $prev in
+        --limit|-n) return ;;
+        --from) return ;;
+        --filter|-f) return ;;
+        --with|-w) return ;;
+        --busy-timeout) return ;;
+        esac
+        opts='--limit --from --filter --with --json --quiet --busy-timeout --help'
+        collection=1 ;;
+    index)
+        case $prev in
+        --type|-t) COMPREPLY=($(compgen -W 'keyword integer float bool datetime geo uuid text' -- "$cur")); return ;;
+        --busy-timeout) return ;;
+        esac
+        opts='--type --json --quiet --busy-timeout --help'
+        collection=1 ;;
+    build)
+        case $prev in
+        --threads|-t) return ;;
+        --busy-timeout) return ;;
+        esac
+        opts='--threads --json --quiet --busy-timeout --help'
+        collection=1 ;;
+    stats)
+        case $prev in
+        --busy-timeout) return ;;
+        esac
+        opts=' --json --quiet --busy-timeout --help'
+        collection=1 ;;
+    check)
+        case $prev in
+        --busy-timeout) return ;;
+        esac
+        opts=' --json --quiet --busy-timeout --help'
+        collection=0 ;;
+    compact)
+        case $prev in
+        --busy-timeout) return ;;
+        esac
+        opts=' --json --quiet --busy-timeout --help'
+        collection=0 ;;
+    backup)
+        case $prev in
+        --busy-timeout) return ;;
+        esac
+        opts=' --json --quiet --busy-timeout --help'
+        collection=0 ;;
+    restore)
+        case $prev in
+        --busy-timeout) return ;;
+        esac
+        opts=' --json --quiet --busy-timeout --help'
+        collection=0 ;;
+    bench)
+        case $prev in
+        --base) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --queries) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --truth) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --metric|-m) COMPREPLY=($(compgen -W 'cosine l2 dot l1' -- "$cur")); return ;;
+        --k|-k) return ;;
+        --recall|-r) return ;;
+        --threads|-t) return ;;
+        --passes) return ;;
+        --index) COMPREPLY=($(compgen -W 'hybrid kdtree lsh flat' -- "$cur")); return ;;
+        --set) return ;;
+        --db) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --base-limit) return ;;
+        --query-limit) return ;;
+        --busy-timeout) return ;;
+        esac
+        opts='--base --queries --truth --metric --k --recall --threads --passes --index --set --db --reuse --base-limit --query-limit --json --quiet --busy-timeout --help'
+        collection=0 ;;
+    shell)
+        case $prev in
+        --command|-c) return ;;
+        --busy-timeout) return ;;
+        esac
+        opts='--command --readonly --json --quiet --busy-timeout --help'
+        collection=0 ;;
+    version)
+        case $prev in
+        --busy-timeout) return ;;
+        esac
+        opts=' --json --quiet --busy-timeout --help'
+        collection=0 ;;
+    esac
+    if [[ $cur == -* ]]; then
+        COMPREPLY=($(compgen -W "$opts" -- "$cur"))
+    elif ((COMP_CWORD == 3 && collection)); then
+        COMPREPLY=($(compgen -W "$("${COMP_WORDS[0]}" collections "${COMP_WORDS[2]}" -q 2>/dev/null)" -- "$cur"))
+    else
+        COMPREPLY=($(compgen -f -- "$cur"))
+    fi
+}
+complete -o filenames -F _hashwood hashwood
