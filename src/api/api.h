@@ -42,6 +42,10 @@ struct hw_cancel {
 
 /* ---- db.c */
 
+/* A database over a store that is open already; takes the store over, on failure not. */
+HW_CHECKED hw_status hwi_db_over_store(hw_store *store, const hw_db_opts *opts, hw_db **out,
+                                       hw_error *err);
+
 /* Reference to the shared part of a collection; opens it if need be. */
 HW_CHECKED hw_status hwi_shared_take(hw_db *db, uint32_t coll, const char *name, hwi_shared **out,
                                      hw_error *err);

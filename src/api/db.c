@@ -32,34 +32,40 @@ check_kernels(hw_error *err)
                     wanted ? wanted : "");
 }
 
-static hw_status
-open_parts(hw_db *db, const char *where, hw_error *err)
+hw_status
+hwi_db_over_store(hw_store *store, const hw_db_opts *opts, hw_db **out, hw_error *err)
 {
-    bool create = !db->opts.read_only && !db->opts.must_exist;
-    HWI_TRY(hwi_store_open(where, &db->opts, &db->store, err));
-    HWI_TRY(hwi_store_meta_check(db->store, create, &db->meta, err));
-    return hwi_snapshots_new(db->store, &db->snapshots, err);
+    bool create = !opts->read_only && !opts->must_exist;
+    *out = NULL;
+    hw_db *db = hwi_alloc_zero(sizeof *db);
+    if (!db) return hwi_nomem(err, sizeof *db);
+    db->opts = *opts;
+    pthread_mutex_init(&db->lock, NULL);
+    hw_status st = hwi_store_meta_check(store, create, &db->meta, err);
+    if (st == HW_OK) st = hwi_snapshots_new(store, &db->snapshots, err);
+    if (st != HW_OK) {
+        hw_db_close(db);
+        return st;
+    }
+    db->store = store;
+    *out = db;
+    return HW_OK;
 }
 
 hw_status
 hw_db_open(const char *where, const hw_db_opts *opts, hw_db **out, hw_error *err)
 {
+    hw_store *store;
+    hw_db_opts full = HW_DB_OPTS_INIT;
     *out = NULL;
     if (!where || !where[0]) return hwi_fail(err, HW_EINVAL, "where is empty");
     HWI_TRY(check_kernels(err));
-    hw_db *db = hwi_alloc_zero(sizeof *db);
-    if (!db) return hwi_nomem(err, sizeof *db);
-    db->opts = HW_DB_OPTS_INIT;
-    if (opts) memcpy(&db->opts, opts, HWI_MIN(opts->size, sizeof *opts));
-    db->opts.size = sizeof db->opts;
-    pthread_mutex_init(&db->lock, NULL);
-    hw_status st = open_parts(db, where, err);
-    if (st != HW_OK) {
-        hw_db_close(db);
-        return st;
-    }
-    *out = db;
-    return HW_OK;
+    if (opts) memcpy(&full, opts, HWI_MIN(opts->size, sizeof full));
+    full.size = sizeof full;
+    HWI_TRY(hwi_store_open(where, &full, &store, err));
+    hw_status st = hwi_db_over_store(store, &full, out, err);
+    if (st != HW_OK) hwi_store_close(store);
+    return st;
 }
 
 void
