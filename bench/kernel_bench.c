@@ -3,9 +3,10 @@
  *
  *     kernel_bench [table...]
  *
- * Beside each figure stands the rate at which bytes were consumed, to be compared with the plain
- * read rate of the machine on the first lines: a kernel near it is bound by memory and needs no
- * better code. Figures are the best of several rounds: other processes can only slow a round. */
+ * Beside each figure stands the rate at which bytes were consumed, to be compared with `largest`,
+ * the first line of each table, which does little more than read: a kernel near it is bound by the
+ * cache or the memory and needs no better code. Figures are the best of several rounds, since
+ * other processes can only slow a round. */
 #include "kernel/kernel.h"
 
 #include <stdio.h>
@@ -155,6 +156,14 @@ body_select(bench_data *d, size_t count, size_t unused)
 }
 
 static size_t
+body_largest(bench_data *d, size_t count, size_t dims)
+{
+    for (size_t i = 0; i < count; i++)
+        d->out[0] = d->k->largest((const float *)(void *)(d->bytes + i * dims * 4), dims);
+    return count * dims * 4;
+}
+
+static size_t
 body_matvec(bench_data *d, size_t count, size_t dims)
 {
     size_t out_dims = HWI_MIN((dims + 15) / 16 * 16, 256);
@@ -232,35 +241,11 @@ make(bench_data *d)
     return true;
 }
 
-/* Plain sequential reading, as the limit to compare with. */
-static void
-report_reading(bench_data *d)
-{
-    const size_t places[] = {CACHED_BYTES, MEMORY_BYTES};
-    for (size_t i = 0; i < HWI_COUNT(places); i++) {
-        double best = 1e9;
-        for (int round = 0; round < ROUNDS; round++) {
-            uint64_t sum[8] = {0};
-            double from = seconds();
-            for (size_t at = 0; at + 64 <= places[i]; at += 64)
-                for (size_t w = 0; w < 8; w++) {
-                    uint64_t v;
-                    memcpy(&v, d->bytes + at + w * 8, 8);
-                    sum[w] += v;
-                }
-            double took = seconds() - from;
-            d->row[0] += (uint32_t)(sum[0] + sum[3] + sum[7]);
-            best = HWI_MIN(best, took);
-        }
-        printf("reading %zu kB in 8-byte words: %.1f GB/s\n", places[i] >> 10,
-               (double)places[i] / best * 1e-9);
-    }
-}
-
 static void
 run_table(bench_data *d)
 {
     const size_t dims[] = {100, 128, 784}, bits[] = {64, 128, 256, 512, 1024};
+    report(d, "largest", 1024, 4096, body_largest);
     for (size_t i = 0; i < HWI_COUNT(dims); i++) {
         report(d, "l2sq_rows", dims[i], dims[i] * 4, body_l2sq);
         report(d, "dot_rows", dims[i], dims[i] * 4, body_dot);
@@ -314,7 +299,6 @@ main(int argc, char **argv)
         fprintf(stderr, "kernel_bench: out of memory\n");
         return 1;
     }
-    report_reading(&d);
     for (size_t i = 0; i < HWI_COUNT(every); i++) {
         bool asked = argc < 2;
         for (int a = 1; a < argc; a++) asked = asked || strcmp(argv[a], every[i]) == 0;

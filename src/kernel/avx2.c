@@ -279,17 +279,20 @@ magnitude(__m256 v)
 static float
 largest(const float *x, size_t dims)
 {
-    __m256 most = _mm256_setzero_ps();
+    __m256 most[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
+                      _mm256_setzero_ps()};
     float lane[WIDTH], all = 0;
     size_t j = 0;
 
-    for (; j + WIDTH <= dims; j += WIDTH)
-        most = _mm256_max_ps(most, magnitude(_mm256_loadu_ps(x + j)));
-    if (j < dims) {
-        __m256 last = _mm256_maskload_ps(x + j, first_lanes((int)(dims - j)));
-        most = _mm256_max_ps(most, magnitude(last));
+    for (; j + 4 * WIDTH <= dims; j += 4 * WIDTH)
+        for (size_t i = 0; i < 4; i++)
+            most[i] = _mm256_max_ps(most[i], magnitude(_mm256_loadu_ps(x + j + i * WIDTH)));
+    for (; j < dims; j += WIDTH) {
+        __m256i valid = first_lanes((int)HWI_MIN(dims - j, WIDTH));
+        most[0] = _mm256_max_ps(most[0], magnitude(_mm256_maskload_ps(x + j, valid)));
     }
-    _mm256_storeu_ps(lane, most);
+    most[0] = _mm256_max_ps(_mm256_max_ps(most[0], most[1]), _mm256_max_ps(most[2], most[3]));
+    _mm256_storeu_ps(lane, most[0]);
     for (size_t i = 0; i < WIDTH; i++) all = HWI_MAX(all, lane[i]);
     return all;
 }
