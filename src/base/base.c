@@ -100,7 +100,7 @@ hwi_checksum(const void *data, size_t bytes)
 hw_status
 hwi_progress_step(hwi_progress *p, const char *stage, uint64_t done, uint64_t total, hw_error *err)
 {
-    if (!p->fn) return HW_OK;
+    if (!p || !p->fn) return HW_OK;
     uint64_t now_us = hwi_clock_us();
     if (done != total && p->last_us != 0 && now_us - p->last_us < PROGRESS_EVERY_US) return HW_OK;
     p->last_us = now_us;

@@ -210,8 +210,8 @@ typedef struct hwi_progress {
     void *arg;
     uint64_t last_us; /* when fn was called last: not more than a few times a second */
 } hwi_progress;
-/* HW_ECANCELED when the callback says stop. The last call of a stage (done == total) is always
- * passed on. */
+/* HW_ECANCELED when the callback says stop; p NULL: nothing to tell. The last call of a stage (done
+ * == total) is always passed on. */
 HW_CHECKED hw_status hwi_progress_step(hwi_progress *p, const char *stage, uint64_t done,
                                        uint64_t total, hw_error *err);
 
