@@ -1,11 +1,11 @@
 /* space.c - exact distances, by whole page or by scattered rows.
  *
- * A row is dim floats as they were given, then the inverse of their norm. Cosine is a dot product with the unit
- * query times that inverse, so vectors need not be stored a second time. An inverse norm of 0 marks a row
- * without a vector: its distance is infinite, so it is never a hit.
+ * A row is dim floats as they were given, then the inverse of their norm. Cosine is a dot product
+ * with the unit query times that inverse, so vectors need not be stored a second time. An inverse
+ * norm of 0 marks a row without a vector: its distance is infinite, so it is never a hit.
  *
- * Both forms run the same kernel over one row at a time and the same arithmetic after it. That is what makes an
- * exact search equal to brute force bit for bit, however the rows were reached.
+ * Both forms run the same kernel over one row at a time and the same arithmetic after it. That is
+ * what makes an exact search equal to brute force bit for bit, however the rows were reached.
  */
 #include "index/space.h"
 
@@ -83,7 +83,6 @@ hwi_space_row(const hwi_space *s, hwi_page_table *vecs, uint32_t slot, const uin
 
     *row = NULL;
     HWI_TRY(hwi_page_table_get(vecs, slot / s->rows_per_page, &page, err));
-    if (page)
-        *row = page + HWI_PAGE_HEADER + (size_t)(slot % s->rows_per_page) * s->row_bytes;
+    if (page) *row = page + HWI_PAGE_HEADER + (size_t)(slot % s->rows_per_page) * s->row_bytes;
     return HW_OK;
 }

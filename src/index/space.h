@@ -1,7 +1,7 @@
 /* space.h - exact distances: what "near" means for a field.
  *
- * Everything else in the index is an estimate of what this module computes. The engine's distances grow with
- * dissimilarity (records/conf.h); hwi_score turns them into what users see.
+ * Everything else in the index is an estimate of what this module computes. The engine's distances
+ * grow with dissimilarity (records/conf.h); hwi_score turns them into what users see.
  */
 #ifndef HWI_SPACE_H
 #define HWI_SPACE_H
@@ -19,10 +19,12 @@ typedef struct hwi_space {
 
 void hwi_space_init(hwi_space *s, const hwi_field *field);
 
-/* The query as the distance functions want it, dim floats: unit length under cosine, else a copy. */
+/* The query as the distance functions want it, dim floats: unit length under cosine, else a copy.
+ */
 void hwi_space_prepare(const hwi_space *s, const float *query, float *out);
 
-/* Distances to `count` rows of a vector page, one after the other; INFINITY for rows without a vector. */
+/* Distances to `count` rows of a vector page, one after the other; INFINITY for rows without a
+ * vector. */
 void hwi_space_rows(const hwi_space *s, const float *prepared, const uint8_t *rows, size_t count,
                     float *out);
 /* The same, bit for bit, for scattered rows; at most HWI_SPACE_GATHER_MAX. */

@@ -1,12 +1,12 @@
-/* state.c - one fixed record: format u8, then the fields little-endian in the order of the struct. */
+/* state.c - one fixed record: format u8, then the fields little-endian in the order of the struct.
+ */
 #include "index/state.h"
 
 #define FORMAT 1u
-#define BYTES 65u
+#define BYTES 69u
 
 hw_status
-hwi_state_get(hw_store_txn *txn, uint32_t coll, uint32_t field, hwi_index_state *out,
-              hw_error *err)
+hwi_state_get(hw_store_txn *txn, uint32_t coll, uint32_t field, hwi_index_state *out, hw_error *err)
 {
     hwi_key key;
     hw_bytes value;
@@ -30,6 +30,7 @@ hwi_state_get(hw_store_txn *txn, uint32_t coll, uint32_t field, hwi_index_state 
     out->splits = hwi_get_u64(b + 41);
     out->merges = hwi_get_u64(b + 49);
     out->moved = hwi_get_u64(b + 57);
+    out->calibration = hwi_get_u32(b + 65);
     return HW_OK;
 }
 
@@ -50,6 +51,7 @@ hwi_state_put(hw_store_txn *txn, uint32_t coll, uint32_t field, const hwi_index_
     hwi_put_u64(b + 41, state->splits);
     hwi_put_u64(b + 49, state->merges);
     hwi_put_u64(b + 57, state->moved);
+    hwi_put_u32(b + 65, state->calibration);
     hwi_key_state(&key, coll, field);
     return hwi_store_put(txn, hwi_key_view(&key), hwi_bytes(b, sizeof b), err);
 }

@@ -1,4 +1,5 @@
-/* state.h - the small record under `state, c, v` that says which generation of an index serves, and how large it is.
+/* state.h - the small record under `state, c, v` that says which generation of an index serves, and
+ * how large it is.
  */
 #ifndef HWI_STATE_H
 #define HWI_STATE_H
@@ -10,9 +11,11 @@ typedef struct hwi_index_state {
     uint32_t next_generation; /* number the next build takes, from 1 */
     uint64_t vectors;         /* points that have this vector */
     uint32_t next_node;       /* nodes of the generation are numbered below this */
-    uint64_t tree_version;    /* raised by every transaction that changes the tree: names a log entry */
-    uint64_t changes;         /* vectors inserted and removed since the calibration */
-    uint32_t leaves;          /* leaves now */
+    uint64_t
+        tree_version;     /* raised by every transaction that changes the tree: names a log entry */
+    uint64_t changes;     /* vectors inserted and removed since the calibration */
+    uint32_t leaves;      /* leaves now */
+    uint32_t calibration; /* raised by every calibration of the generation; 0: none yet */
     uint64_t splits, merges, moved; /* since the generation was built */
 } hwi_index_state;
 

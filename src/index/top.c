@@ -1,72 +1,90 @@
-/* top.c - bounded list of the smallest: insertion sort while short, binary heap when long. */
+/* top.c - bounded list of the smallest: insertion sort while short, binary heap when long.
+ *
+ * Entries are ordered by distance and, where distances are equal, by the caller's `before`: what is
+ * kept then does not depend on the order of arrival. `before` may be dear (it looks ids up), so it
+ * is asked about equal distances only.
+ */
 #include "index/top.h"
 
-#include <stdlib.h>
+static inline bool
+less(const hwi_top *t, hwi_top_entry a, hwi_top_entry b)
+{
+    if (a.distance != b.distance) return a.distance < b.distance;
+    return t->before && t->before(t->arg, a.tag, b.tag);
+}
 
 static void
-insert_sorted(hwi_top *t, float distance, uint32_t tag)
+insert_sorted(hwi_top *t, hwi_top_entry e)
 {
     uint32_t i = t->count < t->capacity ? t->count++ : t->capacity - 1;
 
-    for (; i > 0 && t->entries[i - 1].distance > distance; i--) t->entries[i] = t->entries[i - 1];
-    t->entries[i] = (hwi_top_entry){distance, tag};
+    for (; i > 0 && less(t, e, t->entries[i - 1]); i--) t->entries[i] = t->entries[i - 1];
+    t->entries[i] = e;
     if (t->count == t->capacity) t->worst = t->entries[t->capacity - 1].distance;
 }
 
 static void
-sift_up(hwi_top_entry *e, uint32_t i)
+sift_up(hwi_top *t, uint32_t i)
 {
-    hwi_top_entry moving = e[i];
+    hwi_top_entry *e = t->entries, moving = e[i];
 
-    for (; i > 0 && e[(i - 1) / 2].distance < moving.distance; i = (i - 1) / 2)
-        e[i] = e[(i - 1) / 2];
+    for (; i > 0 && less(t, e[(i - 1) / 2], moving); i = (i - 1) / 2) e[i] = e[(i - 1) / 2];
     e[i] = moving;
 }
 
 static void
-sift_down(hwi_top_entry *e, uint32_t count, uint32_t i)
+sift_down(hwi_top *t, uint32_t i, uint32_t count)
 {
-    hwi_top_entry moving = e[i];
+    hwi_top_entry *e = t->entries, moving = e[i];
 
     for (uint32_t child; (child = 2 * i + 1) < count; i = child) {
-        if (child + 1 < count && e[child + 1].distance > e[child].distance) child++;
-        if (e[child].distance <= moving.distance) break;
+        if (child + 1 < count && less(t, e[child], e[child + 1])) child++;
+        if (!less(t, moving, e[child])) break;
         e[i] = e[child];
     }
     e[i] = moving;
 }
 
+/* The entry that a newcomer to a full list has to come before. */
+static hwi_top_entry
+last_of(const hwi_top *t)
+{
+    return t->capacity <= HWI_TOP_SORTED ? t->entries[t->capacity - 1] : t->entries[0];
+}
+
 void
 hwi_top_add(hwi_top *t, float distance, uint32_t tag)
 {
-    if (!(distance < t->worst)) return;
+    hwi_top_entry e = {distance, tag};
+
+    if (distance > t->worst || t->capacity == 0) return;
+    if (t->count == t->capacity && !less(t, e, last_of(t))) return;
     if (t->capacity <= HWI_TOP_SORTED) {
-        insert_sorted(t, distance, tag);
+        insert_sorted(t, e);
         return;
     }
     if (t->count < t->capacity) {
-        t->entries[t->count] = (hwi_top_entry){distance, tag};
-        sift_up(t->entries, t->count++);
+        t->entries[t->count] = e;
+        sift_up(t, t->count++);
     } else {
-        t->entries[0] = (hwi_top_entry){distance, tag};
-        sift_down(t->entries, t->count, 0);
+        t->entries[0] = e;
+        sift_down(t, 0, t->count);
     }
     if (t->count == t->capacity) t->worst = t->entries[0].distance;
 }
 
-static int
-by_distance(const void *a, const void *b)
-{
-    const hwi_top_entry *x = a, *y = b;
-
-    if (x->distance != y->distance) return x->distance < y->distance ? -1 : 1;
-    return (x->tag > y->tag) - (x->tag < y->tag);
-}
-
+/* Heap sort: the largest goes to the end, again and again. */
 void
 hwi_top_sort(hwi_top *t)
 {
-    qsort(t->entries, t->count, sizeof *t->entries, by_distance);
+    if (t->capacity <= HWI_TOP_SORTED) return;
+    for (uint32_t i = t->count / 2; i-- > 0;) sift_down(t, i, t->count);
+    for (uint32_t end = t->count; end > 1;) {
+        hwi_top_entry largest = t->entries[0];
+        t->entries[0] = t->entries[--end];
+        t->entries[end] = largest;
+        sift_down(t, 0, end);
+    }
 }
 
 /* Hoare's FIND (CACM 4(7), 1961): narrows [low, high] until the n-th smallest is in its place. */

@@ -1,7 +1,7 @@
 /* top.h - the best few seen so far: a bounded list of (distance, tag), smallest distances kept.
  *
- * Up to HWI_TOP_SORTED entries it is a sorted array, where an insertion moves a few neighbours; above that a
- * binary heap with the worst on top. `worst` is what a newcomer has to beat.
+ * Up to HWI_TOP_SORTED entries it is a sorted array, where an insertion moves a few neighbours;
+ * above that a binary heap with the worst on top. `worst` is what a newcomer has to beat.
  */
 #ifndef HWI_TOP_H
 #define HWI_TOP_H
@@ -19,6 +19,11 @@ typedef struct hwi_top {
     hwi_top_entry *entries; /* room for capacity, owned by the caller */
     uint32_t count, capacity;
     float worst; /* INFINITY until full */
+
+    /* Among equal distances: whether the first tag comes before the second. NULL: no order, first
+     * come stays. */
+    bool (*before)(void *arg, uint32_t a, uint32_t b);
+    void *arg;
 } hwi_top;
 
 static inline void
@@ -30,8 +35,8 @@ hwi_top_init(hwi_top *t, hwi_top_entry *entries, uint32_t capacity)
 /* Adds the entry if it is better than the worst. */
 void hwi_top_add(hwi_top *t, float distance, uint32_t tag);
 
-/* The n-th smallest distance (n from 1), INFINITY while there are fewer: exact in a sorted list, the worst of all
- * in a heap. */
+/* The n-th smallest distance (n from 1), INFINITY while there are fewer: exact in a sorted list,
+ * the worst of all in a heap. */
 static inline float
 hwi_top_bound(const hwi_top *t, uint32_t n)
 {
@@ -39,7 +44,7 @@ hwi_top_bound(const hwi_top *t, uint32_t n)
     return t->capacity <= HWI_TOP_SORTED ? t->entries[n - 1].distance : t->worst;
 }
 
-/* Sorts ascending by distance. Nothing may be added afterwards. */
+/* Sorts ascending by distance, then by `before`. Nothing may be added afterwards. */
 void hwi_top_sort(hwi_top *t);
 
 /* Moves the n smallest of `count` to the front, in no order; 0 < n <= count. */

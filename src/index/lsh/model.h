@@ -1,12 +1,14 @@
-/* model.h - what a generation learned from the data: where the space's centre is, along which axes it stretches, and
- * the random signs of its hash functions.
+/* model.h - what a generation learned from the data: where the space's centre is, along which axes
+ * it stretches, and the random signs of its hash functions.
  *
- *     x (dim, as given) --frame--> centred (or of unit length) --axes--> y (dc) --signs, Hadamard, twice--> z (bits)
+ *     x (dim, as given) --frame--> centred (or of unit length) --axes--> y (dc) --signs, Hadamard,
+ * twice--> z (bits)
  *
- * frame: minus the mean under l2 and l1, scaled to unit length under cosine, untouched under dot. axes: the leading
- * principal axes, orthonormal rows, so distances in y never exceed distances in x. z keeps y's length and spreads it
- * evenly over `bits` coordinates; each sign of a z is a random-hyperplane hash (Charikar 2002), and together they
- * estimate inner products without bias (RaBitQ, Gao and Long, SIGMOD 2024, section 3).
+ * frame: minus the mean under l2 and l1, scaled to unit length under cosine, untouched under dot.
+ * axes: the leading principal axes, orthonormal rows, so distances in y never exceed distances in
+ * x. z keeps y's length and spreads it evenly over `bits` coordinates; each sign of a z is a
+ * random-hyperplane hash (Charikar 2002), and together they estimate inner products without bias
+ * (RaBitQ, Gao and Long, SIGMOD 2024, section 3).
  *
  * Immutable once made; shared by reference count between threads.
  */
@@ -28,14 +30,14 @@ typedef struct hwi_model {
     uint32_t leaf_size;
     uint32_t hash_bits; /* kind lsh: bits of the bucket number */
     uint64_t seed;
-    float kap; /* typical error of <v, z> per unit of |query part|: measured at build */
-    float *mean;      /* dim; NULL when the frame does not subtract */
-    float *axes;      /* dc rows of dim */
-    float *columns;   /* dim columns of out_dims: axes turned, for the matvec kernel */
-    float *signs;     /* 2 * bits, +-1/sqrt(bits) */
-    int8_t *fast;     /* axes as int8 blocks for wide vectors; NULL up to 128 dimensions */
+    float kap;      /* typical error of <v, z> per unit of |query part|: measured at build */
+    float *mean;    /* dim; NULL when the frame does not subtract */
+    float *axes;    /* dc rows of dim */
+    float *columns; /* dim columns of out_dims: axes turned, for the matvec kernel */
+    float *signs;   /* 2 * bits, +-1/sqrt(bits) */
+    int8_t *fast;   /* axes as int8 blocks for wide vectors; NULL up to 128 dimensions */
     float *fast_scale, *fast_sum; /* out_dims each */
-    uint32_t fast_dims; /* dim rounded up to 8 */
+    uint32_t fast_dims;           /* dim rounded up to 8 */
     const hwi_kernels *kernels;
 } hwi_model;
 
@@ -45,8 +47,9 @@ typedef struct hwi_model_plan {
     uint64_t seed;
 } hwi_model_plan;
 
-/* Trains on `rows` rows of `dim` floats (already in no frame: as given, inv_norm beside them), `total` being how many
- * vectors the index will hold. HW_ENOMEM; HW_EINVAL when the eigenvalues do not converge. */
+/* Trains on `rows` rows of `dim` floats (already in no frame: as given, inv_norm beside them),
+ * `total` being how many vectors the index will hold. HW_ENOMEM; HW_EINVAL when the eigenvalues do
+ * not converge. */
 HW_CHECKED hw_status hwi_model_train(const hwi_field *field, const hwi_model_plan *plan,
                                      const float *rows, const float *inv_norm, size_t count,
                                      uint64_t total, hwi_model **out, hw_error *err);

@@ -1,0 +1,178 @@
+/* calibrate.c - looking efforts up, and their stored form.
+ *
+ *   format u8, 3 spare, vectors u64, leaves u32, samples u32, count u32, then per row:
+ *   k u32, leaves u32, extra u32, eps f32, recall f32
+ */
+#include "index/calibrate.h"
+
+#include <math.h>
+
+#define FORMAT 1u
+#define HEADER 24u
+#define ROW 20u
+#define ROWS_MAX 4096u
+
+hw_status
+hwi_calibration_new(uint32_t rows, hwi_calibration **out, hw_error *err)
+{
+    hwi_calibration *c = hwi_alloc_zero(sizeof *c);
+
+    *out = NULL;
+    if (c) c->rows = hwi_alloc_zero((rows + 1) * sizeof *c->rows);
+    if (!c || !c->rows) {
+        hwi_free(c);
+        return hwi_nomem(err, rows * sizeof *c->rows);
+    }
+    atomic_init(&c->refs, 1);
+    *out = c;
+    return HW_OK;
+}
+
+hwi_calibration *
+hwi_calibration_ref(hwi_calibration *c)
+{
+    atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
+    return c;
+}
+
+void
+hwi_calibration_unref(hwi_calibration *c)
+{
+    /* pairs with the decrements of other holders */
+    if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1) return;
+    hwi_free(c->rows);
+    hwi_free(c);
+}
+
+void
+hwi_calibration_encode(const hwi_calibration *c, hwi_buf *out)
+{
+    uint8_t h[HEADER] = {FORMAT}, r[ROW];
+
+    hwi_put_u64(h + 4, c->vectors);
+    hwi_put_u32(h + 12, c->leaves);
+    hwi_put_u32(h + 16, c->samples);
+    hwi_put_u32(h + 20, c->count);
+    hwi_buf_add(out, h, sizeof h);
+    for (uint32_t i = 0; i < c->count; i++) {
+        const hwi_calibration_row *row = &c->rows[i];
+        hwi_put_u32(r, row->k);
+        hwi_put_u32(r + 4, row->effort.leaves);
+        hwi_put_u32(r + 8, row->effort.extra);
+        hwi_put_f32(r + 12, row->effort.eps);
+        hwi_put_f32(r + 16, row->effort.recall);
+        hwi_buf_add(out, r, sizeof r);
+    }
+}
+
+hw_status
+hwi_calibration_decode(hw_bytes value, hwi_calibration **out, hw_error *err)
+{
+    const uint8_t *b = value.data;
+    hwi_calibration *c;
+
+    *out = NULL;
+    if (value.size < HEADER || b[0] != FORMAT || hwi_get_u32(b + 20) > ROWS_MAX ||
+        value.size != HEADER + ROW * (size_t)hwi_get_u32(b + 20))
+        return hwi_fail(err, HW_ECORRUPT, "calibration of %zu bytes does not decode", value.size);
+    HWI_TRY(hwi_calibration_new(hwi_get_u32(b + 20), &c, err));
+    c->vectors = hwi_get_u64(b + 4);
+    c->leaves = hwi_get_u32(b + 12);
+    c->samples = hwi_get_u32(b + 16);
+    c->count = hwi_get_u32(b + 20);
+    for (uint32_t i = 0; i < c->count; i++) {
+        const uint8_t *r = b + HEADER + (size_t)i * ROW;
+        c->rows[i] =
+            (hwi_calibration_row){hwi_get_u32(r),
+                                  {hwi_get_u32(r + 4), HWI_MIN(hwi_get_u32(r + 8), 100000u),
+                                   hwi_get_f32(r + 12), hwi_get_f32(r + 16)}};
+    }
+    *out = c;
+    return HW_OK;
+}
+
+/* Without measurements: a share of the leaves that grows as the recall nears 1. */
+static hwi_effort
+guess(uint32_t k, double recall, uint32_t leaves, uint32_t leaf_size)
+{
+    double share = recall > 0.98 ? 0.3 : recall > 0.9 ? 0.15 : 0.08;
+    double least = 4.0 * k / HWI_MAX(leaf_size, 1u) + 8;
+    double n = HWI_MAX(share * leaves, least);
+
+    return (hwi_effort){(uint32_t)HWI_MIN(n, (double)leaves), HWI_MIN(k, 50u) + k / 10, 3.0f,
+                        (float)recall};
+}
+
+/* The rows of one k: [*first, *end). */
+static void
+rows_of(const hwi_calibration *c, uint32_t k, uint32_t *first, uint32_t *end)
+{
+    *first = 0;
+    while (*first < c->count && c->rows[*first].k != k) (*first)++;
+    *end = *first;
+    while (*end < c->count && c->rows[*end].k == k) (*end)++;
+}
+
+/* The least effort measured for this k that reached the recall; between two measurements the leaves
+ * are interpolated. */
+static hwi_effort
+pick_for(const hwi_calibration *c, uint32_t k, double recall)
+{
+    uint32_t first, end, i;
+
+    rows_of(c, k, &first, &end);
+    for (i = first; i < end - 1 && c->rows[i].effort.recall < recall; i++) {
+    }
+    hwi_effort e = c->rows[i].effort;
+    if (i == first || e.recall < recall) return e;
+    hwi_effort less = c->rows[i - 1].effort;
+    if (less.recall >= e.recall || less.leaves >= e.leaves) return e;
+    double t = (recall - less.recall) / (e.recall - less.recall);
+    e.leaves = (uint32_t)ceil(less.leaves + t * (e.leaves - less.leaves));
+    e.eps = (float)(less.eps + t * (e.eps - less.eps));
+    e.recall = (float)recall;
+    return e;
+}
+
+/* Leaves grow with k as a power of it: between two measured k by the power that joins them. */
+static hwi_effort
+between(hwi_effort a, uint32_t ka, hwi_effort b, uint32_t kb, uint32_t k)
+{
+    double power =
+        log((double)HWI_MAX(b.leaves, 1u) / HWI_MAX(a.leaves, 1u)) / log((double)kb / ka);
+
+    power = HWI_MIN(HWI_MAX(power, 0.2), 1.0);
+    hwi_effort from = k > kb ? b : a, settings = k > ka ? b : a;
+    double base = k > kb ? kb : ka;
+    settings.leaves = (uint32_t)ceil(from.leaves * pow(k / base, power));
+    settings.extra = k > kb ? (uint32_t)((double)b.extra * k / kb) + 1 : settings.extra;
+    settings.eps = HWI_MAX(a.eps, b.eps);
+    settings.recall = HWI_MIN(a.recall, b.recall);
+    return settings;
+}
+
+hwi_effort
+hwi_calibration_pick(const hwi_calibration *cal, uint32_t k, double recall, uint32_t leaves,
+                     uint32_t leaf_size)
+{
+    uint32_t low = 0, high = 0;
+
+    if (!cal || cal->count == 0) return guess(k, recall, leaves, leaf_size);
+    for (uint32_t i = 0; i < cal->count; i++) { /* the measured k on both sides, or the last two */
+        if (cal->rows[i].k == high) continue;
+        if (high >= k && low > 0) break;
+        low = high, high = cal->rows[i].k;
+        if (low == 0 && high >= k) break;
+    }
+    hwi_effort e;
+    if (low == 0)
+        e = pick_for(cal, high, recall);
+    else
+        e = between(pick_for(cal, low, recall), low, pick_for(cal, high, recall), high, k);
+    /* what was measured on fewer leaves is a share of them */
+    if (cal->leaves && leaves > cal->leaves)
+        e.leaves = (uint32_t)ceil(e.leaves * sqrt((double)leaves / cal->leaves));
+    double least = 1.2 * k / HWI_MAX(leaf_size, 1u) + 1;
+    e.leaves = HWI_MIN(HWI_MAX(e.leaves, (uint32_t)HWI_MIN(least, 1e9)), leaves);
+    return e;
+}

@@ -1,0 +1,552 @@
+/* index_build.c - building a generation: everything new is written beside the old, then one
+ * transaction switches.
+ *
+ *     begin     note the job (`job, c, v`); from now on writers note the slots they touch (`job, c,
+ * v, slot`) read      one snapshot: which slots have the vector, a sample of them train     mean,
+ * axes, signs (lsh/lsh_train.c) partition KD-tree and Lloyd over all vectors on the axes
+ * (tree/tree_build.c) write     leaves, tree, locations, model: many transactions of bounded size
+ * (index_build_write.c) calibrate on what was written switch    bring the noted slots up to date in
+ * the new generation, point the state at it: one transaction clean     remove the old generation
+ * and the job
+ *
+ * A crash leaves the job record: the next build (or maintenance) reads from it which generation is
+ * unfinished or outdated and removes that first. A job whose process is alive is left alone:
+ * HW_EBUSY.
+ */
+#include "index/index_build.h"
+
+#include <cblas.h>
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "index/index_calibrate.h"
+
+#define SAMPLE_MOST 50000u
+#define DRIFT_LEAST 1000u /* changes below this never ask for a new calibration */
+
+/* ---- the job record: u8 format, u8 phase, 2 spare, generation u32, process u64 ---- */
+
+typedef enum phase { NO_JOB = 0, BUILDING = 1, CLEANING = 2 } phase;
+
+typedef struct job {
+    phase phase;
+    uint32_t generation; /* building: the unfinished one; cleaning: the outdated one */
+    uint64_t process;
+} job;
+
+static void
+job_key(hwi_key *k, const hwi_index *ix)
+{
+    hwi_key_sub(k, HWI_SUB_JOB, ix->coll);
+    hwi_key_uint(k, ix->field.number);
+}
+
+static hw_status
+job_get(const hwi_index *ix, hw_store_txn *txn, job *out, hw_error *err)
+{
+    hwi_key key;
+    hw_bytes value;
+
+    *out = (job){NO_JOB, 0, 0};
+    job_key(&key, ix);
+    hw_status st = hwi_store_get(txn, hwi_key_view(&key), &value, err);
+    if (st == HW_ENOTFOUND) return HW_OK;
+    HWI_TRY(st);
+    const uint8_t *b = value.data;
+    if (value.size != 16 || b[0] != 1 || b[1] < BUILDING || b[1] > CLEANING)
+        return hwi_fail(err, HW_ECORRUPT, "build job of %zu bytes does not decode", value.size);
+    *out = (job){(phase)b[1], hwi_get_u32(b + 4), hwi_get_u64(b + 8)};
+    return HW_OK;
+}
+
+static hw_status
+job_put(const hwi_index *ix, hw_store_txn *txn, phase p, uint32_t generation, hw_error *err)
+{
+    uint8_t b[16] = {1, (uint8_t)p};
+    hwi_key key;
+
+    hwi_put_u32(b + 4, generation);
+    hwi_put_u64(b + 8, (uint64_t)getpid());
+    job_key(&key, ix);
+    return hwi_store_put(txn, hwi_key_view(&key), hwi_bytes(b, sizeof b), err);
+}
+
+static bool
+is_alive(const job *j)
+{
+    if (j->process == 0 || j->process == (uint64_t)getpid()) return false;
+    return kill((pid_t)j->process, 0) == 0 || errno == EPERM;
+}
+
+/* ---- removing a generation ---- */
+
+static hw_status
+drop_some(const hwi_index *ix, hw_store_txn *txn, uint32_t generation, bool *more, hw_error *err)
+{
+    static const hwi_sub subs[] = {HWI_SUB_LEAF, HWI_SUB_TREE, HWI_SUB_LOC, HWI_SUB_MODEL,
+                                   HWI_SUB_CAL};
+
+    *more = false;
+    for (size_t i = 0; i < HWI_COUNT(subs) && !*more; i++) {
+        hwi_key prefix;
+        hwi_generation_key(&prefix, subs[i], ix->coll, ix->field.number, generation);
+        HWI_TRY(hwi_store_del_some(txn, &prefix, more, err));
+    }
+    return HW_OK;
+}
+
+/* Ends a job: its generation goes, bit by bit, then the noted slots and the record itself. */
+static hw_status
+clean(const hwi_index *ix, hw_store *store, uint32_t generation, hw_error *err)
+{
+    for (bool more = true; more;) {
+        hw_store_txn *txn;
+        hwi_key key;
+        HWI_TRY(hwi_store_begin(store, HW_TXN_WRITE, &txn, err));
+        hw_status st = generation ? drop_some(ix, txn, generation, &more, err) : HW_OK;
+        if (generation == 0) more = false;
+        job_key(&key, ix);
+        if (st == HW_OK && !more) st = hwi_store_del_prefix(txn, &key, err);
+        if (st != HW_OK) {
+            hwi_store_abort(txn);
+            return st;
+        }
+        HWI_TRY(hwi_store_commit(txn, err));
+    }
+    return HW_OK;
+}
+
+/* Finishes what a build before us left behind. */
+static hw_status
+recover(const hwi_index *ix, hw_store *store, hw_error *err)
+{
+    hw_store_txn *txn;
+    job j;
+
+    HWI_TRY(hwi_store_begin(store, HW_TXN_READ, &txn, err));
+    hw_status st = job_get(ix, txn, &j, err);
+    hwi_store_abort(txn);
+    if (st != HW_OK || j.phase == NO_JOB) return st;
+    if (is_alive(&j))
+        return hwi_fail(err, HW_EBUSY, "process %llu is building this index",
+                        (unsigned long long)j.process);
+    return clean(ix, store, j.generation, err);
+}
+
+/* Notes the job and takes a generation number. */
+static hw_status
+begin(const hwi_index *ix, hw_store *store, uint32_t *generation, hw_error *err)
+{
+    hw_store_txn *txn;
+    hwi_index_state state;
+    job j;
+
+    HWI_TRY(hwi_store_begin(store, HW_TXN_WRITE, &txn, err));
+    hw_status st = hwi_state_get(txn, ix->coll, ix->field.number, &state, err);
+    if (st == HW_OK) st = job_get(ix, txn, &j, err);
+    if (st == HW_OK && j.phase != NO_JOB)
+        st = hwi_fail(err, HW_EBUSY, "another build of this index has just begun");
+    if (st == HW_OK) {
+        *generation = state.next_generation++;
+        st = hwi_state_put(txn, ix->coll, ix->field.number, &state, err);
+    }
+    if (st == HW_OK) st = job_put(ix, txn, BUILDING, *generation, err);
+    if (st == HW_OK) return hwi_store_commit(txn, err);
+    hwi_store_abort(txn);
+    return st;
+}
+
+/* ---- reading and training ---- */
+
+void
+hwi_build_release(hwi_build *b)
+{
+    hwi_free(b->slots);
+    hwi_free(b->y);
+    hwi_free(b->hashes);
+    hwi_partition_release(&b->partition);
+    hwi_model_unref(b->model);
+    hwi_page_table_free(b->vecs);
+    hwi_page_table_free(b->slot_table);
+    hwi_store_abort(b->snapshot);
+}
+
+static hw_status
+open_snapshot(hwi_build *b, hw_error *err)
+{
+    hwi_counts counts;
+
+    hwi_page_table_free(b->vecs);
+    hwi_page_table_free(b->slot_table);
+    hwi_store_abort(b->snapshot);
+    b->vecs = b->slot_table = NULL, b->snapshot = NULL;
+    HWI_TRY(hwi_store_begin(b->store, HW_TXN_READ, &b->snapshot, err));
+    HWI_TRY(hwi_counts_get(b->snapshot, b->ix->coll, &counts, err));
+    b->slots_below = counts.slots_below;
+    HWI_TRY(
+        hwi_vec_table_new(b->snapshot, b->ix->coll, &b->ix->field, b->slots_below, &b->vecs, err));
+    return hwi_slot_table_new(b->snapshot, b->ix->coll, b->slots_below, &b->slot_table, err);
+}
+
+/* Lists the slots that have the vector. */
+static hw_status
+list_slots(hwi_build *b, hw_error *err)
+{
+    const hwi_space *space = &b->ix->space;
+
+    b->slots = hwi_alloc((size_t)b->slots_below * sizeof *b->slots);
+    if (!b->slots) return hwi_nomem(err, (size_t)b->slots_below * sizeof *b->slots);
+    for (uint32_t slot = 0; slot < b->slots_below; slot++) {
+        const uint8_t *row;
+        if (slot % 65536 == 0)
+            HWI_TRY(hwi_progress_step(b->progress, "read", slot, b->slots_below, err));
+        HWI_TRY(hwi_space_row(space, b->vecs, slot, &row, err));
+        if (row && hwi_vec_inv_norm(row, space->dim) != 0) b->slots[b->count++] = slot;
+    }
+    return HW_OK;
+}
+
+static hw_status
+train(hwi_build *b, uint32_t generation, hw_error *err)
+{
+    const hwi_space *space = &b->ix->space;
+    const hwi_field *field = &b->ix->field;
+    uint32_t most = HWI_MIN(HWI_MAX(20 * field->dim, 10000u), SAMPLE_MOST);
+    uint32_t n = HWI_MIN(b->count, most);
+    float *rows = hwi_alloc_aligned(hwi_size_mul(n, field->dim * sizeof *rows));
+    float *inv = hwi_alloc(n * sizeof *inv);
+    hwi_model_plan plan = {generation, field->bits, field->leaf_size, field->seed};
+    hw_status st = HW_OK;
+
+    if (!rows || !inv) st = hwi_nomem(err, hwi_size_mul(n, field->dim * sizeof *rows));
+    for (uint32_t i = 0; st == HW_OK && i < n; i++) {
+        const uint8_t *row;
+        uint32_t slot = b->slots[(uint64_t)i * b->count / n];
+        st = hwi_space_row(space, b->vecs, slot, &row, err);
+        if (st != HW_OK) break;
+        memcpy(rows + (size_t)i * field->dim, row, field->dim * sizeof *rows);
+        inv[i] = hwi_vec_inv_norm(row, field->dim);
+    }
+    if (st == HW_OK) st = hwi_progress_step(b->progress, "train", 0, 1, err);
+    if (st == HW_OK) st = hwi_model_train(field, &plan, rows, inv, n, b->count, &b->model, err);
+    hwi_free(rows);
+    hwi_free(inv);
+    return st;
+}
+
+/* Rows of some slots, framed; x has room for them. */
+hw_status
+hwi_build_frame(const hwi_build *b, const uint32_t *slots, size_t count, float *x, hw_error *err)
+{
+    const hwi_space *space = &b->ix->space;
+
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *row;
+        HWI_TRY(hwi_space_row(space, b->vecs, slots[i], &row, err));
+        if (!row) return hwi_fail(err, HW_ECORRUPT, "slot %u lost its vector", slots[i]);
+        hwi_model_frame(b->model, hwi_vec_row(row), hwi_vec_inv_norm(row, space->dim),
+                        x + i * space->dim);
+    }
+    return HW_OK;
+}
+
+#define PROJECT_ROWS 512u
+
+typedef struct projection {
+    hwi_build *b;
+    atomic_int status;
+} projection;
+
+static void
+project_some(void *arg, size_t chunk)
+{
+    projection *p = arg;
+    const hwi_build *b = p->b;
+    size_t first = chunk * PROJECT_ROWS, rows = HWI_MIN(b->count - first, (size_t)PROJECT_ROWS);
+    float *x = hwi_alloc_aligned(hwi_size_mul(rows, b->model->dim * sizeof *x));
+    hw_status st = x ? hwi_build_frame(b, b->slots + first, rows, x, NULL) : HW_ENOMEM;
+
+    if (st == HW_OK) hwi_model_axes_many(b->model, x, rows, b->y + first * b->model->dc);
+    if (st != HW_OK) atomic_store(&p->status, (int)st);
+    hwi_free(x);
+}
+
+static hw_status
+project(hwi_build *b, hw_error *err)
+{
+    size_t bytes = hwi_size_mul(b->count, b->model->dc * sizeof *b->y);
+    projection p = {.b = b};
+
+    b->y = hwi_alloc_aligned(bytes);
+    if (!b->y) return hwi_nomem(err, bytes);
+    HWI_TRY(hwi_progress_step(b->progress, "rotate", 0, 1, err));
+    hwi_parallel_for(b->threads, (b->count + PROJECT_ROWS - 1) / PROJECT_ROWS, project_some, &p);
+    int st = atomic_load(&p.status);
+    return st == HW_OK ? HW_OK : hwi_fail(err, (hw_status)st, "rotating vectors for the build");
+}
+
+static hw_status
+partition(hwi_build *b, hw_error *err)
+{
+    const hwi_model *m = b->model;
+    uint32_t most = HWI_MIN(hwi_leaf_rows_max(m), 2 * m->leaf_size);
+    hwi_partition_plan plan = {.leaf_size = m->leaf_size,
+                               .most_rows = most,
+                               .passes = m->metric == HWI_COSINE ? 3 : 2,
+                               .spherical = m->metric == HWI_COSINE,
+                               .threads = b->threads,
+                               .seed = m->seed};
+
+    if (m->kind == HWI_LSH) return hwi_build_buckets(b, err);
+    return hwi_partition_make(b->y, b->count, m->dc, &plan, b->progress, &b->partition, err);
+}
+
+/* ---- switching ---- */
+
+/* Slots that writers noted while we built. */
+typedef struct noted {
+    uint32_t *slots;
+    size_t count, room, prefix_bytes;
+    hw_status status;
+} noted;
+
+static bool
+take_noted(void *arg, hw_bytes key, hw_bytes value)
+{
+    noted *n = arg;
+    hwi_key_reader r = {(const uint8_t *)key.data + n->prefix_bytes,
+                        (const uint8_t *)key.data + key.size};
+    uint32_t slot;
+
+    (void)value;
+    if (r.at == r.end) return true; /* the job record itself */
+    n->status = hwi_key_read_u32(&r, &slot, NULL);
+    if (n->status == HW_OK && n->count == n->room) {
+        size_t room = n->room * 2 + 256;
+        uint32_t *slots = hwi_realloc(n->slots, room * sizeof *slots);
+        if (slots)
+            n->slots = slots, n->room = room;
+        else
+            n->status = HW_ENOMEM;
+    }
+    if (n->status == HW_OK) n->slots[n->count++] = slot;
+    return n->status == HW_OK;
+}
+
+/* Brings one slot of the new generation to what the vectors say now. */
+static hw_status
+catch_up_slot(hwi_index_writer *w, uint32_t slot, hw_error *err)
+{
+    const uint8_t *row;
+    uint32_t node;
+
+    HWI_TRY(hwi_loc_get(w->locs, slot, &node, err));
+    if (node != HWI_NODE_NONE) HWI_TRY(hwi_writer_take_out(w, slot, node, err));
+    HWI_TRY(hwi_page_cache_read(w->vecs, slot, &row, err));
+    if (!row || hwi_vec_inv_norm(row, w->ix->field.dim) == 0) return HW_OK;
+    return hwi_writer_put_in(w, slot, err);
+}
+
+static hw_status
+catch_up(hwi_build *b, hw_store_txn *txn, hwi_index_state *state, hw_error *err)
+{
+    noted n = {0};
+    hwi_key key;
+    hwi_page_cache *vecs = NULL;
+    hwi_index_writer *w = NULL;
+
+    job_key(&key, b->ix);
+    n.prefix_bytes = key.size;
+    hw_status st = hwi_store_scan_prefix(txn, &key, take_noted, &n, err);
+    if (st == HW_OK && n.status != HW_OK)
+        st = hwi_fail(err, n.status, "reading the slots changed during the build");
+    if (st == HW_OK && n.count > 0) {
+        st = hwi_vec_cache_new(txn, b->ix->coll, &b->ix->field, &vecs, err);
+        if (st == HW_OK) st = hwi_index_writer_new(b->ix, txn, vecs, &w, err);
+        for (size_t i = 0; st == HW_OK && i < n.count; i++) st = catch_up_slot(w, n.slots[i], err);
+        if (st == HW_OK) w->touched = true, st = hwi_index_flush(w, err);
+        if (st == HW_OK) *state = w->state;
+    }
+    hwi_index_writer_free(w);
+    hwi_page_cache_free(vecs);
+    hwi_free(n.slots);
+    return st;
+}
+
+/* In one transaction: the new generation's state, the changed slots, and the job turned to cleaning
+ * the old one. */
+static hw_status
+switch_over(hwi_build *b, uint32_t calibration, uint32_t *outdated, hw_error *err)
+{
+    hw_store_txn *txn;
+    hwi_index_state now, next;
+    uint32_t coll = b->ix->coll, field = b->ix->field.number;
+
+    HWI_TRY(hwi_store_begin(b->store, HW_TXN_WRITE, &txn, err));
+    hw_status st = hwi_state_get(txn, coll, field, &now, err);
+    if (st == HW_OK) {
+        next = b->state;
+        next.next_generation = now.next_generation;
+        next.vectors = now.vectors;
+        next.calibration = calibration;
+        *outdated = now.generation;
+        st = hwi_state_put(txn, coll, field, &next, err);
+    }
+    if (st == HW_OK) st = catch_up(b, txn, &next, err);
+    if (st == HW_OK) st = job_put(b->ix, txn, CLEANING, *outdated, err);
+    if (st == HW_OK) return hwi_store_commit(txn, err);
+    hwi_store_abort(txn);
+    return st;
+}
+
+/* ---- calibration ---- */
+
+static hw_status
+put_calibration(const hwi_index *ix, hw_store_txn *txn, uint32_t generation,
+                const hwi_calibration *c, hw_error *err)
+{
+    hwi_buf b = {0};
+    hwi_key key;
+
+    hwi_calibration_encode(c, &b);
+    hwi_key_cal(&key, ix->coll, ix->field.number, generation);
+    hw_status st = b.failed ? hwi_nomem(err, b.size)
+                            : hwi_blob_put(txn, hwi_key_view(&key), hwi_buf_bytes(&b), err);
+    hwi_buf_release(&b);
+    return st;
+}
+
+/* Measures on the snapshot with this state. */
+static hw_status
+measure(hwi_build *b, const hwi_index_state *state, hwi_calibration **out, hw_error *err)
+{
+    hwi_index_view *v;
+
+    *out = NULL;
+    HWI_TRY(hwi_index_view_of(b->ix, b->snapshot, b->vecs, b->slot_table, b->slots_below, state, &v,
+                              err));
+    hw_status st = hwi_calibrate(v, b->threads, b->progress, out, err);
+    hwi_index_view_free(v);
+    return st;
+}
+
+typedef struct store_calibration {
+    const hwi_index *ix;
+    const hwi_calibration *calibration;
+    uint32_t generation;
+} store_calibration;
+
+/* For a generation that is not in use yet. */
+static hw_status
+first_calibration_body(hw_store_txn *txn, void *arg, hw_error *err)
+{
+    const store_calibration *s = arg;
+
+    return put_calibration(s->ix, txn, s->generation, s->calibration, err);
+}
+
+static hw_status
+store_calibration_body(hw_store_txn *txn, void *arg, hw_error *err)
+{
+    const store_calibration *s = arg;
+    hwi_index_state state;
+    uint32_t coll = s->ix->coll, field = s->ix->field.number;
+
+    HWI_TRY(hwi_state_get(txn, coll, field, &state, err));
+    if (state.generation != s->generation) return HW_OK; /* a build was faster and has its own */
+    state.calibration++;
+    state.changes = 0;
+    HWI_TRY(put_calibration(s->ix, txn, s->generation, s->calibration, err));
+    return hwi_state_put(txn, coll, field, &state, err);
+}
+
+static hw_status
+recalibrate(hwi_build *b, hw_error *err)
+{
+    hwi_index_state state;
+    hwi_calibration *c = NULL;
+
+    HWI_TRY(open_snapshot(b, err));
+    HWI_TRY(hwi_state_get(b->snapshot, b->ix->coll, b->ix->field.number, &state, err));
+    if (state.generation == 0) return HW_OK;
+    hw_status st = measure(b, &state, &c, err);
+    store_calibration s = {b->ix, c, state.generation};
+    if (st == HW_OK) st = hwi_store_run(b->store, store_calibration_body, &s, err);
+    hwi_calibration_unref(c);
+    return st;
+}
+
+/* ---- the public functions ---- */
+
+static hw_status
+build_generation(hwi_build *b, uint32_t generation, uint32_t *outdated, hw_error *err)
+{
+    hwi_calibration *c = NULL;
+
+    HWI_TRY(open_snapshot(b, err));
+    HWI_TRY(list_slots(b, err));
+    if (b->count == 0) return hwi_fail(err, HW_EINVAL, "there are no vectors to build an index of");
+    HWI_TRY(train(b, generation, err));
+    HWI_TRY(project(b, err));
+    HWI_TRY(partition(b, err));
+    HWI_TRY(hwi_build_write(b, err));
+    HWI_TRY(open_snapshot(b, err)); /* one that sees what was written */
+    hwi_index_state state = b->state;
+    HWI_TRY(measure(b, &state, &c, err));
+    store_calibration s = {b->ix, c, generation};
+    hw_status st = hwi_store_run(b->store, first_calibration_body, &s, err);
+    hwi_calibration_unref(c);
+    return st == HW_OK ? switch_over(b, generation, outdated, err) : st;
+}
+
+static void
+one_blas_thread(void)
+{
+    openblas_set_num_threads(
+        1); /* we share work among threads ourselves, so that sums keep their order */
+}
+
+hw_status
+hwi_index_build(hwi_index *ix, hw_store *store, uint32_t threads, hwi_progress *progress,
+                hw_error *err)
+{
+    hwi_build b = {.ix = ix, .store = store, .threads = threads, .progress = progress};
+    uint32_t generation = 0, outdated = 0;
+
+    if (ix->field.kind == HWI_FLAT) return HW_OK;
+    one_blas_thread();
+    HWI_TRY(recover(ix, store, err));
+    HWI_TRY(begin(ix, store, &generation, err));
+    hw_status st = build_generation(&b, generation, &outdated, err);
+    hwi_build_release(&b);
+    if (st != HW_OK) {
+        (void)!clean(ix, store, generation, NULL); /* what is left, the next build removes */
+        return st;
+    }
+    HWI_TRY(clean(ix, store, outdated, err));
+    return hwi_progress_step(progress, "build", 1, 1, err);
+}
+
+hw_status
+hwi_index_maintain(hwi_index *ix, hw_store *store, uint32_t threads, hw_error *err)
+{
+    hw_store_txn *txn;
+    hwi_index_state state;
+
+    if (ix->field.kind == HWI_FLAT) return HW_OK;
+    HWI_TRY(hwi_store_begin(store, HW_TXN_READ, &txn, err));
+    hw_status st = hwi_state_get(txn, ix->coll, ix->field.number, &state, err);
+    hwi_store_abort(txn);
+    HWI_TRY(st);
+    if (state.generation == 0) {
+        if (state.vectors < ix->field.flat_below || state.vectors == 0) return HW_OK;
+        return hwi_index_build(ix, store, threads, NULL, err);
+    }
+    if (state.changes < DRIFT_LEAST || state.changes < state.vectors / 2) return HW_OK;
+    hwi_build b = {.ix = ix, .store = store, .threads = threads};
+    one_blas_thread();
+    st = recalibrate(&b, err);
+    hwi_build_release(&b);
+    return st;
+}

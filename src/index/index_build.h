@@ -1,0 +1,41 @@
+/* index_build.h - what the two halves of a build share: deciding (index_build.c) and writing
+ * (index_build_write.c).
+ */
+#ifndef HWI_INDEX_BUILD_H
+#define HWI_INDEX_BUILD_H
+
+#include "index/index_impl.h"
+#include "index/tree/tree_build.h"
+
+typedef struct hwi_build {
+    hwi_index *ix;
+    hw_store *store;
+    uint32_t threads;
+    hwi_progress *progress;
+
+    hw_store_txn *snapshot;
+    hwi_page_table *vecs, *slot_table;
+    uint32_t slots_below;
+
+    uint32_t *slots; /* those with the vector, ascending */
+    uint32_t count;
+    hwi_model *model;
+    float *y; /* count x dc */
+    hwi_partition partition;
+    uint32_t *hashes;      /* kind lsh: bucket number of each leaf of the partition */
+    hwi_index_state state; /* of the new generation */
+} hwi_build;
+
+void hwi_build_release(hwi_build *b);
+
+/* Framed vectors of some slots into x (count x dim). */
+HW_CHECKED hw_status hwi_build_frame(const hwi_build *b, const uint32_t *slots, size_t count,
+                                     float *x, hw_error *err);
+
+/* Kind lsh: the partition by bucket number. */
+HW_CHECKED hw_status hwi_build_buckets(hwi_build *b, hw_error *err);
+
+/* Writes leaves, tree, locations and model of the generation; fills b->state. */
+HW_CHECKED hw_status hwi_build_write(hwi_build *b, hw_error *err);
+
+#endif

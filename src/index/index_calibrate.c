@@ -1,0 +1,369 @@
+/* index_calibrate.c - measuring which effort reaches which recall, on the collection's own vectors.
+ *
+ * Some hundred stored vectors are taken as queries (each left out of its own answer) and their true
+ * neighbours found by reading everything once. Then every query is walked through the leaves,
+ * nearest first, once for each width eps of the confidence bound; at growing numbers of leaves we
+ * look how many true neighbours are among the candidates. That gives recall and work for a whole
+ * grid of settings from a handful of walks. Of these the cheapest for each step of recall are kept.
+ *
+ * A candidate among the true k nearest is an answer for certain once distances are measured, so
+ * counting candidates is counting recall. Work is in units of one scanned signature; the weights
+ * are rough timings (bench/), they only choose between settings of nearly equal worth.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "index/index_calibrate.h"
+
+#define SAMPLES 384u
+#define K_COUNT 2u
+#define TRUTH_K 100u
+#define POINTS_MAX 64u /* leaf counts looked at */
+#define DEPTHS 4u
+#define MARGIN 0.002 /* sampled recall must exceed what it is listed for */
+#define LEAF_WORK 120.0
+#define REFINE_WORK 25.0
+#define EXACT_WORK 60.0
+
+static const uint32_t ks[K_COUNT] = {10, 100};
+static const float epses[] = {0.6f, 0.9f, 1.2f, 1.5f, 1.8f, 2.2f, 2.8f, 3.6f};
+#define EPSES ((uint32_t)(sizeof epses / sizeof epses[0]))
+static const uint32_t extras[K_COUNT][DEPTHS] = {{2, 4, 10, 30}, {5, 15, 40, 100}};
+static const float steps[] = {0.50f, 0.60f, 0.70f, 0.75f, 0.80f, 0.85f,  0.875f, 0.90f,  0.92f,
+                              0.94f, 0.95f, 0.96f, 0.97f, 0.98f, 0.985f, 0.99f,  0.995f, 0.999f};
+
+/* Found and work, summed over queries, for one setting. */
+typedef struct cell {
+    uint64_t found[DEPTHS];
+    double work;
+} cell;
+
+typedef struct study {
+    hwi_index_view *v;
+    uint32_t samples;
+    uint32_t *slot;          /* of each sampled query */
+    hwi_top *truth;          /* TRUTH_K + 1 nearest of each, the query included */
+    hwi_top_entry *entries;  /* their memory */
+    float *prepared;         /* samples x dim */
+    uint32_t at[POINTS_MAX]; /* leaf counts */
+    uint32_t points;
+    cell *cells; /* [k][eps][point] summed; one such table a query, then added up */
+    hw_status *status;
+    hwi_progress *progress;
+} study;
+
+/* ---- truth ---- */
+
+/* The rows of some pages against every query. */
+typedef struct truth_job {
+    study *s;
+    uint32_t first, end; /* queries */
+    hw_status status;
+} truth_job;
+
+static hw_status
+compare_page(study *s, uint32_t page_number, uint32_t first, uint32_t end, float *distance)
+{
+    const hwi_space *space = &s->v->ix->space;
+    const uint8_t *page;
+    uint32_t from = page_number * space->rows_per_page;
+    uint32_t rows = HWI_MIN(space->rows_per_page, s->v->slots_below - from);
+
+    HWI_TRY(hwi_page_table_get(s->v->vecs, page_number, &page, NULL));
+    if (!page) return HW_OK;
+    for (uint32_t q = first; q < end; q++) {
+        hwi_top *top = &s->truth[q];
+        hwi_space_rows(space, s->prepared + (size_t)q * space->dim, page + HWI_PAGE_HEADER, rows,
+                       distance);
+        for (uint32_t i = 0; i < rows; i++)
+            if (distance[i] < top->worst) hwi_top_add(top, distance[i], from + i);
+    }
+    return HW_OK;
+}
+
+#define TRUTH_GROUP 48u
+
+static void
+truth_of_group(void *arg, size_t group)
+{
+    study *s = arg;
+    uint32_t first = (uint32_t)group * TRUTH_GROUP, end = HWI_MIN(first + TRUTH_GROUP, s->samples);
+    uint32_t per_page = s->v->ix->space.rows_per_page;
+    uint32_t pages = (s->v->slots_below + per_page - 1) / per_page;
+    float *distance = hwi_alloc(per_page * sizeof *distance);
+
+    s->status[first] = distance ? HW_OK : HW_ENOMEM;
+    for (uint32_t p = 0; s->status[first] == HW_OK && p < pages; p++)
+        s->status[first] = compare_page(s, p, first, end, distance);
+    hwi_free(distance);
+}
+
+static hw_status
+find_truth(study *s, uint32_t threads, hw_error *err)
+{
+    uint32_t groups = (s->samples + TRUTH_GROUP - 1) / TRUTH_GROUP;
+
+    hwi_parallel_for(threads, groups, truth_of_group, s);
+    for (uint32_t g = 0; g < groups; g++)
+        if (s->status[g * TRUTH_GROUP] != HW_OK)
+            return hwi_fail(err, s->status[g * TRUTH_GROUP], "true neighbours for calibration: %s",
+                            hw_status_text(s->status[g * TRUTH_GROUP]));
+    for (uint32_t q = 0; q < s->samples; q++) hwi_top_sort(&s->truth[q]);
+    return HW_OK;
+}
+
+/* ---- sampling ---- */
+
+/* Evenly spaced live vectors. */
+static hw_status
+sample(study *s, hw_error *err)
+{
+    hwi_index_view *v = s->v;
+    const hwi_space *space = &v->ix->space;
+    uint32_t wanted = s->samples, taken = 0;
+    double stride = (double)v->slots_below / wanted;
+
+    for (uint32_t i = 0; i < wanted; i++) {
+        uint32_t slot = (uint32_t)(i * stride), end = (uint32_t)((i + 1) * stride);
+        for (; slot < end; slot++) { /* the first of its stretch that has a vector */
+            const uint8_t *row;
+            HWI_TRY(hwi_space_row(space, v->vecs, slot, &row, err));
+            if (!row || hwi_vec_inv_norm(row, space->dim) == 0) continue;
+            s->slot[taken] = slot;
+            hwi_space_prepare(space, hwi_vec_row(row), s->prepared + (size_t)taken++ * space->dim);
+            break;
+        }
+    }
+    s->samples = taken;
+    return HW_OK;
+}
+
+/* Leaf counts to look at: 1, 2, 3 ... then growing by a tenth, up to what may be worth opening. */
+static void
+choose_points(study *s)
+{
+    uint32_t leaves = s->v->tree->leaf_count;
+    uint32_t most = HWI_MIN(leaves, HWI_MAX(64u, leaves / 3));
+
+    for (double n = 1; s->points < POINTS_MAX; n = HWI_MAX(n + 1, n * 1.12)) {
+        uint32_t at = HWI_MIN((uint32_t)n, most);
+        s->at[s->points++] = at;
+        if (at == most) break;
+    }
+}
+
+/* ---- walking ---- */
+
+typedef struct walk {
+    study *s;
+    cell *cells; /* [eps][point] of this k */
+    uint32_t query, which_k;
+    hwi_top_entry *sorted; /* scratch of TRUTH_K + the largest extra + 1 */
+} walk;
+
+/* Counts true neighbours among the k + extra best candidates. Rank 0 of the truth is usually the
+ * query itself. */
+static void
+count_found(void *arg, const hwi_search_run *run, uint32_t point)
+{
+    walk *w = arg;
+    const hwi_top *truth = &w->s->truth[w->query];
+    uint32_t self = w->s->slot[w->query], k = ks[w->which_k];
+    hwi_top ranked = run->top;
+    cell *c = w->cells + point;
+
+    memcpy(w->sorted, run->top.entries, run->top.count * sizeof *w->sorted);
+    ranked.entries = w->sorted;
+    hwi_top_sort(&ranked);
+    for (uint32_t t = 0, counted = 0; t < truth->count && counted < k; t++) {
+        if (truth->entries[t].tag == self) continue;
+        counted++;
+        uint32_t place = 0;
+        while (place < ranked.count && ranked.entries[place].tag != truth->entries[t].tag) place++;
+        if (place == ranked.count) continue;
+        for (uint32_t d = 0; d < DEPTHS; d++) c->found[d] += place < k + 1 + extras[w->which_k][d];
+    }
+    const hwi_trace *trace = run->trace;
+    c->work += LEAF_WORK * (double)trace->leaves + (double)trace->scanned +
+               REFINE_WORK * (double)trace->refined + EXACT_WORK * (double)trace->exact;
+}
+
+static hw_status
+walk_query(study *s, uint32_t query, cell *cells, hw_error *err)
+{
+    hwi_index_view *v = s->v;
+    hwi_top_entry entries[2 * (TRUTH_K + 101)];
+    walk w = {.s = s, .query = query, .sorted = entries + TRUTH_K + 101};
+    const uint8_t *row;
+    hw_status st = HW_OK;
+
+    HWI_TRY(hwi_space_row(&v->ix->space, v->vecs, s->slot[query], &row, err));
+    hwi_scratch *scratch = hwi_scratch_take(v->ix, v->model, v->tree);
+    if (!scratch) return hwi_nomem(err, sizeof *scratch);
+    hwi_space_prepare(&v->ix->space, hwi_vec_row(row), scratch->prepared);
+    for (uint32_t i = 0; st == HW_OK && i < K_COUNT * EPSES; i++) {
+        hwi_trace trace = {0};
+        hwi_search_run run = {.v = v,
+                              .query = hwi_vec_row(row),
+                              .k = ks[i / EPSES] + 1,
+                              .max_distance = INFINITY,
+                              .trace = &trace,
+                              .s = scratch};
+        w.which_k = i / EPSES, w.cells = cells + i * POINTS_MAX;
+        hwi_top_init(&run.top, entries, run.k + extras[w.which_k][DEPTHS - 1]);
+        st = hwi_leaves_observe(&run, epses[i % EPSES], s->at, s->points, count_found, &w, err);
+    }
+    hwi_scratch_give(v->ix, scratch);
+    return st;
+}
+
+#define WALK_GROUP 32u
+
+static void
+walk_group(void *arg, size_t group)
+{
+    study *s = arg;
+    cell *cells = s->cells + group * K_COUNT * EPSES * POINTS_MAX;
+    uint32_t first = (uint32_t)group * WALK_GROUP;
+
+    s->status[group] = HW_OK;
+    for (uint32_t q = first; q < s->samples && q < first + WALK_GROUP; q++)
+        if (s->status[group] == HW_OK) s->status[group] = walk_query(s, q, cells, NULL);
+}
+
+/* ---- choosing ---- */
+
+/* The cheapest setting that reached a recall, of all for one k; false if none did. */
+static bool
+cheapest(const study *s, uint32_t which_k, double recall, hwi_effort *out)
+{
+    double total = (double)ks[which_k] * s->samples, best = INFINITY;
+    const cell *cells = s->cells + (size_t)which_k * EPSES * POINTS_MAX;
+    double exact = EXACT_WORK * s->samples;
+
+    for (uint32_t e = 0; e < EPSES; e++)
+        for (uint32_t p = 0; p < s->points; p++)
+            for (uint32_t d = 0; d < DEPTHS; d++) {
+                const cell *c = cells + e * POINTS_MAX + p;
+                double reached = (double)c->found[d] / total;
+                double work = c->work + exact * (ks[which_k] + extras[which_k][d]);
+                if (reached < recall + HWI_MIN(MARGIN, (1 - recall) / 2) || !(work < best))
+                    continue;
+                best = work;
+                *out = (hwi_effort){s->at[p], extras[which_k][d], epses[e], (float)recall};
+            }
+    return best < INFINITY;
+}
+
+/* The setting with the highest recall of all. */
+static hwi_effort
+most_thorough(const study *s, uint32_t which_k)
+{
+    const cell *c = s->cells + ((size_t)which_k * EPSES + EPSES - 1) * POINTS_MAX + s->points - 1;
+    double total = (double)ks[which_k] * s->samples;
+
+    return (hwi_effort){s->at[s->points - 1], extras[which_k][DEPTHS - 1], epses[EPSES - 1],
+                        (float)((double)c->found[DEPTHS - 1] / total)};
+}
+
+static void
+add_row(hwi_calibration *c, uint32_t k, const hwi_effort *e)
+{
+    const hwi_calibration_row *last = c->count ? &c->rows[c->count - 1] : NULL;
+
+    if (last && last->k == k && last->effort.recall >= e->recall) return;
+    c->rows[c->count++] = (hwi_calibration_row){k, *e};
+}
+
+static hw_status
+choose(const study *s, hwi_calibration **out, hw_error *err)
+{
+    hwi_calibration *c;
+
+    HWI_TRY(hwi_calibration_new(K_COUNT * (HWI_COUNT(steps) + 1), &c, err));
+    c->vectors = s->v->state.vectors;
+    c->leaves = s->v->tree->leaf_count;
+    c->samples = s->samples;
+    for (uint32_t k = 0; k < K_COUNT; k++) {
+        hwi_effort e;
+        for (uint32_t i = 0; i < HWI_COUNT(steps); i++)
+            if (cheapest(s, k, steps[i], &e)) add_row(c, ks[k], &e);
+        e = most_thorough(s, k);
+        add_row(c, ks[k], &e);
+    }
+    *out = c;
+    return HW_OK;
+}
+
+/* ---- all together ---- */
+
+static hw_status
+study_new(study *s, hw_error *err)
+{
+    uint32_t n = s->samples;
+    size_t groups = (n + WALK_GROUP - 1) / WALK_GROUP, table = K_COUNT * EPSES * POINTS_MAX;
+
+    s->slot = hwi_alloc(n * sizeof *s->slot);
+    s->truth = hwi_alloc(n * sizeof *s->truth);
+    s->entries = hwi_alloc(n * (TRUTH_K + 1) * sizeof *s->entries);
+    s->prepared = hwi_alloc_aligned(hwi_size_mul(n, s->v->ix->space.dim * sizeof *s->prepared));
+    s->cells = hwi_alloc_zero(groups * table * sizeof *s->cells);
+    s->status = hwi_alloc_zero((n + 1) * sizeof *s->status);
+    if (!s->slot || !s->truth || !s->entries || !s->prepared || !s->cells || !s->status)
+        return hwi_nomem(err, hwi_size_mul(n, s->v->ix->space.dim * sizeof *s->prepared));
+    for (uint32_t q = 0; q < n; q++)
+        hwi_top_init(&s->truth[q], s->entries + q * (TRUTH_K + 1), TRUTH_K + 1);
+    return HW_OK;
+}
+
+static void
+study_release(study *s)
+{
+    hwi_free(s->slot);
+    hwi_free(s->truth);
+    hwi_free(s->entries);
+    hwi_free(s->prepared);
+    hwi_free(s->cells);
+    hwi_free(s->status);
+}
+
+/* Walks all queries and adds the groups' tables up, in order, into the first. */
+static hw_status
+walk_all(study *s, uint32_t threads, hw_error *err)
+{
+    size_t groups = (s->samples + WALK_GROUP - 1) / WALK_GROUP,
+           table = K_COUNT * EPSES * POINTS_MAX;
+
+    hwi_parallel_for(threads, groups, walk_group, s);
+    for (size_t g = 0; g < groups; g++) {
+        if (s->status[g] != HW_OK)
+            return hwi_fail(err, s->status[g], "walking leaves for calibration: %s",
+                            hw_status_text(s->status[g]));
+        for (size_t i = 0; g > 0 && i < table; i++) {
+            const cell *from = s->cells + g * table + i;
+            for (uint32_t d = 0; d < DEPTHS; d++) s->cells[i].found[d] += from->found[d];
+            s->cells[i].work += from->work;
+        }
+    }
+    return HW_OK;
+}
+
+hw_status
+hwi_calibrate(hwi_index_view *v, uint32_t threads, hwi_progress *progress, hwi_calibration **out,
+              hw_error *err)
+{
+    uint64_t wanted = HWI_MIN((uint64_t)SAMPLES, v->state.vectors);
+    study s = {.v = v, .samples = (uint32_t)wanted, .progress = progress};
+
+    *out = NULL;
+    hw_status st = study_new(&s, err);
+    if (st == HW_OK) st = sample(&s, err);
+    if (st == HW_OK) st = hwi_progress_step(progress, "calibrate", 0, 2, err);
+    if (st == HW_OK) st = find_truth(&s, threads, err);
+    if (st == HW_OK) st = hwi_progress_step(progress, "calibrate", 1, 2, err);
+    choose_points(&s);
+    if (st == HW_OK) st = walk_all(&s, threads, err);
+    if (st == HW_OK) st = choose(&s, out, err);
+    study_release(&s);
+    return st;
+}
