@@ -74,8 +74,9 @@ typedef struct hw_store_ops {
     hw_status (*scan)(hw_store_txn *t, hw_bytes from, hw_bytes to, bool reverse, hw_scan_fn fn,
                       void *arg, hw_error *err);
 
-    /* Key and value are copied. HW_ELIMIT above the limits, HW_ENOSPC, HW_EREADONLY on a READ
-     * transaction. */
+    /* Key and value are copied; they must not lie in memory borrowed from this transaction.
+     * HW_ELIMIT above the limits (the transaction goes on), HW_EREADONLY on a READ transaction,
+     * HW_ENOSPC, HW_EIO, HW_ENOMEM (only abort is left; commit would fail too). */
     hw_status (*put)(hw_store_txn *t, hw_bytes key, hw_bytes value, hw_error *err);
 
     hw_status (*del)(hw_store_txn *t, hw_bytes key, hw_error *err); /* absent key: HW_OK */
@@ -91,6 +92,12 @@ typedef struct hw_store_ops {
     void (*abort)(hw_store_txn *t); /* NULL is fine */
 
     hw_status (*info)(hw_store *s, hw_store_info *info, hw_error *err);
+
+    /* Looks for damage below keys and values in the newest commit, without trusting what is stored:
+     * HW_ECORRUPT when there is any, each reported through `damage` (may be NULL). May be NULL: the
+     * store has nothing of the kind. */
+    hw_status (*verify)(hw_store *s, hw_damage_fn damage, void *arg, hw_error *err);
+
     void (*close)(hw_store *s); /* no transaction may be open */
 } hw_store_ops;
 

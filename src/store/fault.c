@@ -336,6 +336,12 @@ fault_info(hw_store *s, hw_store_info *info, hw_error *err)
     return hwi_store_info(store_of(s)->inner, info, err);
 }
 
+static hw_status
+fault_verify(hw_store *s, hw_damage_fn damage, void *arg, hw_error *err)
+{
+    return hwi_store_verify(store_of(s)->inner, damage, arg, err);
+}
+
 hw_store *
 hwi_store_fault_unwrap(hw_store *s)
 {
@@ -378,6 +384,7 @@ static const hw_store_ops fault_ops = {
     .commit = fault_commit,
     .abort = fault_abort,
     .info = fault_info,
+    .verify = fault_verify,
     .close = fault_close,
 };
 

@@ -8,8 +8,11 @@
  * instead of splitting them in halves: that is how copies and restored backups come out dense.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "store/lmdb_env.h"
+#include "store/lmdb_file.h"
 
 typedef struct lmdb_store {
     hw_store base;
@@ -384,6 +387,28 @@ lmdb_info(hw_store *s, hw_store_info *info, hw_error *err)
     return HW_OK;
 }
 
+#define VERIFY_ATTEMPTS 20 /* two commits between beginning and reading push a meta page out */
+
+static hw_status
+lmdb_verify(hw_store *s, hw_damage_fn damage, void *arg, hw_error *err)
+{
+    hwi_lmdb_env *e = env_of(s);
+    hw_status st = HW_ENOTFOUND;
+    hw_store_txn *t;
+
+    int fd = hwi_lmdb_open_file(e, "data.mdb", O_RDONLY);
+    if (fd < 0) return hwi_fail_errno(err, errno, "cannot open %s/data.mdb", e->folder);
+    for (int i = 0; i < VERIFY_ATTEMPTS && st == HW_ENOTFOUND; i++) {
+        st = lmdb_begin(s, HW_TXN_READ, &t, err); /* keeps the pages of its snapshot in place */
+        if (st != HW_OK) break;
+        st = hwi_lmdb_file_walk(fd, e->folder, lmdb_snapshot(t), damage, arg, err);
+        lmdb_abort(t);
+    }
+    close(fd);
+    return st == HW_ENOTFOUND ? hwi_fail(err, HW_EBUSY, "%s changes too fast to verify", e->folder)
+                              : st;
+}
+
 static void
 lmdb_close(hw_store *s)
 {
@@ -405,6 +430,7 @@ static const hw_store_ops lmdb_ops = {
     .commit = lmdb_commit,
     .abort = lmdb_abort,
     .info = lmdb_info,
+    .verify = lmdb_verify,
     .close = lmdb_close,
 };
 

@@ -27,10 +27,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "store/lmdb_file.h"
 #include "store/place.h"
 
 #define MAP_BYTES_DEFAULT ((uint64_t)1 << 40)
@@ -71,11 +74,28 @@ status_of(int rc)
     }
 }
 
+/* LMDB reports a write that was cut short as EIO; mostly the disk or a file size limit is full. */
+static bool
+space_is_short(const hwi_lmdb_env *e)
+{
+    const uint64_t little = 64 * 1024;
+    struct statvfs fs;
+    struct rlimit limit;
+    struct stat file;
+    int fd;
+
+    if (!e->env || mdb_env_get_fd(e->env, &fd) != 0) return false;
+    if (fstatvfs(fd, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < little) return true;
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return false;
+    return fstat(fd, &file) == 0 && (uint64_t)file.st_size + little > limit.rlim_cur;
+}
+
 hw_status
 hwi_lmdb_fail(const hwi_lmdb_env *e, hw_error *err, int rc, const char *doing)
 {
     MDB_envinfo info;
 
+    if (rc == EIO && space_is_short(e)) rc = ENOSPC;
     switch (rc) {
     case MDB_MAP_FULL:
         info.me_mapsize = 0;
@@ -210,8 +230,8 @@ find_folder(hwi_lmdb_env *e, bool create, bool *made, hw_error *err)
     return HW_OK;
 }
 
-static int
-open_in_folder(const hwi_lmdb_env *e, const char *name, int flags)
+int
+hwi_lmdb_open_file(const hwi_lmdb_env *e, const char *name, int flags)
 {
     char path[HWI_PLACE_MAX];
     if (hwi_place_join(e->folder, name, path, NULL) != HW_OK) {
@@ -221,25 +241,29 @@ open_in_folder(const hwi_lmdb_env *e, const char *name, int flags)
     return open(path, flags | O_CLOEXEC, 0666);
 }
 
-/* Whether there is a database in the folder. An empty data.mdb is one that was never begun. */
+/* Whether there is a database in the folder, and a sound one. An empty data.mdb is one that was
+ * never begun. */
 static hw_status
 find_data(const hwi_lmdb_env *e, bool *found, hw_error *err)
 {
     struct stat st;
 
     *found = false;
-    int fd = open_in_folder(e, "data.mdb", O_RDONLY);
+    int fd = hwi_lmdb_open_file(e, "data.mdb", O_RDONLY);
     if (fd < 0) {
         if (errno == ENOENT) return HW_OK;
         return hwi_fail_errno(err, errno, "cannot open %s/data.mdb", e->folder);
     }
-    int rc = fstat(fd, &st);
+    hw_status result = HW_OK;
+    if (fstat(fd, &st) != 0)
+        result = hwi_fail_errno(err, errno, "cannot open %s/data.mdb", e->folder);
+    else if (!S_ISREG(st.st_mode))
+        result = hwi_fail(err, HW_ECORRUPT, "%s/data.mdb is not a regular file", e->folder);
+    else if (st.st_size > 0)
+        result = hwi_lmdb_file_check(fd, e->folder, err);
     close(fd);
-    if (rc != 0) return hwi_fail_errno(err, errno, "cannot open %s/data.mdb", e->folder);
-    if (!S_ISREG(st.st_mode))
-        return hwi_fail(err, HW_ECORRUPT, "%s/data.mdb is not a regular file", e->folder);
-    *found = st.st_size > 0;
-    return HW_OK;
+    *found = result == HW_OK && st.st_size > 0;
+    return result;
 }
 
 /* A new file is durable only once its folder is, and the folder once its own is. */
@@ -274,7 +298,7 @@ static bool
 lock_file_denied(const hwi_lmdb_env *e, int rc)
 {
     if (!e->read_only || (rc != EACCES && rc != EPERM && rc != EROFS)) return false;
-    int fd = open_in_folder(e, "data.mdb", O_RDONLY);
+    int fd = hwi_lmdb_open_file(e, "data.mdb", O_RDONLY);
     if (fd < 0) return false;
     close(fd);
     return true;
@@ -344,7 +368,7 @@ open_folder(hwi_lmdb_env *e, const hw_db_opts *opts, hw_error *err)
     HWI_TRY(find_data(e, &found, err));
     if (!found && !create) return hwi_fail(err, HW_ENOTFOUND, "no database at %s", e->folder);
     if (!e->read_only) {
-        e->lock_fd = open_in_folder(e, "writer.lock", O_RDWR | O_CREAT);
+        e->lock_fd = hwi_lmdb_open_file(e, "writer.lock", O_RDWR | O_CREAT);
         if (e->lock_fd < 0)
             return hwi_fail_errno(err, errno, "cannot write to %s (open it read-only?)", e->folder);
     }

@@ -38,6 +38,9 @@ void hwi_lmdb_env_release(hwi_lmdb_env *e);
 /* HW_EINVAL in a child of the process that opened it: LMDB does not survive a fork. */
 HW_CHECKED hw_status hwi_lmdb_env_usable(const hwi_lmdb_env *e, hw_error *err);
 
+/* Opens a file of the folder; -1 and errno. */
+int hwi_lmdb_open_file(const hwi_lmdb_env *e, const char *name, int flags);
+
 /* The writer's turn over all threads and processes: HW_EBUSY after busy_timeout_ms. */
 HW_CHECKED hw_status hwi_lmdb_writer_lock(hwi_lmdb_env *e, hw_error *err);
 void hwi_lmdb_writer_unlock(hwi_lmdb_env *e);

@@ -84,6 +84,11 @@ hwi_store_info(hw_store *s, hw_store_info *info, hw_error *err)
 {
     return s->ops->info(s, info, err);
 }
+HW_CHECKED static inline hw_status
+hwi_store_verify(hw_store *s, hw_damage_fn damage, void *arg, hw_error *err)
+{
+    return s->ops->verify ? s->ops->verify(s, damage, arg, err) : HW_OK;
+}
 static inline void
 hwi_store_close(hw_store *s)
 {
