@@ -17,6 +17,7 @@ typedef struct filtering {
     const hwi_filter *filter; /* NULL: none */
     hwi_filter_resolved resolved;
     hwi_filter_tester *tester;
+    hwi_buf large; /* payloads that take several values */
     hwi_view *view;
     hwi_accept accept;
     hw_status status; /* of a test that failed: it cannot say so itself */
@@ -49,7 +50,8 @@ test_slot(void *arg, uint32_t slot)
     if (needs_id) st = hwi_view_id(f->view, slot, &id, &f->error);
     if (st == HW_ENOTFOUND) return false;
     if (st == HW_OK)
-        st = hwi_payload_get(f->view->txn, f->view->conf->coll, slot, &payload, &f->error);
+        st = hwi_payload_get(f->view->txn, f->view->conf->coll, slot, &f->large, &payload,
+                             &f->error);
     if (st == HW_OK)
         st = hwi_filter_test(f->tester, needs_id ? &id : NULL, payload, &matches, &f->error);
     f->status = st;
@@ -61,6 +63,7 @@ filtering_release(filtering *f)
 {
     hwi_filter_tester_free(f->tester);
     hwi_filter_resolved_release(&f->resolved);
+    hwi_buf_release(&f->large);
     hwi_arena_release(&f->arena);
 }
 
