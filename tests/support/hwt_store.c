@@ -65,6 +65,7 @@ hwt_store_open(hwt_store *s, hwt_kind kind)
     s->kind = kind;
     s->opts = HW_DB_OPTS_INIT;
     s->opts.busy_timeout_ms = 200;
+    s->opts.no_sync = true; /* tests end processes, not machines */
     hwt_scratch_new(s->scratch);
     snprintf(s->folder, sizeof s->folder, "%s/db", s->scratch);
     open_again(s);
