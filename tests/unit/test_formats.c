@@ -410,6 +410,44 @@ bad_csv_records_are_named(void **state)
     expect_error("line 2: column `id`");
 }
 
+/* The sample is the fuzz corpus' one: train 3 x 2 floats, neighbors 2 x 2 integers. */
+static void
+hdf5_datasets_are_read_by_name(void **state)
+{
+    static uint8_t bytes[1 << 16];
+    FILE *f = fopen(HWT_SOURCE_DIR "/tests/fuzz/corpus/hdf5/ann", "rb");
+    size_t size = f ? fread(bytes, 1, sizeof bytes, f) : 0;
+    hwi_reader *r;
+    hwi_rows rows;
+    int64_t row[2];
+    size_t count;
+    hw_status st;
+
+    (void)state;
+    assert_true(size > 0);
+    fclose(f);
+    write_file("ann.hdf5", bytes, size);
+    st = hwi_reader_open(path, NULL, &r, &err);
+    if (st == HW_EUNSUPPORTED) skip();
+    assert_int_equal(st, HW_OK);
+    assert_int_equal(hwi_reader_about(r)->rows, 3);
+    rows = next_ok(r, 10);
+    assert_floats(rows.dense, (float[]){1, 2, 3, 4, 5, 6}, 6);
+    hwi_reader_close(r);
+
+    strcat(path, ":neighbors");
+    r = open_ok();
+    assert_int_equal(hwi_reader_next_ints(r, row, 2, &count, &err), HW_OK);
+    assert_int_equal(row[0], 1);
+    assert_int_equal(row[1], 0);
+    hwi_reader_close(r);
+    strcat(path, "x");
+    assert_int_equal(hwi_reader_open(path, NULL, &r, &err), HW_EINVAL);
+    assert_non_null(strstr(err.message, "no dataset `neighborsx`"));
+    write_file("cut.hdf5", bytes, 900);
+    expect_error("not an HDF5 file, or damaged or truncated");
+}
+
 static void
 what_is_written_reads_back(void **state)
 {
@@ -572,6 +610,7 @@ main(void)
         cmocka_unit_test(bad_jsonl_lines_are_named),
         cmocka_unit_test(csv_columns_become_ids_vectors_and_payload),
         cmocka_unit_test(bad_csv_records_are_named),
+        cmocka_unit_test(hdf5_datasets_are_read_by_name),
         cmocka_unit_test(what_is_written_reads_back),
         cmocka_unit_test(a_discarded_file_leaves_nothing),
         cmocka_unit_test(batches_stay_small_whatever_is_asked_for),

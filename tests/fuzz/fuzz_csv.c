@@ -1,0 +1,8 @@
+/* fuzz_csv.c - any bytes as a file of vectors in the format csv. */
+#include "fuzz/fuzz_reader.h"
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    return fuzz_format("csv", data, size);
+}

@@ -1,0 +1,8 @@
+/* fuzz_fvecs.c - any bytes as a file of vectors in the format fvecs. */
+#include "fuzz/fuzz_reader.h"
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    return fuzz_format("fvecs", data, size);
+}

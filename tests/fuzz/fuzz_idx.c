@@ -1,0 +1,8 @@
+/* fuzz_idx.c - any bytes as a file of vectors in the format idx. */
+#include "fuzz/fuzz_reader.h"
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    return fuzz_format("idx", data, size);
+}
