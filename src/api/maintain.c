@@ -13,6 +13,7 @@ hw_collection_build(hw_collection *c, hw_progress_fn progress, void *arg, hw_err
         hwi_index *ix = hwi_views_index(s->views, conf->fields[i].number);
         hw_status st = hwi_index_build(ix, c->db->store, c->db->opts.threads, &p, err);
         hwi_db_committed(c->db);
+        if (st == HW_EINVAL) continue; /* no point has this vector: nothing to build */
         if (st != HW_OK) return st;
     }
     return HW_OK;
