@@ -418,7 +418,7 @@ hwi_lookup_union(hwi_lookup *l, const hwi_cond *cond, hw_error *err)
     case HWI_COND_FILTER:
         break;
     }
-    HWI_ASSERT(!"not a union");
+    HWI_UNREACHABLE("not a union");
     return HW_EINVAL;
 }
 

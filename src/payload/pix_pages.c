@@ -84,6 +84,8 @@ read_page(const place *p, hw_bytes key, hw_bytes value, page *out, hw_error *err
     if (value.size <= HEAD_BYTES || (v[0] != FORM_MIXED && v[0] != FORM_SAME))
         return hwi_fail(err, HW_ECORRUPT, "payload index page: unknown form");
     out->same = v[0] == FORM_SAME;
+    if (v[1] != 0 || (out->same && hwi_get_u16(v + 2) != 0))
+        return hwi_fail(err, HW_ECORRUPT, "payload index page: reserved bytes are set");
     if (out->same) return HW_OK;
     out->count = hwi_get_u16(v + 2);
     if (out->count == 0 || out->count > MIXED_MAX ||
