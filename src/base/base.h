@@ -58,12 +58,12 @@ _Noreturn void hwi_assert_failed(const char *condition, const char *file, int li
 
 /* A failure is never HW_OK (status.c asserts it). Compilers and analysers see one file at a time;
  * told so, they do not take error paths for successes with unset outputs. */
-static inline hw_status
-hwi_failed(hw_status status)
-{
-    if (status == HW_OK) __builtin_unreachable();
-    return status;
-}
+#define hwi_failed(call)                                                                           \
+    __extension__({                                                                                \
+        hw_status hwi_failed_st_ = (call);                                                         \
+        if (hwi_failed_st_ == HW_OK) __builtin_unreachable();                                      \
+        hwi_failed_st_;                                                                            \
+    })
 #define hwi_fail(...) hwi_failed(hwi_fail(__VA_ARGS__))
 #define hwi_fail_errno(...) hwi_failed(hwi_fail_errno(__VA_ARGS__))
 #define hwi_fail_prefix(...) hwi_failed(hwi_fail_prefix(__VA_ARGS__))
