@@ -160,13 +160,16 @@ typedef struct hw_db_opts {
     uint32_t threads;         /* for index builds; 0 means one per processor */
     uint64_t map_bytes; /* LMDB address space, the largest size of the database; 0 means 1 TiB or
                            what fits */
+    bool bulk_load; /* commits of this handle train no first index: a collection without one stays
+                       without (searches are exact scans) until hw_collection_build, which is much
+                       faster than growing an index row by row */
 } hw_db_opts;
 
 #ifdef __cplusplus
 #define HW_DB_OPTS_INIT                                                                            \
     hw_db_opts                                                                                     \
     {                                                                                              \
-        sizeof(hw_db_opts), false, false, false, 5000, 0, 0                                        \
+        sizeof(hw_db_opts), false, false, false, 5000, 0, 0, false                                 \
     }
 #else
 #define HW_DB_OPTS_INIT ((hw_db_opts){.size = sizeof(hw_db_opts), .busy_timeout_ms = 5000})

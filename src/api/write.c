@@ -49,7 +49,7 @@ hw_txn_begin(hw_db *db, hw_txn **out, hw_error *err)
 static void
 maintain(hw_txn *txn)
 {
-    for (touched *t = txn->touched; t; t = t->next) {
+    for (touched *t = txn->touched; t && !txn->db->opts.bulk_load; t = t->next) {
         const hwi_conf *conf = hwi_views_conf(t->shared->views);
         for (size_t i = 0; i < conf->field_count; i++) {
             hwi_index *ix = hwi_views_index(t->shared->views, conf->fields[i].number);

@@ -24,6 +24,7 @@ typedef struct cli {
     bool quiet;
     uint32_t busy_ms;
     uint32_t threads; /* for index builds; 0: one per processor */
+    bool bulk_load;   /* no first index before an explicit build */
 
     /* the shell's database, which its commands share: one handle per folder and process */
     hw_db *db;

@@ -145,6 +145,7 @@ open_run(const bench_job *job, bench_run *run, bool must_exist, hw_error *err)
 
     opts.threads = job->a->threads;
     opts.must_exist = must_exist;
+    opts.bulk_load = true;
     return hw_db_open(run->folder, &opts, &run->db, err);
 }
 

@@ -365,6 +365,7 @@ run_import(cli *c, const void *args)
     hw_status st;
 
     c->threads = job.a->threads;
+    c->bulk_load = !job.a->no_build;
     st = run_job(&job, &err);
     cli_progress_end(&job.progress);
     cli_feed_close(job.feed);

@@ -21,6 +21,7 @@ cli_open(cli *c, const char *path, cli_open_mode mode, hw_db **out, hw_error *er
     opts.must_exist = mode != CLI_CREATE;
     opts.busy_timeout_ms = c->busy_ms;
     opts.threads = c->threads;
+    opts.bulk_load = c->bulk_load;
     return hw_db_open(path, &opts, out, err);
 }
 
