@@ -3,7 +3,7 @@
 # tree was moved; the library exports hw_* and nothing else; the command, man pages and headers are
 # in their places.
 set -euo pipefail
-: "${HASHWOOD_BUILD:?}" "${CC:=cc}" "${CXX:=c++}"
+: "${HASHWOOD_BUILD:?}" "${HASHWOOD_SOURCE:?}" "${CC:=cc}" "${CXX:=c++}"
 if [ -n "${HASHWOOD_SANITIZE:-}" ]; then
     echo "skipped: a sanitized library needs a sanitized program"
     exit 77
@@ -87,8 +87,9 @@ missing=$(comm -23 <(echo "$declared") <(nm -D --defined-only "$libdir/libhashwo
 objdump -p "$libdir/libhashwood.so.0" | grep -q 'SONAME *libhashwood.so.0$' || fail "wrong soname"
 
 "$prefix/bin/hashwood" --version | grep -qF "$version" || fail "the command does not run or tell its version"
-for page in man1/hashwood.1 man3/hashwood.3; do
-    [ -f "$prefix/share/man/$page" ] || fail "no $page"
+[ -f "$prefix/share/man/man1/hashwood.1" ] || fail "no man page of the command"
+for page in "$HASHWOOD_SOURCE"/docs/man/*.[135]; do
+    [ -f "$prefix/share/man/man${page##*.}/${page##*/}" ] || fail "${page##*/} is not installed"
 done
 [ -f "$prefix/share/bash-completion/completions/hashwood" ] || fail "no completion for bash"
 echo "installed $version, used from pkg-config, C++ and CMake"
