@@ -25,8 +25,8 @@ parse_paths(hwi_pix_writer *w, hw_error *err)
 
     w->paths = hwi_arena_alloc(&w->paths_arena, hwi_size_mul(n, sizeof *w->paths));
     w->codes = hwi_arena_alloc(&w->paths_arena, hwi_size_mul(n, sizeof *w->codes));
+    if (w->codes) memset(w->codes, 0, n * sizeof *w->codes);
     if (!w->paths || !w->codes) return hwi_nomem(err, n * sizeof *w->codes);
-    memset(w->codes, 0, n * sizeof *w->codes);
     for (size_t i = 0; i < n; i++) {
         const char *path = w->schema->fields[i].path;
         HWI_TRY(hwi_path_parse(path, strlen(path), &w->paths_arena, &w->paths[i], err));
