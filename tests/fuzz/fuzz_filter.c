@@ -1,0 +1,73 @@
+/* Any bytes as a filter, and any as a payload: the input is cut at its first zero byte. What parses
+ * is tested on the payload, and resolved over indexes that hold the payload:
+ * the two agree. */
+#include <stdlib.h>
+
+#include "payload/filter.h"
+#include "payload/pix.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { COLL = 1, SLOT = 70000 };
+
+static hwi_pix_field fields[] = {
+    {1, "a", HWI_PIX_KEYWORD, true, 0},  {2, "b", HWI_PIX_INTEGER, true, 0},
+    {3, "c", HWI_PIX_FLOAT, true, 0},    {4, "d", HWI_PIX_DATETIME, true, 0},
+    {5, "e", HWI_PIX_GEO, true, 0},      {6, "f", HWI_PIX_TEXT, true, 0},
+    {7, "g[].h", HWI_PIX_UUID, true, 0}, {8, "g[].a", HWI_PIX_KEYWORD, true, 0},
+    {9, "g[].b", HWI_PIX_BOOL, true, 0},
+};
+static const hwi_schema schema = {fields, HWI_COUNT(fields)};
+
+static void
+demand(bool condition)
+{
+    if (!condition) abort();
+}
+
+static void
+check_resolved(const hwi_filter *filter, hw_bytes payload, bool matches)
+{
+    hw_store *store;
+    hw_store_txn *t;
+    hwi_pix_writer *w;
+    hwi_filter_resolved r;
+
+    demand(hwi_store_mem_new(&store, NULL) == HW_OK);
+    demand(hwi_store_begin(store, HW_TXN_WRITE, &t, NULL) == HW_OK);
+    demand(hwi_pix_writer_new(t, COLL, &schema, &w, NULL) == HW_OK);
+    demand(hwi_pix_change(w, SLOT, hwi_bytes(NULL, 0), payload, NULL) == HW_OK);
+    demand(hwi_pix_set_live(w, SLOT, true, NULL) == HW_OK);
+    demand(hwi_pix_flush(w, NULL) == HW_OK);
+    demand(hwi_filter_resolve(filter, t, COLL, &schema, &r, NULL) == HW_OK);
+    bool may = roaring_bitmap_contains(r.may, SLOT), sure = roaring_bitmap_contains(r.sure, SLOT);
+    demand(!matches || may);
+    demand(!sure || matches);
+    demand(hwi_filter_estimate(filter, t, COLL, &schema, 1) <= 1);
+    hwi_filter_resolved_release(&r);
+    hwi_pix_writer_free(w);
+    hwi_store_abort(t);
+    hwi_store_close(store);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    hwi_arena arena = {0};
+    const hwi_filter *filter;
+    hw_error err = {0};
+    bool matches;
+
+    const uint8_t *zero = size ? memchr(data, 0, size) : NULL;
+    size_t filter_bytes = zero ? (size_t)(zero - data) : size;
+    hw_bytes payload = zero ? hwi_bytes(zero + 1, size - filter_bytes - 1) : hwi_bytes(NULL, 0);
+
+    hw_status st = hwi_filter_parse((const char *)data, filter_bytes, &arena, &filter, &err);
+    demand((st == HW_OK) == (filter != NULL));
+    demand(st == HW_OK || err.message[0] != '\0');
+    if (filter && hwi_filter_matches(filter, NULL, payload, &matches, &err) == HW_OK &&
+        !hwi_filter_needs_id(filter))
+        check_resolved(filter, payload, matches);
+    hwi_arena_release(&arena);
+    return 0;
+}
