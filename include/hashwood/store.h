@@ -52,7 +52,7 @@ typedef struct hw_store_ops {
 
     /* READ: a snapshot of the newest commit. WRITE: the only writer; waits for another one up to
      * the busy timeout given at open, then HW_EBUSY. HW_EREADONLY for WRITE on a store opened
-     * read-only. */
+     * read-only. A transaction may be begun, used and ended by different threads. */
     hw_status (*begin)(hw_store *s, hw_txn_mode mode, hw_store_txn **out, hw_error *err);
 
     /* The version of the snapshot a transaction reads: larger after every commit that changed

@@ -73,7 +73,8 @@ static int
 begin_once(hwi_lmdb_env *e, unsigned flags, MDB_txn **out)
 {
     pthread_rwlock_rdlock(&e->map_lock);
-    int rc = mdb_txn_begin(e->env, NULL, flags, out);
+    int rc = flags & MDB_RDONLY ? mdb_txn_begin(e->env, NULL, flags, out)
+                                : hwi_lmdb_writer_begin(&e->writer, e->env, out);
     if (rc == 0) atomic_fetch_add(&e->txns, 1);
     pthread_rwlock_unlock(&e->map_lock);
     return rc;
@@ -139,7 +140,10 @@ lmdb_abort(hw_store_txn *base)
     if (!base) return;
     lmdb_txn *t = txn_of(base);
     if (t->cursor) mdb_cursor_close(t->cursor);
-    mdb_txn_abort(t->txn);
+    if (base->mode == HW_TXN_READ)
+        mdb_txn_abort(t->txn);
+    else
+        hwi_lmdb_writer_abort(&env_of(base->store)->writer, t->txn);
     end(t);
 }
 
@@ -157,7 +161,7 @@ lmdb_commit(hw_store_txn *base, hw_error *err)
                         e->folder);
     }
     if (t->cursor) mdb_cursor_close(t->cursor);
-    int rc = mdb_txn_commit(t->txn);
+    int rc = hwi_lmdb_writer_commit(&e->writer, t->txn);
     end(t);
     if (rc != 0) return hwi_lmdb_fail(e, err, rc, "commit to");
     return HW_OK;

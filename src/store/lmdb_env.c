@@ -173,7 +173,6 @@ register_folder(hwi_lmdb_env *e, hw_error *err)
     for (const hwi_lmdb_env *o = open_list; o; o = o->next)
         taken |= o->device == e->device && o->inode == e->inode;
     if (!taken) {
-        e->fork_generation = atomic_load(&fork_generation);
         e->next = open_list;
         open_list = e;
     }
@@ -351,8 +350,14 @@ static hw_status
 init_locks(hwi_lmdb_env *e, hw_error *err)
 {
     HWI_TRY(hwi_turn_init(&e->turn, err));
+    hw_status st = hwi_lmdb_writer_init(&e->writer, err);
+    if (st != HW_OK) {
+        hwi_turn_release(&e->turn);
+        return st;
+    }
     int rc = pthread_rwlock_init(&e->map_lock, NULL);
     if (rc == 0) return HW_OK;
+    hwi_lmdb_writer_release(&e->writer);
     hwi_turn_release(&e->turn);
     return hwi_fail_errno(err, rc, "cannot make a lock");
 }
@@ -387,6 +392,7 @@ hwi_lmdb_env_open(hwi_lmdb_env *e, const char *folder, const hw_db_opts *opts, h
 
     memset(e, 0, sizeof *e);
     e->lock_fd = -1;
+    e->fork_generation = atomic_load(&fork_generation);
     if (!opts) opts = &defaults;
     e->read_only = opts->read_only;
     e->busy_timeout_ms = opts->busy_timeout_ms;
@@ -406,11 +412,14 @@ hwi_lmdb_env_open(hwi_lmdb_env *e, const char *folder, const hw_db_opts *opts, h
 void
 hwi_lmdb_env_release(hwi_lmdb_env *e)
 {
+    /* In a child of a fork there is no such thread, and its locks are in no known state. */
+    bool forked = e->fork_generation != atomic_load(&fork_generation);
+    if (!forked) hwi_lmdb_writer_release(&e->writer);
     if (e->env) mdb_env_close(e->env);
     if (e->lock_fd >= 0) close(e->lock_fd);
     unregister_folder(e);
-    pthread_rwlock_destroy(&e->map_lock);
-    hwi_turn_release(&e->turn);
+    if (!forked) pthread_rwlock_destroy(&e->map_lock);
+    if (!forked) hwi_turn_release(&e->turn);
     hwi_free(e->folder);
 }
 

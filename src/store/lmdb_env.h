@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "store/backend.h"
+#include "store/lmdb_writer.h"
 #include "store/turn.h"
 
 typedef struct hwi_lmdb_env {
@@ -18,6 +19,7 @@ typedef struct hwi_lmdb_env {
     uint32_t busy_timeout_ms;
     char *folder;
 
+    hwi_lmdb_writer writer;    /* begins and ends write transactions; used by the turn's holder */
     hwi_turn turn;             /* among the threads of this process */
     int lock_fd;               /* writer.lock: among processes; -1 when read-only */
     pthread_rwlock_t map_lock; /* held for reading while a transaction begins, for writing while

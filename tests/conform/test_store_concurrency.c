@@ -223,6 +223,55 @@ writers_on_many_threads_take_turns(void **state)
     hwi_store_abort(t);
 }
 
+static void *
+begin_here(void *arg)
+{
+    bank *b = arg;
+    return hwi_store_begin(b->s.store, HW_TXN_WRITE, &b->shared, NULL) == HW_OK ? b : NULL;
+}
+
+static void *
+commit_here(void *arg)
+{
+    bank *b = arg;
+    return hwi_store_commit(b->shared, NULL) == HW_OK ? b : NULL;
+}
+
+static void
+on_another_thread(void *(*body)(void *), bank *b)
+{
+    pthread_t thread;
+    void *result;
+    assert_int_equal(pthread_create(&thread, NULL, body, b), 0);
+    assert_int_equal(pthread_join(thread, &result), 0);
+    assert_ptr_equal(result, b);
+}
+
+static void
+a_write_transaction_may_pass_from_thread_to_thread(void **state)
+{
+    bank *b = *state;
+    char key[8];
+
+    for (int i = 0; i < 8; i++) {
+        if (i & 1)
+            on_another_thread(begin_here, b);
+        else
+            assert_non_null(begin_here(b));
+        snprintf(key, sizeof key, "k%d", i);
+        hwt_put(b->shared, key, "1");
+        if (i & 2)
+            on_another_thread(commit_here, b);
+        else if (i & 4)
+            hwt_commit(b->shared);
+        else
+            hwi_store_abort(b->shared);
+    }
+    hw_store_txn *t = hwt_begin(b->s.store, HW_TXN_READ);
+    assert_string_equal(hwt_scan(t, "", "", false), "k2=1 k3=1 k4=1 k5=1 k6=1 k7=1 ");
+    hwi_store_abort(t);
+}
+
 #define SUITE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -232,6 +281,7 @@ main(void)
         SUITE(every_reader_sees_one_whole_commit_and_none_older_than_acknowledged),
         SUITE(one_snapshot_is_read_by_many_threads_at_once),
         SUITE(writers_on_many_threads_take_turns),
+        SUITE(a_write_transaction_may_pass_from_thread_to_thread),
     };
     int failed = 0;
 
