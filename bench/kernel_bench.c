@@ -150,7 +150,7 @@ body_select(bench_data *d, size_t count, size_t unused)
 {
     (void)unused;
     for (size_t i = 0; i < count; i += 1024)
-        (void)d->k->select_le((const float *)(void *)d->bytes + i, HWI_MIN(count - i, 1024), -2.0f,
+        (void)d->k->select_le((const float *)(void *)d->bytes + i, HWI_MIN(count - i, 1024), -0.25f,
                               d->row, d->out);
     return count * 4;
 }

@@ -414,6 +414,8 @@ keep(uint32_t chosen, __m256 value, uint32_t first, uint32_t *index_out, float *
     return (size_t)__builtin_popcount(chosen);
 }
 
+/* Without a branch on whether anything was chosen: a ranking keeps one value in 10 or 20, which no
+ * branch predictor guesses. */
 static size_t
 select_le(const float *v, size_t n, float cut, uint32_t *index, float *value)
 {
@@ -423,14 +425,14 @@ select_le(const float *v, size_t n, float cut, uint32_t *index, float *value)
     for (; i + WIDTH <= n; i += WIDTH) {
         __m256 x = _mm256_loadu_ps(v + i);
         uint32_t chosen = (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(x, limit, _CMP_LE_OQ));
-        if (chosen) found += keep(chosen, x, (uint32_t)i, index + found, value + found);
+        found += keep(chosen, x, (uint32_t)i, index + found, value + found);
     }
     if (i < n) {
         __m256i valid = first_lanes((int)(n - i));
         __m256 x = _mm256_maskload_ps(v + i, valid);
         __m256 le = _mm256_and_ps(_mm256_cmp_ps(x, limit, _CMP_LE_OQ), _mm256_castsi256_ps(valid));
         uint32_t chosen = (uint32_t)_mm256_movemask_ps(le);
-        if (chosen) found += keep(chosen, x, (uint32_t)i, index + found, value + found);
+        found += keep(chosen, x, (uint32_t)i, index + found, value + found);
     }
     return found;
 }

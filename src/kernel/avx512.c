@@ -427,6 +427,8 @@ keep(__mmask16 chosen, __m512 value, uint32_t first, uint32_t *index_out, float 
     return (size_t)_mm_popcnt_u32(chosen);
 }
 
+/* Without a branch on whether anything was chosen: a ranking keeps one value in 10 or 20, which no
+ * branch predictor guesses. */
 static size_t
 select_le(const float *v, size_t n, float cut, uint32_t *index, float *value)
 {
@@ -436,13 +438,13 @@ select_le(const float *v, size_t n, float cut, uint32_t *index, float *value)
     for (; i + WIDTH <= n; i += WIDTH) {
         __m512 x = _mm512_loadu_ps(v + i);
         __mmask16 chosen = _mm512_cmp_ps_mask(x, limit, _CMP_LE_OQ);
-        if (chosen) found += keep(chosen, x, (uint32_t)i, index + found, value + found);
+        found += keep(chosen, x, (uint32_t)i, index + found, value + found);
     }
     if (i < n) {
         __mmask16 valid = (__mmask16)((1u << (n - i)) - 1);
         __m512 x = _mm512_maskz_loadu_ps(valid, v + i);
         __mmask16 chosen = _mm512_mask_cmp_ps_mask(valid, x, limit, _CMP_LE_OQ);
-        if (chosen) found += keep(chosen, x, (uint32_t)i, index + found, value + found);
+        found += keep(chosen, x, (uint32_t)i, index + found, value + found);
     }
     return found;
 }

@@ -350,17 +350,17 @@ enum { SELECT_MAX = 150 };
 static void
 check_select(const hwi_kernels *scalar, const hwi_kernels *k, const float *v, size_t n, float cut)
 {
-    uint32_t expected_index[SELECT_MAX + 32], index[SELECT_MAX + 32];
-    float expected_value[SELECT_MAX + 32], value[SELECT_MAX + 32];
+    uint32_t expected_index[SELECT_MAX + 33], index[SELECT_MAX + 33];
+    float expected_value[SELECT_MAX + 33], value[SELECT_MAX + 33];
     size_t room = (n + 15) / 16 * 16 + 16;
 
-    index[room - 1] = 77; /* the contract's room is used, never more */
+    index[room] = 77, value[room] = 77;
     size_t expected = scalar->select_le(v, n, cut, expected_index, expected_value);
     size_t found = k->select_le(v, n, cut, index, value);
     assert_int_equal(expected, found);
     assert_memory_equal(expected_index, index, found * 4);
     assert_memory_equal(expected_value, value, found * 4);
-    if (room < SELECT_MAX + 32) assert_true(found <= n);
+    assert_true(index[room] == 77 && value[room] == 77);
 }
 
 static void
@@ -433,15 +433,19 @@ static void
 check_scan(const hwi_kernels *scalar, const hwi_kernels *k, scan_case *c, const uint8_t *blocks,
            size_t count, size_t words, float cut)
 {
-    uint32_t row[(SCAN_BLOCKS + 1) * 16];
-    float bound[(SCAN_BLOCKS + 1) * 16];
+    uint32_t row[(SCAN_BLOCKS + 1) * 16 + 1];
+    float bound[(SCAN_BLOCKS + 1) * 16 + 1];
+    size_t room = (count + 1) * 16;
+
+    row[room] = 77, bound[room] = 77;
     size_t expected =
         scalar->scan(blocks, count, words, &c->query, 0.11f, -0.7f, cut, 1000, c->row, c->bound);
     size_t found = k->scan(blocks, count, words, &c->query, 0.11f, -0.7f, cut, 1000, row, bound);
     assert_int_equal(expected, found);
     assert_memory_equal(c->row, row, found * 4);
     assert_floats_equal(c->bound, bound, found, "scan", words);
-    if (cut <= 1e30f && count == SCAN_BLOCKS)
+    assert_true(row[room] == 77 && bound[room] == 77);
+    if (cut <= 1e30f && count == SCAN_BLOCKS) /* no padding */
         for (size_t i = 0; i < found; i++) assert_true(row[i] < 1000 + SCAN_BLOCKS * 16 - 5);
 }
 
