@@ -323,12 +323,14 @@ open_leaves(lsh_walk *w, uint32_t from, uint32_t to, bool until_k, uint32_t *don
     return HW_OK;
 }
 
-/* All leaves in order, for going on after the picked ones. */
+/* All leaves in order, those already picked first, for going on after them. (Scores alone would not
+ * do: of leaves with equal scores, picking may have taken others than sorting puts first.) */
 static void
-rank_the_rest(hwi_search_run *run)
+rank_the_rest(hwi_search_run *run, uint32_t picked)
 {
     uint32_t count = run->v->tree->leaf_count;
 
+    for (uint32_t i = 0; i < picked; i++) run->s->scores[run->s->ranked[i].tag] = -INFINITY;
     for (uint32_t p = 0; p < count; p++) run->s->ranked[p] = (hwi_top_entry){run->s->scores[p], p};
     qsort(run->s->ranked, count, sizeof *run->s->ranked, by_score);
 }
@@ -367,8 +369,7 @@ hwi_leaves_search(hwi_search_run *run, const hwi_effort *effort, hw_error *err)
     now = hwi_clock_us(), trace->us_rank = now - start, start = now;
     HWI_TRY(open_leaves(&w, 0, picked, false, &done, err));
     if (done == picked && run->top.count < run->k && picked < total) {
-        /* the order below continues the one above: the same scores, fully sorted */
-        rank_the_rest(run);
+        rank_the_rest(run, picked);
         HWI_TRY(open_leaves(&w, picked, total, true, &done, err));
     }
     trace->leaves_skipped = total - trace->leaves;
@@ -389,7 +390,7 @@ hwi_leaves_observe(hwi_search_run *run, float eps, const uint32_t *at, uint32_t 
 
     prepare(run, &w.q);
     rank(run);
-    rank_the_rest(run);
+    rank_the_rest(run, 0);
     for (uint32_t i = 0; i < count; i++) {
         HWI_TRY(open_leaves(&w, done, at[i], false, &done, err));
         fn(arg, run, i);
