@@ -17,11 +17,10 @@
 #include "store/mem_tree.h"
 #include "store/turn.h"
 
-#define BUSY_TIMEOUT_MS 5000u
-
 typedef struct mem_store {
     hw_store base;
     hwi_turn writer;
+    uint32_t busy_timeout_ms;
     pthread_mutex_t lock; /* guards newest, keys and the reference taken on newest */
     hwi_mem_node *newest;
     uint64_t keys;
@@ -60,9 +59,9 @@ mem_begin(hw_store *base, hw_txn_mode mode, hw_store_txn **out, hw_error *err)
     mem_txn *t = hwi_alloc_zero(sizeof *t);
     if (!t) return hwi_nomem(err, sizeof *t);
     if (mode == HW_TXN_WRITE) {
-        if (!hwi_turn_take(&s->writer, hwi_clock_us() + BUSY_TIMEOUT_MS * 1000ull)) {
+        if (!hwi_turn_take(&s->writer, hwi_clock_us() + (uint64_t)s->busy_timeout_ms * 1000)) {
             hwi_free(t);
-            return hwi_turn_busy(err, BUSY_TIMEOUT_MS);
+            return hwi_turn_busy(err, s->busy_timeout_ms);
         }
         t->tree.stamp = ++s->stamps;
     }
@@ -259,6 +258,14 @@ static const hw_store_ops mem_ops = {
 hw_status
 hwi_store_mem_new(hw_store **out, hw_error *err)
 {
+    return hwi_store_mem_open(NULL, out, err);
+}
+
+hw_status
+hwi_store_mem_open(const hw_db_opts *opts, hw_store **out, hw_error *err)
+{
+    const hw_db_opts defaults = HW_DB_OPTS_INIT;
+
     *out = NULL;
     mem_store *s = hwi_alloc_zero(sizeof *s);
     if (!s) return hwi_nomem(err, sizeof *s);
@@ -269,6 +276,7 @@ hwi_store_mem_new(hw_store **out, hw_error *err)
     }
     pthread_mutex_init(&s->lock, NULL);
     atomic_init(&s->version, 1);
+    s->busy_timeout_ms = opts ? opts->busy_timeout_ms : defaults.busy_timeout_ms;
     s->base.ops = &mem_ops;
     s->base.limits = hwi_store_limits();
     *out = &s->base;

@@ -165,8 +165,10 @@ HW_CHECKED hw_status hwi_blob_del(hw_store_txn *t, hw_bytes prefix, hw_error *er
 /* ---- Backends
  * ----------------------------------------------------------------------------------------- */
 
-/* In memory: the reference. Lives until closed. */
-HW_CHECKED hw_status hwi_store_mem_new(hw_store **out, hw_error *err);
+/* In memory: the reference. Lives until closed. Of opts, which may be NULL, only busy_timeout_ms
+ * counts. */
+HW_CHECKED hw_status hwi_store_mem_open(const hw_db_opts *opts, hw_store **out, hw_error *err);
+HW_CHECKED hw_status hwi_store_mem_new(hw_store **out, hw_error *err); /* with defaults */
 
 /* LMDB in a folder (data.mdb, lock.mdb, writer.lock). opts may be NULL. */
 HW_CHECKED hw_status hwi_store_lmdb_open(const char *folder, const hw_db_opts *opts, hw_store **out,

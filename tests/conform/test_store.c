@@ -362,7 +362,6 @@ static void
 a_second_writer_is_refused_after_the_timeout(void **state)
 {
     hwt_store *s = *state;
-    if (s->kind != HWT_LMDB && s->kind != HWT_FAULT_LMDB) skip(); /* mem waits for 5 seconds */
     hw_store_txn *t = hwt_begin(s->store, HW_TXN_WRITE), *second;
     hw_error err = {0};
 

@@ -23,7 +23,7 @@ static int
 setup(void **state)
 {
     bank *b = test_calloc(1, sizeof *b);
-    hwt_store_open(&b->s, kind);
+    hwt_store_open_patient(&b->s, kind);
     *state = b;
     return 0;
 }
@@ -209,10 +209,6 @@ writers_on_many_threads_take_turns(void **state)
     hw_error err = {0};
     int64_t n;
 
-    if (kind == HWT_LMDB || kind == HWT_FAULT_LMDB) { /* a longer patience than the suite's */
-        b->s.opts.busy_timeout_ms = 60000;
-        hwt_store_reopen(&b->s);
-    }
     for (int i = 0; i < READERS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, add_hundred, b), 0);
     for (int i = 0; i < READERS; i++) pthread_join(threads[i], NULL);

@@ -563,6 +563,52 @@ a_writer_in_another_process_is_waited_for_and_then_busy(void **state)
     close_pipes(&q);
 }
 
+/* Another user's database: may be read, not written. Only root can play two users. */
+static void
+use_as_nobody(void *arg)
+{
+    const place *p = arg;
+    hw_db_opts opts = impatient();
+    hw_error err = {0};
+    hw_store_txn *t;
+    hw_store *s;
+
+    CHILD_DEMANDS(setgid(65534) == 0 && setuid(65534) == 0);
+    CHILD_DEMANDS(hwi_store_lmdb_open(p->db, &opts, &s, &err) == HW_EREADONLY);
+    CHILD_DEMANDS(strstr(err.message, "cannot write to") != NULL);
+    opts.read_only = true;
+    CHILD_DEMANDS(hwi_store_lmdb_open(p->db, &opts, &s, &err) == HW_OK);
+    CHILD_DEMANDS(count_keys(s) == 10);
+    CHILD_DEMANDS(hwi_store_begin(s, HW_TXN_WRITE, &t, &err) == HW_EREADONLY);
+    hwi_store_close(s);
+    CHILD_DEMANDS(chmod(p->db, 0) != 0);
+}
+
+static void
+hide_from_nobody(void *arg)
+{
+    const place *p = arg;
+    hw_db_opts opts = impatient();
+    hw_store *s;
+
+    CHILD_DEMANDS(setgid(65534) == 0 && setuid(65534) == 0);
+    opts.read_only = true;
+    CHILD_DEMANDS(hwi_store_lmdb_open(p->db, &opts, &s, NULL) == HW_EREADONLY);
+}
+
+static void
+another_users_folder_can_be_read_as_far_as_permissions_go(void **state)
+{
+    place *p = *state;
+
+    if (geteuid() != 0) skip();
+    make_db(p, 10, 100);
+    assert_int_equal(chmod(p->scratch, 0755), 0);
+    assert_int_equal(in_child(use_as_nobody, p), 0);
+    assert_int_equal(chmod(p->db, 0700), 0);
+    assert_int_equal(in_child(hide_from_nobody, p), 0);
+}
+
 static void
 use_inherited(void *arg)
 {
@@ -766,6 +812,7 @@ main(void)
         WITH_PLACE(a_damaged_page_is_found_without_touching_it_through_the_map),
         WITH_PLACE(a_read_only_medium_can_be_read_and_not_written),
         WITH_PLACE(a_read_only_handle_refuses_to_write),
+        WITH_PLACE(another_users_folder_can_be_read_as_far_as_permissions_go),
         WITH_PLACE(a_full_map_is_no_space_and_names_the_setting),
         WITH_PLACE(a_full_disk_is_no_space_and_costs_no_commit),
         WITH_PLACE(a_file_size_limit_is_no_space),

@@ -52,23 +52,35 @@ open_again(hwt_store *s)
     if (on_lmdb(s))
         hwt_ok(hwi_store_lmdb_open(s->folder, &s->opts, &inner, &err), &err);
     else
-        hwt_ok(hwi_store_mem_new(&inner, &err), &err);
+        hwt_ok(hwi_store_mem_open(&s->opts, &inner, &err), &err);
     s->store = inner;
     if (s->kind == HWT_FAULT_MEM || s->kind == HWT_FAULT_LMDB)
         hwt_ok(hwi_store_fault_new(inner, &s->plan, &s->store, &err), &err);
 }
 
-void
-hwt_store_open(hwt_store *s, hwt_kind kind)
+static void
+open_waiting(hwt_store *s, hwt_kind kind, uint32_t busy_timeout_ms)
 {
     memset(s, 0, sizeof *s);
     s->kind = kind;
     s->opts = HW_DB_OPTS_INIT;
-    s->opts.busy_timeout_ms = 200;
+    s->opts.busy_timeout_ms = busy_timeout_ms;
     s->opts.no_sync = true; /* tests end processes, not machines */
     hwt_scratch_new(s->scratch);
     snprintf(s->folder, sizeof s->folder, "%s/db", s->scratch);
     open_again(s);
+}
+
+void
+hwt_store_open(hwt_store *s, hwt_kind kind)
+{
+    open_waiting(s, kind, 200);
+}
+
+void
+hwt_store_open_patient(hwt_store *s, hwt_kind kind)
+{
+    open_waiting(s, kind, 60000);
 }
 
 void

@@ -22,13 +22,15 @@ typedef struct hwt_store {
     hwt_kind kind;
     hw_store *store;
     hwi_fault_plan plan; /* idle unless a test arms it */
-    hw_db_opts opts;     /* LMDB: default but for a short busy timeout */
+    hw_db_opts opts;     /* unsynced, with a short busy timeout */
     char scratch[HWT_PATH];
     char folder[HWT_PATH + 8]; /* LMDB: scratch/db */
 } hwt_store;
 
 /* Fails the test when it cannot. */
 void hwt_store_open(hwt_store *s, hwt_kind kind);
+/* Waits a minute for another writer. */
+void hwt_store_open_patient(hwt_store *s, hwt_kind kind);
 /* LMDB: closed and opened again; others stay as they are. */
 void hwt_store_reopen(hwt_store *s);
 void hwt_store_close(hwt_store *s);
