@@ -247,7 +247,7 @@ static void
 a_write_transaction_may_pass_from_thread_to_thread(void **state)
 {
     bank *b = *state;
-    char key[8];
+    char key[16];
 
     for (int i = 0; i < 8; i++) {
         if (i & 1)

@@ -258,7 +258,7 @@ compare_search(world *w, int class)
         assert_true(p->has_main);
         assert_true(class < 0 || p->class == class);
         assert_float_equal(score_of(w, q, p->main), score, 1e-5);
-        assert_float_equal(expected[i], smaller_is_better(w) ? score : -score, 1e-5);
+        assert_float_equal(expected[i], (smaller_is_better(w) ? score : -score), 1e-5);
         if (i && score == hw_result_scores(r)[i - 1]) assert_true(hw_id_compare(id - 1, id) < 0);
     }
     hw_result_free(r);
