@@ -12,6 +12,7 @@
 #include "index/search_impl.h"
 
 #define TOLERANCE 1e-3f
+#define ROTATION_ERROR 2e-6 /* of y, as a share of the vector's length */
 
 typedef struct checking {
     hwi_index_view *v;
@@ -59,24 +60,48 @@ near(float a, float b)
     return fabsf(a - b) <= TOLERANCE * (1 + fabsf(a) + fabsf(b));
 }
 
-/* I3: what the page says of one row against what its vector gives. */
-static void
-check_codes(const checking *c, const hwi_leaf_ref *leaf, uint32_t node, uint32_t row,
-            const hwi_code *code)
+/* Whether a vector lies so close to the centre that its residual on the axes is mostly rounding, as
+ * in a leaf of duplicates: its signature is then chance, and differs between ways to rotate. */
+static bool
+is_rounding(const checking *c, const hwi_centre *centre)
 {
     const hwi_model *m = c->v->model;
-    const uint8_t *block = leaf->page.blocks + row / 16 * hwi_leaf_block_bytes(m);
-    uint32_t lane = row % 16, code_bytes = hwi_leaf_code_bytes(m), wrong = 0;
+    double length = 0, residual = 0;
 
-    if (m->words == 0) return;
+    for (uint32_t j = 0; j < m->dim; j++)
+        length += (double)c->x[j] * c->x[j] + (double)centre->x[j] * centre->x[j];
+    for (uint32_t j = 0; j < m->dc; j++)
+        residual += ((double)c->y[j] - centre->y[j]) * ((double)c->y[j] - centre->y[j]);
+    return sqrt(residual) < 256 * ROTATION_ERROR * sqrt(length);
+}
+
+static uint32_t
+signature_differences(const hwi_model *m, const uint8_t *block, uint32_t lane, const hwi_code *code)
+{
+    const uint8_t *as = block + (size_t)m->words * 64 + lane * 4;
+    uint32_t wrong = 0;
+
     for (uint32_t w = 0; w < m->words; w++)
         wrong +=
             (uint32_t)__builtin_popcount(hwi_get_u32(block + w * 64 + lane * 4) ^ code->words[w]);
+    if (!near(hwi_get_f32(as), code->a) || !near(hwi_get_f32(as + 64), code->s)) wrong += m->bits;
+    return wrong;
+}
+
+/* I3: what the page says of one row against what its vector gives. */
+static void
+check_codes(const checking *c, const hwi_leaf_ref *leaf, uint32_t node, uint32_t row,
+            const hwi_centre *centre, const hwi_code *code)
+{
+    const hwi_model *m = c->v->model;
+    const uint8_t *block = leaf->page.blocks + row / 16 * hwi_leaf_block_bytes(m);
+    uint32_t code_bytes = hwi_leaf_code_bytes(m), wrong = 0;
+
+    if (m->words == 0) return;
+    if (!is_rounding(c, centre)) wrong = signature_differences(m, block, row % 16, code);
     const uint8_t *refine = hwi_leaf_ref_row(c->v, leaf, row);
     for (uint32_t j = 0; j < code_bytes; j++) wrong += (uint32_t)(abs(refine[j] - c->codes[j]) > 1);
-    const uint8_t *as = block + (size_t)m->words * 64 + lane * 4;
-    if (!near(hwi_get_f32(as), code->a) || !near(hwi_get_f32(as + 64), code->s) ||
-        !near(hwi_get_f32(refine + code_bytes), code->ra) ||
+    if (!near(hwi_get_f32(refine + code_bytes), code->ra) ||
         !near(hwi_get_f32(refine + code_bytes + 4), code->rs))
         wrong += m->bits;
     if (wrong > m->bits / 64) /* a sign may flip where a component is all but zero */
@@ -109,7 +134,7 @@ check_row(checking *c, const hwi_leaf_ref *leaf, uint32_t position, uint32_t row
     hwi_model_frame(m, hwi_vec_row(vector), hwi_vec_inv_norm(vector, m->dim), c->x);
     hwi_model_axes(m, c->x, c->y);
     hwi_lsh_encode(m, centre, c->x, c->y, c->encode, &code, c->codes);
-    check_codes(c, leaf, node, row, &code);
+    check_codes(c, leaf, node, row, centre, &code);
     const hwi_bounds *bounds = &c->v->tree->bounds[position];
     float radius = sqrtf(code.radius_sq);
     if (radius > bounds->radius * (1 + TOLERANCE) + 1e-6f ||
