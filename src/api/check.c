@@ -1,5 +1,7 @@
 /* check.c - hw_db_check: walks everything in one snapshot.
  *
+ *     0. the store below keys and values (hwi_store_verify); damage there ends the check, as
+ * reading on could crash
  *     1. every key of the store decodes and belongs to something: meta, a name, a collection, or a
  *        collection whose drop was begun
  *     2. each collection by itself (check_collection.c); what is found in one does not keep us from
@@ -160,6 +162,7 @@ hw_db_check(hw_db *db, hw_progress_fn progress, hw_damage_fn damage, void *arg, 
     hw_store_info info;
     hwi_check c = {
         .progress = {.fn = progress, .arg = arg}, .damage = damage, .arg = arg, .err = err};
+    HWI_TRY(hwi_store_verify(db->store, hwi_check_report, &c, err));
     HWI_TRY(hwi_store_info(db->store, &info, err));
     HWI_TRY(hwi_store_begin(db->store, HW_TXN_READ, &c.txn, err));
     hw_status st = check_all(&c, info.keys);
