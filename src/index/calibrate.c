@@ -128,7 +128,7 @@ pick_for(const hwi_calibration *c, uint32_t k, double recall)
     hwi_effort less = c->rows[i - 1].effort;
     if (less.recall >= e.recall || less.leaves >= e.leaves) return e;
     double t = (recall - less.recall) / (e.recall - less.recall);
-    e.leaves = (uint32_t)ceil(less.leaves + t * (e.leaves - less.leaves));
+    e.leaves = less.leaves + (uint32_t)(t * (e.leaves - less.leaves) + 0.5);
     e.eps = (float)(less.eps + t * (e.eps - less.eps));
     e.recall = (float)recall;
     return e;

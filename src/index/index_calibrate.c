@@ -18,17 +18,17 @@
 #define SAMPLES 384u
 #define K_COUNT 2u
 #define TRUTH_K 100u
-#define POINTS_MAX 64u /* leaf counts looked at */
+#define POINTS_MAX 40u /* leaf counts looked at */
 #define DEPTHS 4u
-#define MARGIN 0.002 /* sampled recall must exceed what it is listed for */
+#define MARGIN 0.001 /* sampled recall must exceed what it is listed for */
 #define LEAF_WORK 120.0
 #define REFINE_WORK 25.0
 #define EXACT_WORK 60.0
 
 static const uint32_t ks[K_COUNT] = {10, 100};
-static const float epses[] = {0.6f, 0.9f, 1.2f, 1.5f, 1.8f, 2.2f, 2.8f, 3.6f};
+static const float epses[] = {0.8f, 1.2f, 1.6f, 2.0f, 2.5f, 3.2f, 4.0f, 5.5f};
 #define EPSES ((uint32_t)(sizeof epses / sizeof epses[0]))
-static const uint32_t extras[K_COUNT][DEPTHS] = {{2, 4, 10, 30}, {5, 15, 40, 100}};
+static const uint32_t extras[K_COUNT][DEPTHS] = {{2, 4, 10, 30}, {20, 20, 20, 20}};
 static const float steps[] = {0.50f, 0.60f, 0.70f, 0.75f, 0.80f, 0.85f,  0.875f, 0.90f,  0.92f,
                               0.94f, 0.95f, 0.96f, 0.97f, 0.98f, 0.985f, 0.99f,  0.995f, 0.999f};
 
@@ -138,14 +138,14 @@ sample(study *s, hw_error *err)
     return HW_OK;
 }
 
-/* Leaf counts to look at: 1, 2, 3 ... then growing by a tenth, up to what may be worth opening. */
+/* Leaf counts to look at: 1, 2, 3 ... then growing by a fifth, up to what may be worth opening. */
 static void
 choose_points(study *s)
 {
     uint32_t leaves = s->v->tree->leaf_count;
     uint32_t most = HWI_MIN(leaves, HWI_MAX(64u, leaves / 3));
 
-    for (double n = 1; s->points < POINTS_MAX; n = HWI_MAX(n + 1, n * 1.12)) {
+    for (double n = 1; s->points < POINTS_MAX; n = HWI_MAX(n + 1, n * 1.2)) {
         uint32_t at = HWI_MIN((uint32_t)n, most);
         s->at[s->points++] = at;
         if (at == most) break;
@@ -158,8 +158,26 @@ typedef struct walk {
     study *s;
     cell *cells; /* [eps][point] of this k */
     uint32_t query, which_k;
-    hwi_top_entry *sorted; /* scratch of TRUTH_K + the largest extra + 1 */
+    hwi_top_entry *scratch; /* TRUTH_K + the largest extra + 1 */
 } walk;
+
+/* The distances of the k + 1 + extras[d] best candidates' last ones: whoever is not farther is
+ * among them. */
+static void
+depth_bounds(const hwi_search_run *run, uint32_t which_k, hwi_top_entry *scratch, float *bound)
+{
+    uint32_t count = run->top.count;
+
+    memcpy(scratch, run->top.entries, count * sizeof *scratch);
+    for (uint32_t d = DEPTHS; d-- > 0;) {
+        uint32_t depth = ks[which_k] + 1 + extras[which_k][d];
+        bound[d] = INFINITY;
+        if (depth >= count) continue;
+        hwi_top_select(scratch, count, depth);
+        bound[d] = scratch[depth - 1].distance;
+        count = depth; /* shallower depths lie within */
+    }
+}
 
 /* Counts true neighbours among the k + extra best candidates. Rank 0 of the truth is usually the
  * query itself. */
@@ -169,21 +187,20 @@ count_found(void *arg, const hwi_search_run *run, uint32_t point)
     walk *w = arg;
     const hwi_top *truth = &w->s->truth[w->query];
     uint32_t self = w->s->slot[w->query], k = ks[w->which_k];
-    hwi_top ranked = run->top;
+    const hwi_trace *trace = run->trace;
     cell *c = w->cells + point;
+    float bound[DEPTHS];
 
-    memcpy(w->sorted, run->top.entries, run->top.count * sizeof *w->sorted);
-    ranked.entries = w->sorted;
-    hwi_top_sort(&ranked);
+    depth_bounds(run, w->which_k, w->scratch, bound);
     for (uint32_t t = 0, counted = 0; t < truth->count && counted < k; t++) {
         if (truth->entries[t].tag == self) continue;
         counted++;
-        uint32_t place = 0;
-        while (place < ranked.count && ranked.entries[place].tag != truth->entries[t].tag) place++;
-        if (place == ranked.count) continue;
-        for (uint32_t d = 0; d < DEPTHS; d++) c->found[d] += place < k + 1 + extras[w->which_k][d];
+        uint32_t at = 0;
+        while (at < run->top.count && run->top.entries[at].tag != truth->entries[t].tag) at++;
+        if (at == run->top.count) continue;
+        for (uint32_t d = 0; d < DEPTHS; d++)
+            c->found[d] += run->top.entries[at].distance <= bound[d];
     }
-    const hwi_trace *trace = run->trace;
     c->work += LEAF_WORK * (double)trace->leaves + (double)trace->scanned +
                REFINE_WORK * (double)trace->refined + EXACT_WORK * (double)trace->exact;
 }
@@ -193,7 +210,7 @@ walk_query(study *s, uint32_t query, cell *cells, hw_error *err)
 {
     hwi_index_view *v = s->v;
     hwi_top_entry entries[2 * (TRUTH_K + 101)];
-    walk w = {.s = s, .query = query, .sorted = entries + TRUTH_K + 101};
+    walk w = {.s = s, .query = query, .scratch = entries + TRUTH_K + 101};
     const uint8_t *row;
     hw_status st = HW_OK;
 
@@ -250,7 +267,7 @@ cheapest(const study *s, uint32_t which_k, double recall, hwi_effort *out)
                 if (reached < recall + HWI_MIN(MARGIN, (1 - recall) / 2) || !(work < best))
                     continue;
                 best = work;
-                *out = (hwi_effort){s->at[p], extras[which_k][d], epses[e], (float)recall};
+                *out = (hwi_effort){s->at[p], extras[which_k][d], epses[e], (float)reached};
             }
     return best < INFINITY;
 }
