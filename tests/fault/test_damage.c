@@ -1,0 +1,222 @@
+/* Single bytes of a database file are flipped where collection `b` keeps something: check finds
+ * each of them and says it is in `b`; collections `a` and `c` open and answer as before.
+ *
+ * Only what our own values hold is flipped. The pages of LMDB around them are not ours to verify.
+ */
+#include "support/hwt_db.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "records/pages.h"
+
+enum { POINTS = 80, DIM = 8 };
+
+typedef struct file {
+    uint8_t *data;
+    size_t size;
+    char path[HWT_PATH + 24];
+} file;
+
+static const float mark = 1234.5f; /* a value that only b's vectors hold */
+
+static void
+fill(hw_db *db, const char *name, float scale, const char *word)
+{
+    hw_id ids[POINTS];
+    float rows[POINTS][DIM];
+    char text[POINTS][64];
+    const char *payloads[POINTS];
+    hw_error err;
+    hw_collection *c = hwt_collection(
+        db, name,
+        "{\"dim\":8,\"metric\":\"l2\",\"index\":{\"flat_below\":40,\"leaf_size\":16},"
+        "\"payload_indexes\":{\"word\":\"keyword\"}}");
+    for (int i = 0; i < POINTS; i++) {
+        ids[i] = HW_ID_U64((uint64_t)i);
+        for (int j = 0; j < DIM; j++) rows[i][j] = scale + (float)((i * 31 + j * 17) % 101);
+        rows[i][0] = scale;
+        snprintf(text[i], sizeof *text, "{\"word\":\"%s\",\"i\":%d}", word, i);
+        payloads[i] = text[i];
+    }
+    hwt_ok(hw_collection_upsert(c, ids, &rows[0][0], POINTS, payloads, &err), &err);
+    hw_collection_close(c);
+}
+
+static void
+read_file(file *f)
+{
+    FILE *in = fopen(f->path, "rb");
+    assert_non_null(in);
+    fseek(in, 0, SEEK_END);
+    f->size = (size_t)ftell(in);
+    rewind(in);
+    f->data = malloc(f->size);
+    assert_int_equal(f->size, fread(f->data, 1, f->size, in));
+    fclose(in);
+}
+
+/* Old copies of pages stay in a file until they are used again; a compact copy has none. */
+static void
+compact(hwt_db *d, file *f)
+{
+    hw_error err;
+    snprintf(d->folder, sizeof d->folder, "%s/copy", d->scratch);
+    hwt_ok(hw_db_compact(d->db, d->folder, NULL, NULL, &err), &err);
+    hw_db_close(d->db);
+    snprintf(f->path, sizeof f->path, "%s/data.mdb", d->folder);
+    read_file(f);
+}
+
+static void
+write_byte(const file *f, size_t at, uint8_t value)
+{
+    FILE *out = fopen(f->path, "r+b");
+    assert_non_null(out);
+    fseek(out, (long)at, SEEK_SET);
+    assert_int_equal(1, fwrite(&value, 1, 1, out));
+    fclose(out);
+}
+
+typedef struct findings {
+    int in_b, elsewhere;
+} findings;
+
+static void
+note(void *arg, const char *where, const char *what)
+{
+    findings *f = arg;
+    (void)what;
+    if (strncmp(where, "b: ", 3) == 0) {
+        f->in_b++;
+    } else {
+        f->elsewhere++;
+    }
+}
+
+static void
+others_still_answer(hw_db *db, bool has_others)
+{
+    hw_error err;
+    hw_collection *c;
+    hw_result *r;
+    for (const char *name = has_others ? "ac" : ""; *name; name++) {
+        char one[2] = {*name, 0};
+        hw_query q = HW_QUERY_INIT;
+        q.vector = (float[DIM]){0};
+        q.dim = DIM;
+        q.with = HW_WITH_PAYLOAD;
+        hwt_ok(hw_collection_open(db, one, &c, &err), &err);
+        hwt_ok(hw_collection_search(c, &q, &r, &err), &err);
+        assert_int_equal(10, hw_result_count(r));
+        hw_result_free(r);
+        hw_collection_close(c);
+    }
+}
+
+/* Damaged or not, b may fail, and cleanly. */
+static void
+b_does_not_crash(hw_db *db)
+{
+    hw_error err;
+    hw_collection *c;
+    hw_result *r;
+    if (hw_collection_open(db, "b", &c, &err) != HW_OK) return;
+    hw_query q = HW_QUERY_INIT;
+    q.vector = (float[DIM]){0};
+    q.dim = DIM;
+    q.k = POINTS;
+    q.with = HW_WITH_PAYLOAD | HW_WITH_VECTOR;
+    if (hw_collection_search(c, &q, &r, &err) == HW_OK) hw_result_free(r);
+    hw_collection_close(c);
+}
+
+static void
+flip(hwt_db *d, const file *f, size_t at, uint8_t bits, const char *what, bool has_others)
+{
+    findings found = {0};
+    hw_error err;
+    write_byte(f, at, f->data[at] ^ bits);
+    hwt_ok(hw_db_open(d->folder, &d->opts, &d->db, &err), &err);
+    hw_status st = hw_db_check(d->db, NULL, note, &found, &err);
+    if (st != HW_ECORRUPT || found.in_b == 0 || found.elsewhere) {
+        fail_msg("byte %zu (%s): status %d, %d damages in b, %d elsewhere", at, what, (int)st,
+                 found.in_b, found.elsewhere);
+    }
+    others_still_answer(d->db, has_others);
+    b_does_not_crash(d->db);
+    hw_db_close(d->db);
+    write_byte(f, at, f->data[at]);
+}
+
+/* At every place where the bytes occur, up to a few. */
+static int
+flip_all(hwt_db *d, const file *f, const void *bytes, size_t count, size_t shift, const char *what)
+{
+    int found = 0;
+    for (size_t i = 0; i + count <= f->size && found < 6; i++) {
+        if (memcmp(f->data + i, bytes, count) != 0) continue;
+        flip(d, f, i + shift, (uint8_t)(1u << (found + 1)), what, true);
+        found++;
+        i += 200;
+    }
+    return found;
+}
+
+static void
+flipped_bytes_are_found_and_hurt_nobody_else(void **state)
+{
+    (void)state;
+    hwt_db d;
+    hw_error err;
+    file f = {0};
+    hwt_db_open(&d, true);
+    fill(d.db, "a", 0, "apple");
+    fill(d.db, "b", mark, "needle");
+    fill(d.db, "c", 1, "cherry");
+    compact(&d, &f);
+
+    assert_true(flip_all(&d, &f, "\"needle\"", 8, 2, "payload") > 0);
+    assert_true(flip_all(&d, &f, "{\"format\":1,\"coll\":1", 20, 12, "settings") > 0);
+    assert_true(flip_all(&d, &f, &mark, sizeof mark, 2, "vector") > 0);
+    free(f.data);
+    hwt_ok(hw_db_open(d.folder, &d.opts, &d.db, &err), &err);
+    hwt_db_check(d.db);
+    hwt_db_close(&d);
+}
+
+/* Every kind of page of the one collection of a database, by its magic: a byte in its middle. */
+static void
+every_kind_of_page_is_covered(void **state)
+{
+    (void)state;
+    static const uint32_t kinds[] = {HWI_PAGE_MAGIC_VEC, HWI_PAGE_MAGIC_SLOT, HWI_PAGE_MAGIC_LOC,
+                                     HWI_PAGE_MAGIC_LEAF, HWI_PAGE_MAGIC_REF};
+    hwt_db d;
+    hw_error err;
+    file f = {0};
+    hwt_db_open(&d, true);
+    fill(d.db, "b", mark, "needle");
+    compact(&d, &f);
+    for (size_t k = 0; k < HWI_COUNT(kinds); k++) {
+        uint8_t magic[6] = {0, 0, 0, 0, 1, 0}; /* and format 1 */
+        hwi_put_u32(magic, kinds[k]);
+        size_t at = 0;
+        while (at + 64 < f.size && memcmp(f.data + at, magic, sizeof magic) != 0) at++;
+        assert_true(at + 64 < f.size);
+        flip(&d, &f, at + HWI_PAGE_HEADER + 9, 0x20, "page", false);
+        flip(&d, &f, at + 8, 0x01, "checksum", false);
+    }
+    free(f.data);
+    hwt_scratch_remove(d.scratch);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(flipped_bytes_are_found_and_hurt_nobody_else),
+        cmocka_unit_test(every_kind_of_page_is_covered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
