@@ -116,19 +116,37 @@ check_limits(const hw_query *q, hw_error *err)
     return HW_OK;
 }
 
+/* Looks at the bits, without branches, so that it costs nothing next to the search: a float is not
+ * finite when its exponent is all ones. */
+static void
+survey(const float *v, uint32_t dim, bool *finite, bool *zero)
+{
+    uint32_t bad = 0, any = 0;
+
+    for (uint32_t j = 0; j < dim; j++) {
+        uint32_t bits;
+        memcpy(&bits, &v[j], sizeof bits);
+        bits &= 0x7fffffffu;
+        bad |= (uint32_t)(bits >= 0x7f800000u);
+        any |= bits;
+    }
+    *finite = !bad, *zero = !any;
+}
+
 static hw_status
 check_vector(const hwi_field *field, const float *v, uint32_t dim, hw_error *err)
 {
-    bool zero = true;
+    bool finite, zero;
+    uint32_t j = 0;
 
     if (dim != field->dim)
         return hwi_fail(err, HW_EINVAL,
                         "query has %u dimensions, the collection's vector%s%s has %u", dim,
                         field->name[0] ? " " : "", field->name, field->dim);
-    for (uint32_t j = 0; j < dim; j++) {
-        if (!isfinite(v[j]))
-            return hwi_fail(err, HW_EINVAL, "query value %u is not a finite number", j);
-        zero = zero && v[j] == 0;
+    survey(v, dim, &finite, &zero);
+    if (!finite) {
+        while (isfinite(v[j])) j++;
+        return hwi_fail(err, HW_EINVAL, "query value %u is not a finite number", j);
     }
     if (zero && field->metric == HWI_COSINE)
         return hwi_fail(err, HW_EINVAL, "query is the zero vector, which has no direction");
