@@ -218,6 +218,13 @@ measure(bench_job *job, bench_run *run, hw_error *err)
         (uint64_t)usage.ru_maxrss * 1024; /* before the truth, which is no part of it */
     HWI_TRY(need_truth(job, run, err));
     for (size_t i = 0; i < job->recall_count; i++) {
+        bool known = i > 0 && strcmp(run->kind, "flat") == 0; /* looks at everything, always */
+
+        if (known) {
+            run->rows[i] = run->rows[0];
+            run->rows[i].asked = job->recalls[i];
+            continue;
+        }
         HWI_TRY(bench_search(run->c, &job->set, job->recalls[i], job->a->threads, job->a->passes,
                              &run->rows[i], err));
         if (cli_interrupted()) return hwi_fail(err, HW_ECANCELED, "interrupted");

@@ -14,6 +14,7 @@
 #include "table.h"
 
 #define GAP 2u
+#define CAPTION_MIN 12u
 #define WIDTH_WITHOUT_TERMINAL 200u
 
 hw_status
@@ -99,8 +100,24 @@ draw_line(const cli_picture *picture, const uint32_t from[2], const uint32_t to[
     if (colors != CLI_COLORS_NONE) fputs("\033[0m", stdout);
 }
 
+/* Columns of each picture with its caption: tiny pictures make room for theirs. */
+static size_t
+slot_width(const cli_picture *pictures, size_t count, uint32_t width)
+{
+    size_t slot = width;
+
+    for (size_t i = 0; i < count; i++) {
+        for (size_t row = 0; row < HWI_COUNT(pictures->caption); row++) {
+            const char *text = pictures[i].caption[row];
+            size_t wanted = cli_text_width(text, strlen(text));
+            slot = HWI_MAX(slot, HWI_MIN(wanted, CAPTION_MIN));
+        }
+    }
+    return slot;
+}
+
 static void
-draw_caption(const char *text, uint32_t width)
+draw_caption(const char *text, size_t width)
 {
     size_t bytes = cli_text_fit(text, strlen(text), width);
     size_t columns = cli_text_width(text, bytes);
@@ -115,21 +132,23 @@ cli_draw_pictures(const cli_picture *pictures, size_t count, uint32_t width, uin
     size_t columns = cli_terminal_columns();
     size_t room = (columns ? columns : WIDTH_WITHOUT_TERMINAL) / HWI_MAX(count, 1);
     uint32_t from[2] = {width, height}, to[2] = {width, height};
+    size_t slot;
 
     if (room < width + GAP) {
         to[0] = (uint32_t)HWI_MAX(room > GAP ? room - GAP : 1, 4);
         to[1] = HWI_MAX(height * to[0] / width, 1);
     }
+    slot = slot_width(pictures, count, to[0]);
     for (uint32_t line = 0; line * 2 < to[1]; line++) {
         for (size_t i = 0; i < count; i++) {
             draw_line(&pictures[i], from, to, line, colors);
-            printf("%*s", (int)GAP, "");
+            printf("%*s", (int)(slot - to[0] + GAP), "");
         }
         putchar('\n');
     }
     for (size_t row = 0; row < HWI_COUNT(pictures->caption); row++) {
         for (size_t i = 0; i < count; i++) {
-            draw_caption(pictures[i].caption[row], to[0]);
+            draw_caption(pictures[i].caption[row], slot);
             printf("%*s", (int)GAP, "");
         }
         putchar('\n');

@@ -10,7 +10,7 @@
  */
 #include "cli.h"
 
-#include <math.h>
+#include <time.h>
 
 #define LINE_WIDTH 100u
 
@@ -71,6 +71,21 @@ ends_in_bytes(const hwi_json *j)
     return j->key && j->key_bytes >= 5 && memcmp(j->key + j->key_bytes - 5, suffix, 5) == 0;
 }
 
+/* Seconds since 1970 under a key that says so: "created_s". */
+static bool
+add_time(hwi_buf *b, const hwi_json *j)
+{
+    static const char key[] = "created_s";
+    time_t seconds = (time_t)j->integer;
+    struct tm when;
+    char text[32];
+
+    if (!j->key || strcmp(j->key, key) != 0 || !gmtime_r(&seconds, &when)) return false;
+    strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &when);
+    hwi_buf_text(b, text);
+    return true;
+}
+
 static void
 add_number(hwi_buf *b, const hwi_json *j)
 {
@@ -78,6 +93,8 @@ add_number(hwi_buf *b, const hwi_json *j)
 
     if (j->kind == HWI_JSON_DOUBLE) {
         hwi_buf_printf(b, "%.6g", j->number);
+    } else if (add_time(b, j)) {
+        return;
     } else if (j->kind == HWI_JSON_INT && j->integer < 0) {
         hwi_buf_printf(b, "%lld", (long long)j->integer);
     } else if (ends_in_bytes(j) && j->integer >= 1024) {

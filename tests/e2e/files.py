@@ -1,0 +1,117 @@
+"""import and export: every format, ids, payloads and labels beside, and the way back."""
+
+import csv
+import gzip
+import json
+import os
+import struct
+
+from _cli import *
+
+
+def imported(file, *options):
+    """Imports a file into a fresh database and gives its points."""
+    os.system("rm -rf a.hw")
+    run("import", "a.hw", "c", file, "--create", "--metric", "l2", *options)
+    return js("scroll", "a.hw", "c", "-n", 1000, "--with", "payload,vector")["points"]
+
+
+def test_formats_of_numbers():
+    rows = vectors(20, 4)
+    small = [[(i * 7 + j) % 256 for j in range(4)] for i in range(20)]
+    files = {"x.npy": (npy(rows), rows), "x.fvecs": (fvecs(rows), rows),
+             "x.bvecs": (b"".join(struct.pack("<I", 4) + bytes(r) for r in small), small),
+             "x-idx2-ubyte": (idx(small), small),
+             "y-idx2-ubyte.gz": (gzip.compress(idx(small)), small),
+             "x.npy.gz": (gzip.compress(npy(rows)), rows)}
+    for name, (data, expected) in files.items():
+        points = imported(write(name, data))
+        same([p["vector"] for p in points], expected, name)
+        same([p["id"] for p in points], list(range(20)), name)
+
+
+def test_jsonl():
+    rows = [{"id": 3, "vector": [1, 2], "payload": {"a": [1, {"b": None}]}},
+            {"id": "x", "vector": [3, 4]}]
+    points = imported(write_jsonl("x.jsonl", rows))
+    same(points[0], rows[0])
+    same(points[1], {"id": "x", "vector": [3, 4], "payload": None})
+    points = imported(write("y.jsonl", '{"vector":[1,2],"title":"hi"}\n\n'), "--first-id", 100)
+    same(points, [{"id": 100, "vector": [1, 2], "payload": {"title": "hi"}}])
+    p = run("import", "b.hw", "c", "-", "--format", "jsonl", "--create",
+            stdin='{"id":1,"vector":[1,2]}\n')
+    same(js("count", "b.hw", "c"), {"count": 1})
+
+
+def test_named_vectors_of_jsonl():
+    rows = [{"id": 1, "vectors": {"image": [1, 2], "text": [3, 4, 5]}, "payload": None},
+            {"id": 2, "vectors": {"image": [6, 7]}, "payload": None}]
+    same(imported(write_jsonl("x.jsonl", rows)), rows)
+
+
+def test_csv():
+    write("x.csv", 'id,v0,v1,label,price\n7,1,2.5,"a, ""b""",12.5\nz,3,4,,\n')
+    points = imported("x.csv")
+    same(points, [{"id": 7, "vector": [1, 2.5], "payload": {"label": 'a, "b"', "price": 12.5}},
+                  {"id": "z", "vector": [3, 4], "payload": None}])
+
+
+def test_ids_payloads_and_labels_beside():
+    rows = vectors(3, 2)
+    write("x.npy", npy(rows))
+    write("ids", "a\nb\n9\n")
+    write("payload", '{"n": 1}\nnull\n{"n": 3}\n')
+    points = imported("x.npy", "--ids", "ids", "--payload", "payload")
+    same({p["id"]: p["payload"] for p in points}, {9: {"n": 3}, "a": {"n": 1}, "b": None})
+    write("l-idx1-ubyte", bytes([0, 0, 8, 1]) + struct.pack(">I", 3) + bytes([1, 0, 7]))
+    points = imported("x.npy", "--labels", "l-idx1-ubyte", "--label-names", "zero,one",
+                      "--payload-index", "name:keyword")
+    same([p["payload"] for p in points], [{"label": 1, "name": "one"}, {"label": 0, "name": "zero"}, {"label": 7}])
+    same(js("describe", "a.hw", "c")["payload_indexes"]["name"]["type"], "keyword")
+
+
+def test_several_files_continue_the_numbers():
+    rows = vectors(6, 2)
+    write("x.npy", npy(rows[:4]))
+    write("y.fvecs", fvecs(rows[4:]))
+    run("import", "a.hw", "c", "x.npy", "y.fvecs", "--create", "--metric", "l2")
+    points = js("scroll", "a.hw", "c", "--with", "vector")["points"]
+    same([p["vector"] for p in points], rows)
+    same(js("import", "b.hw", "c", "x.npy", "y.fvecs", "--create", "--limit", 5)["imported"], 5)
+
+
+def test_what_is_exported_can_be_imported():
+    rows = [{"id": i if i % 2 else f"p{i}", "vector": v, "payload": {"i": i, "t": 'say "x", é'} if i % 3 else None}
+            for i, v in enumerate(vectors(40, 3))]
+    imported(write_jsonl("x.jsonl", rows))
+    before = js("scroll", "a.hw", "c", "-n", 100, "--with", "payload,vector")
+    for name in ("out.jsonl", "out.csv"):
+        same(js("export", "a.hw", "c", name), {"exported": 40})
+        run("import", f"{name}.hw", "c", name, "--create", "--metric", "l2")
+        same(js("scroll", f"{name}.hw", "c", "-n", 100, "--with", "payload,vector"), before, name)
+    for name in ("out.npy", "out.fvecs"):
+        run("export", "a.hw", "c", name, "--ids", "ids", "--payload", "payloads")
+        run("import", f"{name}.hw", "c", name, "--create", "--metric", "l2", "--ids", "ids", "--payload", "payloads")
+        same(js("scroll", f"{name}.hw", "c", "-n", 100, "--with", "payload,vector"), before, name)
+    lines = out("export", "a.hw", "c", "-", "--format", "jsonl", "--filter",
+                '{"must": [{"key": "i", "range": {"gte": 38}}]}').splitlines()
+    same([json.loads(line)["id"] for line in lines], ["p38"])
+    check(not any(name.endswith(".part") for name in os.listdir(".")))
+
+
+def test_a_second_import_changes_only_what_differs():
+    rows = [{"id": i, "vector": v, "payload": {"i": i}} for i, v in enumerate(vectors(50, 3))]
+    imported(write_jsonl("x.jsonl", rows))
+    again = js("import", "a.hw", "c", "x.jsonl")
+    same((again["imported"], again["present"]), (0, 50))
+    rows[7]["payload"] = {"i": -1}
+    rows[9]["vector"] = [1, 1, 1]
+    write_jsonl("x.jsonl", rows)
+    again = js("import", "a.hw", "c", "x.jsonl")
+    same((again["imported"], again["present"]), (2, 48))
+    same(js("get", "a.hw", "c", 7)[0]["payload"], {"i": -1})
+    run("check", "a.hw")
+
+
+if __name__ == "__main__":
+    main(globals())
