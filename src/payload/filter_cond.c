@@ -10,6 +10,22 @@
 /* Inside a list of values or members: enter, check, leave. A failure ends the parse, so only
  * success has to leave. */
 
+/* Paths inside `nested` start from an element, whose own path is noted already. */
+static void
+note_key(hwi_filter_reader *r, const hwi_path *path)
+{
+    const hwi_step *first = &path->steps[0];
+
+    if (r->nested > 0 || r->key_count > HWI_FILTER_KEYS_MAX) return;
+    for (size_t i = 0; i < r->key_count; i++)
+        if (r->keys[i].bytes == first->key_bytes &&
+            memcmp(r->keys[i].key, first->key, first->key_bytes) == 0)
+            return;
+    if (r->key_count < HWI_FILTER_KEYS_MAX)
+        r->keys[r->key_count] = (hwi_pick_key){first->key, first->key_bytes};
+    r->key_count++;
+}
+
 hw_status
 hwi_filter_path(hwi_filter_reader *r, const hwi_json *key, const hwi_path **out)
 {
@@ -19,6 +35,7 @@ hwi_filter_path(hwi_filter_reader *r, const hwi_json *key, const hwi_path **out)
     if (!key || key->kind != HWI_JSON_TEXT) return hwi_filter_expected(r, "a path", key);
     hw_status st = hwi_path_parse(key->text, key->text_bytes, r->arena, out, r->err);
     if (st != HW_OK) return hwi_fail_prefix(r->err, st, "%s", r->place);
+    note_key(r, *out);
     hwi_filter_leave(r, mark);
     return HW_OK;
 }

@@ -9,7 +9,8 @@
  *     is_empty                    all values are null or [], or there is none
  *     is_null                     a value is null, or an array with a null
  *
- * The payload becomes a tree in an arena once; then everything is pointers and comparisons. */
+ * The members a filter asks for become a tree once (pick.c); then everything is pointers and
+ * comparisons. */
 #include "payload/filter_tree.h"
 
 /* A point being tested. Inside `nested`, root is the element and there is no id. */
@@ -362,8 +363,30 @@ filter_holds(const hwi_filter *f, const subject *s)
 
 struct hwi_filter_tester {
     const hwi_filter *filter;
-    hwi_arena arena;
+    hwi_picker picker;
 };
+
+static hw_status
+test(const hwi_filter *f, hwi_picker *picker, const hw_id *id, hw_bytes payload, bool *matches,
+     hw_error *err)
+{
+    subject s = {NULL, id};
+    hw_status st = HW_OK;
+
+    *matches = false;
+    if (payload.size > 0 && f->key_count <= HWI_FILTER_KEYS_MAX) {
+        picker->keys = f->keys;
+        picker->key_count = f->key_count;
+        st = hwi_pick(picker, payload, &s.root, err);
+    } else if (payload.size > 0) {
+        hwi_picker_release(picker);
+        st = hwi_json_parse(payload.data, payload.size, &picker->arena, &s.root, err);
+    }
+    if (st == HW_EINVAL) return hwi_fail_prefix(err, HW_ECORRUPT, "stored payload");
+    if (st != HW_OK) return st;
+    *matches = filter_holds(f, &s);
+    return HW_OK;
+}
 
 hw_status
 hwi_filter_tester_new(const hwi_filter *filter, hwi_filter_tester **out, hw_error *err)
@@ -380,7 +403,7 @@ void
 hwi_filter_tester_free(hwi_filter_tester *t)
 {
     if (!t) return;
-    hwi_arena_release(&t->arena);
+    hwi_picker_release(&t->picker);
     hwi_free(t);
 }
 
@@ -388,24 +411,18 @@ hw_status
 hwi_filter_test(hwi_filter_tester *t, const hw_id *id, hw_bytes payload, bool *matches,
                 hw_error *err)
 {
-    subject s = {NULL, id};
-    hw_status st = HW_OK;
-
-    *matches = false;
-    hwi_arena_release(&t->arena);
-    if (payload.size > 0) st = hwi_json_parse(payload.data, payload.size, &t->arena, &s.root, err);
-    if (st == HW_EINVAL) return hwi_fail_prefix(err, HW_ECORRUPT, "stored payload");
-    if (st != HW_OK) return st;
-    *matches = filter_holds(t->filter, &s);
-    return HW_OK;
+    return test(t->filter, &t->picker, id, payload, matches, err);
 }
 
 hw_status
 hwi_filter_matches(const hwi_filter *filter, const hw_id *id, hw_bytes payload, bool *matches,
                    hw_error *err)
 {
-    hwi_filter_tester t = {.filter = filter};
-    hw_status st = hwi_filter_test(&t, id, payload, matches, err);
-    hwi_arena_release(&t.arena);
+    hwi_picker picker;
+
+    picker.arena = (hwi_arena){0}; /* nodes are written before they are read */
+    picker.used = 0;
+    hw_status st = test(filter, &picker, id, payload, matches, err);
+    hwi_picker_release(&picker);
     return st;
 }

@@ -381,8 +381,12 @@ hwi_filter_parse(const char *json, size_t bytes, hwi_arena *arena, const hwi_fil
     hwi_filter_enter(&r, "filter");
 
     hwi_filter *f;
+    r.keys = hwi_filter_alloc(&r, HWI_FILTER_KEYS_MAX, sizeof *r.keys, &st);
+    if (!r.keys) return st;
     HWI_TRY(parse_object_filter(&r, root, &f));
     f->needs_id = r.needs_id;
+    f->keys = r.keys;
+    f->key_count = r.key_count;
     *out = f;
     return HW_OK;
 }

@@ -11,7 +11,9 @@ typedef struct hwi_filter_reader {
     hwi_arena *arena;
     hw_error *err;
     bool needs_id;
-    unsigned nested; /* depth of `nested` */
+    unsigned nested;    /* depth of `nested` */
+    hwi_pick_key *keys; /* room for HWI_FILTER_KEYS_MAX */
+    size_t key_count;   /* one more: too many */
     size_t place_bytes;
     char place[480];
 } hwi_filter_reader;

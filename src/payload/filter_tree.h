@@ -7,6 +7,7 @@
 #include "payload/filter.h"
 #include "payload/geo.h"
 #include "payload/path.h"
+#include "payload/pick.h"
 #include "payload/values.h"
 
 typedef enum hwi_cond_kind {
@@ -92,8 +93,15 @@ struct hwi_filter {
     hwi_clause must, should, must_not, min_should;
     uint64_t min_count;
     bool has_min_should;
+
+    /* the outermost filter alone: */
     bool needs_id;
+    const hwi_pick_key *keys; /* members of a payload that conditions start from */
+    size_t key_count;
 };
+
+/* With more keys than this a payload is parsed as a whole. */
+#define HWI_FILTER_KEYS_MAX 32u
 
 /* filter_match.c: whether one value is an element a condition accepts; not for EMPTY, NULL, COUNT,
  * NESTED, ID and FILTER. Shared with the indexes' tests. */

@@ -1,9 +1,10 @@
 /* Any bytes as a filter, and any as a payload: the input is cut at its first zero byte. What parses
- * is tested on the payload, and resolved over indexes that hold the payload:
- * the two agree. */
+ * is tested on the payload and resolved over indexes that hold it, and the two agree. Members
+ * picked out of a payload are those of its whole tree. */
 #include <stdlib.h>
 
 #include "payload/filter.h"
+#include "payload/pick.h"
 #include "payload/pix.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -50,9 +51,44 @@ check_resolved(const hwi_filter *filter, hw_bytes payload, bool matches)
     hwi_store_close(store);
 }
 
+static bool
+is_picked(const hwi_json *member)
+{
+    return member->key_bytes == 1 && (member->key[0] == 'a' || member->key[0] == 'g');
+}
+
+/* Members `a` and `g`, in order, are the same picked as parsed. */
+static void
+check_picked(hw_bytes payload, const hwi_json *whole)
+{
+    static const hwi_pick_key keys[] = {{"a", 1}, {"g", 1}};
+    hwi_picker p = {.keys = keys, .key_count = 2};
+    const hwi_json *picked;
+
+    demand(hwi_pick(&p, payload, &picked, NULL) == HW_OK);
+    demand(picked->kind == whole->kind);
+    const hwi_json *m = picked->kind == HWI_JSON_OBJECT ? picked->child : NULL;
+    const hwi_json *n = picked->kind == HWI_JSON_OBJECT ? whole->child : NULL;
+    for (;; m = m->next, n = n->next) {
+        while (m && !is_picked(m)) m = m->next;
+        while (n && !is_picked(n)) n = n->next;
+        if (!m || !n) break;
+        hwi_buf x = {0}, y = {0};
+        hwi_json_write(&x, m);
+        hwi_json_write(&y, n);
+        demand(m->key[0] == n->key[0] && m->kind == n->kind);
+        demand(x.size == y.size && memcmp(x.data, y.data, x.size) == 0);
+        hwi_buf_release(&x);
+        hwi_buf_release(&y);
+    }
+    demand(!m && !n);
+    hwi_picker_release(&p);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    const hwi_json *whole = NULL;
     hwi_arena arena = {0};
     const hwi_filter *filter;
     hw_error err = {0};
@@ -65,7 +101,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     hw_status st = hwi_filter_parse((const char *)data, filter_bytes, &arena, &filter, &err);
     demand((st == HW_OK) == (filter != NULL));
     demand(st == HW_OK || err.message[0] != '\0');
-    if (filter && hwi_filter_matches(filter, NULL, payload, &matches, &err) == HW_OK &&
+    if (hwi_json_parse(payload.data, payload.size, &arena, &whole, &err) == HW_OK)
+        check_picked(payload, whole);
+    bool sound =
+        payload.size == 0 || whole != NULL; /* else some of it may have been stepped over */
+    if (filter && sound && hwi_filter_matches(filter, NULL, payload, &matches, &err) == HW_OK &&
         !hwi_filter_needs_id(filter))
         check_resolved(filter, payload, matches);
     hwi_arena_release(&arena);
