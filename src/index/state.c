@@ -1,9 +1,11 @@
-/* state.c - one fixed record: format u8, then the fields little-endian in the order of the struct.
+/* state.c - one fixed record: format u8, then the fields little-endian in the order of the struct,
+ * then a u32 checksum of all that.
  */
 #include "index/state.h"
 
 #define FORMAT 1u
-#define BYTES 69u
+#define FIELDS_BYTES 69u
+#define BYTES (FIELDS_BYTES + 4)
 
 hw_status
 hwi_state_get(hw_store_txn *txn, uint32_t coll, uint32_t field, hwi_index_state *out, hw_error *err)
@@ -17,7 +19,8 @@ hwi_state_get(hw_store_txn *txn, uint32_t coll, uint32_t field, hwi_index_state 
     if (st == HW_ENOTFOUND) return HW_OK;
     HWI_TRY(st);
     const uint8_t *b = value.data;
-    if (value.size != BYTES || b[0] != FORMAT)
+    if (value.size != BYTES || b[0] != FORMAT ||
+        hwi_get_u32(b + FIELDS_BYTES) != (uint32_t)hwi_checksum(b, FIELDS_BYTES))
         return hwi_fail(err, HW_ECORRUPT, "index state of collection %u field %u does not decode",
                         coll, field);
     out->generation = hwi_get_u32(b + 1);
@@ -52,6 +55,7 @@ hwi_state_put(hw_store_txn *txn, uint32_t coll, uint32_t field, const hwi_index_
     hwi_put_u64(b + 49, state->merges);
     hwi_put_u64(b + 57, state->moved);
     hwi_put_u32(b + 65, state->calibration);
+    hwi_put_u32(b + FIELDS_BYTES, (uint32_t)hwi_checksum(b, FIELDS_BYTES));
     hwi_key_state(&key, coll, field);
     return hwi_store_put(txn, hwi_key_view(&key), hwi_bytes(b, sizeof b), err);
 }

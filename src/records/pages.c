@@ -39,8 +39,9 @@ hwi_page_check(hw_bytes page, uint32_t magic, uint32_t row_bytes, hw_error *err)
         return hwi_fail(err, HW_ECORRUPT, "page magic is %08x, expected %08x", hwi_get_u32(p),
                         magic);
     }
-    if (hwi_get_u16(p + 4) != PAGE_FORMAT) {
-        return hwi_fail(err, HW_ECORRUPT, "page format %u is unknown", hwi_get_u16(p + 4));
+    if (hwi_get_u16(p + 4) != PAGE_FORMAT || hwi_get_u16(p + 6) != 0) {
+        return hwi_fail(err, HW_ECORRUPT, "page format %u.%u is unknown", hwi_get_u16(p + 4),
+                        hwi_get_u16(p + 6));
     }
     if (hwi_get_u32(p + 20) != row_bytes) {
         return hwi_fail(err, HW_ECORRUPT, "page has rows of %u bytes, expected %u",

@@ -1,9 +1,11 @@
 /* tree_codec.c - tree nodes as records, the tree read back from them, and the log that keeps copies
  * up to date.
  *
- *   inner  u8 1, 3 spare, parent u32, left u32, right u32, split f32, direction dc x f32
- *   leaf   u8 2, 3 spare, parent u32, hash u32, radius f32, low 8 x f32, high 8 x f32, anchor dc x
+ *   inner  u8 1, u24 sum, parent u32, left u32, right u32, split f32, direction dc x f32
+ *   leaf   u8 2, u24 sum, parent u32, hash u32, radius f32, low 8 x f32, high 8 x f32, anchor dc x
  * f32 log    count u32, nodes u32 ...: numbers whose record was written or deleted
+ *
+ * sum: the low bits of the checksum of everything behind it.
  *
  * A view that is a few commits behind reads the log entries in between and only the records they
  * name. Entries older than LOG_KEPT versions are deleted as new ones come; whoever is farther
@@ -26,12 +28,20 @@ node_key(hwi_key *prefix, uint32_t node)
     return hwi_key_view(prefix);
 }
 
+/* The first four bytes: kind, and the sum of the rest. */
+static uint32_t
+record_head(uint32_t kind, const uint8_t *record, size_t bytes)
+{
+    return kind | (uint32_t)hwi_checksum(record + 4, bytes - 4) << 8;
+}
+
 static hw_status
-put_record(hw_store_txn *txn, hwi_key *prefix, uint32_t node, const hwi_buf *b, hw_error *err)
+put_record(hw_store_txn *txn, hwi_key *prefix, uint32_t node, hwi_buf *b, hw_error *err)
 {
     size_t mark = prefix->size;
 
     if (b->failed) return hwi_nomem(err, b->size);
+    hwi_put_u32(b->data, record_head(b->data[0], b->data, b->size));
     hw_status st = hwi_store_put(txn, node_key(prefix, node), hwi_buf_bytes(b), err);
     hwi_key_cut(prefix, mark);
     return st;
@@ -146,6 +156,8 @@ take_record(hwi_tree *t, uint32_t node, hw_bytes value, hw_error *err)
     if (node >= t->node_count)
         return hwi_fail(err, HW_ECORRUPT, "tree node %u is above the count %u", node,
                         t->node_count);
+    if (value.size < 4 || hwi_get_u32(v) != record_head(v[0], v, value.size))
+        return hwi_fail(err, HW_ECORRUPT, "tree node %u does not match its checksum", node);
     if (value.size == INNER_HEADER + 4 * (size_t)t->dc && v[0] == INNER) {
         t->nodes[node] = (hwi_node){hwi_get_u32(v + 4), hwi_get_u32(v + 8), hwi_get_u32(v + 12),
                                     HWI_NODE_NONE, true};
