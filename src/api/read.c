@@ -207,6 +207,7 @@ hw_collection_count(hw_collection *c, const char *filter, size_t filter_bytes, u
 typedef struct scroll {
     hwi_view *view;
     const hwi_filter *filter; /* NULL: all */
+    hwi_filter_tester *tester;
     hwi_filter_resolved resolved;
     hwi_arena arena;
     hwi_buf payload;
@@ -248,9 +249,10 @@ matches(scroll *s, uint32_t slot, bool *yes)
     }
     if (s->resolved.exact) return HW_OK;
     if (s->resolved.sure && roaring_bitmap_contains(s->resolved.sure, slot)) return HW_OK;
-    HWI_TRY(hwi_view_id(v, slot, &id, s->err));
+    bool needs_id = hwi_filter_needs_id(s->filter);
+    if (needs_id) HWI_TRY(hwi_view_id(v, slot, &id, s->err));
     HWI_TRY(hwi_payload_get(v->txn, v->conf->coll, slot, &s->payload, &payload, s->err));
-    return hwi_filter_matches(s->filter, &id, payload, yes, s->err);
+    return hwi_filter_test(s->tester, needs_id ? &id : NULL, payload, yes, s->err);
 }
 
 /* Goes on until `limit` slots are found and one more is known, or ids end. *beyond is that one. */
@@ -296,6 +298,7 @@ begin_scroll(scroll *s, const char *filter, size_t filter_bytes, const hw_id *fr
     if (!s->slots) return hwi_nomem(s->err, bytes);
     if (!filter) return HW_OK;
     HWI_TRY(hwi_filter_parse(filter, filter_bytes, &s->arena, &s->filter, s->err));
+    HWI_TRY(hwi_filter_tester_new(s->filter, &s->tester, s->err));
     return hwi_filter_resolve(s->filter, s->view->txn, coll, &s->view->conf->schema, &s->resolved,
                               s->err);
 }
@@ -343,6 +346,7 @@ hw_collection_scroll(hw_collection *c, const char *filter, size_t filter_bytes, 
     if (st == HW_OK) st = scroll_result(s, beyond, with, out, more, next);
     if (s->view) hwi_view_release(c->shared->views, s->view);
     hwi_filter_resolved_release(&s->resolved);
+    hwi_filter_tester_free(s->tester);
     hwi_arena_release(&s->arena);
     hwi_buf_release(&s->payload);
     hwi_free(s->slots);
