@@ -237,11 +237,12 @@ typedef struct hw_collection hw_collection;
  *   {"vectors": {"image": {"dim": 512, "metric": "cosine"}, "text": {...}}}       named vectors
  *   {"vectors": {"size": 784, "distance": "Euclid"}}    Qdrant's spelling is understood everywhere
  *
- *   metric   "cosine", "l2" ("euclid"), "dot", "l1" ("manhattan"); any case
- *   index    {"kind": "hybrid" | "kdtree" | "lsh" | "flat", "leaf_size": 0, "bits": 0, "seed": 1,
- * "flat_below": 2000} per vector or for all; 0 means chosen from the data payload_indexes {"label":
- * "keyword", ...}, as hw_collection_index_payload takes them other keys are kept and given back by
- * describe, for clients that store settings there
+ *   metric           "cosine", "l2" ("euclid"), "dot", "l1" ("manhattan"); any case
+ *   index            {"kind": "hybrid" | "kdtree" | "lsh" | "flat", "leaf_size": 0, "bits": 0,
+ *                    "seed": 1, "flat_below": 2000} per vector or for all; 0: chosen from the data
+ *   payload_indexes  {"label": "keyword", ...}, as hw_collection_index_payload takes them
+ *
+ * Other keys are the client's own: kept, and given back by describe under "extra".
  *
  * HW_EEXIST, HW_EINVAL with the key named. */
 HW_API HW_CHECKED hw_status hw_collection_create(hw_db *db, const char *name, const char *config,
