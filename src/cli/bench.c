@@ -170,9 +170,10 @@ typedef struct pass {
     hw_collection *c;
     const bench_set *set;
     double recall;
+    uint64_t end_ns; /* when the pass ends, whatever is left */
     atomic_uint_fast64_t next;
     atomic_bool failed;
-    uint32_t *ns; /* of each query; above 4 s is cut off */
+    uint32_t *ns; /* of each query; above 4 s is cut off; 0: not asked in this pass */
     uint64_t *found;
     hw_search_work *work;
     pthread_mutex_t lock; /* guards err */
@@ -232,8 +233,8 @@ search_one(pass *p, uint64_t i)
     start = now_ns();
     hw_result_free(r);
     ns += now_ns() - start;
-    p->ns[i] = (uint32_t)HWI_MIN(ns, UINT32_MAX);
-    return true;
+    p->ns[i] = (uint32_t)HWI_MAX(HWI_MIN(ns, UINT32_MAX), 1);
+    return now_ns() < p->end_ns;
 }
 
 static void *
@@ -269,12 +270,29 @@ compare_ns(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void
-summarise(const pass *p, double seconds, bench_row *out)
+/* Moves what was asked in this pass to the front and counts it. */
+static uint64_t
+gather(pass *p)
 {
-    uint64_t n = p->set->count, found = 0;
+    uint64_t n = 0;
+
+    for (uint64_t i = 0; i < p->set->count; i++) {
+        if (p->ns[i] == 0) continue;
+        p->ns[n] = p->ns[i];
+        p->found[n] = p->found[i];
+        p->work[n] = p->work[i];
+        n++;
+    }
+    return n;
+}
+
+static void
+summarise(pass *p, double seconds, bench_row *out)
+{
+    uint64_t n = gather(p), found = 0;
     double count = (double)n;
 
+    if (n == 0) return;
     for (uint64_t i = 0; i < n; i++) {
         found += p->found[i];
         out->leaves += (double)p->work[i].leaves / count;
@@ -290,27 +308,34 @@ summarise(const pass *p, double seconds, bench_row *out)
     out->p99_us = p->ns[(n * 99) / 100] / 1e3;
 }
 
-hw_status
-bench_search(hw_collection *c, const bench_set *set, double recall, uint32_t threads,
-             uint32_t passes, bench_row *out, hw_error *err)
+static void
+run_pass(pass *p, const bench_how *how, bench_row *best)
 {
-    pass p = {.c = c, .set = set, .recall = recall, .lock = PTHREAD_MUTEX_INITIALIZER};
+    bench_row row = {0};
+    uint64_t start = now_ns();
+
+    memset(p->ns, 0, (size_t)p->set->count * sizeof *p->ns);
+    p->end_ns = how->pass_seconds > 0 ? start + (uint64_t)(how->pass_seconds * 1e9) : UINT64_MAX;
+    atomic_store(&p->next, 0);
+    run_threads(p, how->threads);
+    if (p->st != HW_OK) return;
+    summarise(p, (double)(now_ns() - start) / 1e9, &row);
+    if (row.qps > best->qps) *best = row;
+}
+
+hw_status
+bench_search(hw_collection *c, const bench_set *set, const bench_how *how, bench_row *out,
+             hw_error *err)
+{
+    pass p = {.c = c, .set = set, .recall = how->recall, .lock = PTHREAD_MUTEX_INITIALIZER};
 
     *out = (bench_row){0};
     p.ns = hwi_alloc_zero((size_t)set->count * sizeof *p.ns);
     p.found = hwi_alloc_zero((size_t)set->count * sizeof *p.found);
     p.work = hwi_alloc_zero((size_t)set->count * sizeof *p.work);
     cli_need(p.ns && p.found && p.work);
-    for (uint32_t i = 0; i < HWI_MAX(passes, 1) && p.st == HW_OK && !cli_interrupted(); i++) {
-        bench_row row = {0};
-        uint64_t start = now_ns();
-
-        atomic_store(&p.next, 0);
-        run_threads(&p, threads);
-        if (p.st != HW_OK) break;
-        summarise(&p, (double)(now_ns() - start) / 1e9, &row);
-        if (row.qps > out->qps) *out = row;
-    }
+    for (uint32_t i = 0; i < HWI_MAX(how->passes, 1) && p.st == HW_OK && !cli_interrupted(); i++)
+        run_pass(&p, how, out);
     hwi_free(p.ns);
     hwi_free(p.found);
     hwi_free(p.work);

@@ -26,9 +26,15 @@ hw_status bench_compute_truth(hw_collection *c, bench_set *set, hw_progress_fn p
                               hw_error *err);
 void bench_set_release(bench_set *set);
 
-/* One query a call from each of `threads` threads, `passes` times over; the fastest pass counts. */
-hw_status bench_search(hw_collection *c, const bench_set *set, double recall, uint32_t threads,
-                       uint32_t passes, bench_row *out, hw_error *err);
+typedef struct bench_how {
+    double recall;
+    uint32_t threads, passes;
+    double pass_seconds; /* a pass ends after so long, all queries asked or not; 0: never */
+} bench_how;
+
+/* One query a call from each thread, several passes; the fastest pass counts. */
+hw_status bench_search(hw_collection *c, const bench_set *set, const bench_how *how, bench_row *out,
+                       hw_error *err);
 
 /* Appends ":DATASET" to the name of an hdf5 file that names none. */
 void bench_dataset_path(const char *path, const char *dataset, char *out, size_t room);

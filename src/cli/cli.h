@@ -52,8 +52,9 @@ int cli_fail(const hw_error *err);
 int cli_fail_input(const hw_error *err);
 /* A remark for people on standard error; nothing with --quiet or --json. */
 void cli_remark(const cli *c, const char *format, ...) HW_PRINTF(2, 3);
-/* Ends the process when a buffer could not grow. */
-void cli_need(bool ok);
+/* Ends the process when memory could not be had. */
+#define cli_need(ok) ((ok) ? (void)0 : cli_out_of_memory())
+_Noreturn void cli_out_of_memory(void);
 
 /* ---- print.c: results */
 

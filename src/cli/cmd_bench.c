@@ -28,6 +28,7 @@ typedef struct bench_args {
     cli_list index, set;
     uint64_t base_limit, query_limit;
     uint32_t k, threads, passes;
+    double pass_seconds;
     bool reuse;
 } bench_args;
 
@@ -210,6 +211,8 @@ folder_bytes(const char *folder)
 static hw_status
 measure(bench_job *job, bench_run *run, hw_error *err)
 {
+    bench_how how = {
+        .threads = job->a->threads, .passes = job->a->passes, .pass_seconds = job->a->pass_seconds};
     struct rusage usage;
 
     HWI_TRY(reopen(job, run, err));
@@ -225,8 +228,8 @@ measure(bench_job *job, bench_run *run, hw_error *err)
             run->rows[i].asked = job->recalls[i];
             continue;
         }
-        HWI_TRY(bench_search(run->c, &job->set, job->recalls[i], job->a->threads, job->a->passes,
-                             &run->rows[i], err));
+        how.recall = job->recalls[i];
+        HWI_TRY(bench_search(run->c, &job->set, &how, &run->rows[i], err));
         if (cli_interrupted()) return hwi_fail(err, HW_ECANCELED, "interrupted");
     }
     run->disk_bytes = folder_bytes(run->folder);
@@ -436,6 +439,8 @@ const cli_command cli_bench_command = {
              "threads to build and to search with (default 1)", NULL},
             {"passes", 0, CLI_U32, offsetof(bench_args, passes), "N",
              "passes over the queries, of which the fastest counts (default 3)", NULL},
+            {"pass-seconds", 0, CLI_REAL, offsetof(bench_args, pass_seconds), "S",
+             "end a pass after S seconds, even if queries are left", NULL},
             {"index", 0, CLI_LIST, offsetof(bench_args, index), "KIND",
              "hybrid, kdtree, lsh or flat (default hybrid); repeatable", CLI_KINDS},
             {"set", 0, CLI_LIST, offsetof(bench_args, set), "KEY=VALUE",

@@ -44,9 +44,8 @@ cli_remark(const cli *c, const char *format, ...)
 }
 
 void
-cli_need(bool ok)
+cli_out_of_memory(void)
 {
-    if (ok) return;
     cli_complain("out of memory");
     exit(CLI_FAILED);
 }

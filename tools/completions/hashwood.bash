@@ -220,6 +220,7 @@ _hashwood() {
         --recall|-r) return ;;
         --threads|-t) return ;;
         --passes) return ;;
+        --pass-seconds) return ;;
         --index) COMPREPLY=($(compgen -W 'hybrid kdtree lsh flat' -- "$cur")); return ;;
         --set) return ;;
         --db) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -227,7 +228,7 @@ _hashwood() {
         --query-limit) return ;;
         --busy-timeout) return ;;
         esac
-        opts='--base --queries --truth --metric --k --recall --threads --passes --index --set --db --reuse --base-limit --query-limit --json --quiet --busy-timeout --help'
+        opts='--base --queries --truth --metric --k --recall --threads --passes --pass-seconds --index --set --db --reuse --base-limit --query-limit --json --quiet --busy-timeout --help'
         collection=0 ;;
     shell)
         case $prev in

@@ -197,6 +197,7 @@ complete -c hashwood -n '__fish_seen_subcommand_from bench' -l k -s k -x -d 'nei
 complete -c hashwood -n '__fish_seen_subcommand_from bench' -l recall -s r -x -d 'recalls to ask for (default 0.90,0.95,0.99); 1 is exact'
 complete -c hashwood -n '__fish_seen_subcommand_from bench' -l threads -s t -x -d 'threads to build and to search with (default 1)'
 complete -c hashwood -n '__fish_seen_subcommand_from bench' -l passes -x -d 'passes over the queries, of which the fastest counts (default 3)'
+complete -c hashwood -n '__fish_seen_subcommand_from bench' -l pass-seconds -x -d 'end a pass after S seconds, even if queries are left'
 complete -c hashwood -n '__fish_seen_subcommand_from bench' -l index -x -a 'hybrid kdtree lsh flat' -d 'hybrid, kdtree, lsh or flat (default hybrid); repeatable'
 complete -c hashwood -n '__fish_seen_subcommand_from bench' -l set -x -d 'a setting of the index; leaf_size, bits, seed, flat_below; repeatable'
 complete -c hashwood -n '__fish_seen_subcommand_from bench' -l db -r -F -d 'keep the database here (DIR/KIND for several kinds); else a temporary folder'
