@@ -25,24 +25,14 @@ hwi_loader_init(hwi_loader *l, hw_store *to, const char *stage, hw_progress_fn p
     l->stage = stage;
 }
 
-static bool
-note_any(void *arg, hw_bytes key, hw_bytes value)
-{
-    (void)key;
-    (void)value;
-    *(bool *)arg = true;
-    return false;
-}
-
 static hw_status
 begin_empty(hwi_loader *l, hw_error *err)
 {
-    const hw_bytes all = {NULL, 0};
-    bool any = false;
+    bool empty;
 
     HWI_TRY(hwi_store_begin(l->to, HW_TXN_WRITE, &l->txn, err));
-    HWI_TRY(hwi_store_scan(l->txn, all, all, false, note_any, &any, err));
-    return any ? hwi_fail(err, HW_EEXIST, "the store to load into is not empty") : HW_OK;
+    HWI_TRY(hwi_store_is_empty(l->txn, &empty, err));
+    return empty ? HW_OK : hwi_fail(err, HW_EEXIST, "the store to load into is not empty");
 }
 
 static hw_status

@@ -343,9 +343,9 @@ fault_verify(hw_store *s, hw_damage_fn damage, void *arg, hw_error *err)
 }
 
 hw_store *
-hwi_store_fault_unwrap(hw_store *s)
+hwi_store_fault_unwrap(hw_store *fault)
 {
-    fault_store *f = store_of(s);
+    fault_store *f = store_of(fault);
     hw_store *inner = f->inner;
     undo_free(f->lost);
     hwi_free(f);
@@ -359,9 +359,9 @@ fault_close(hw_store *s)
 }
 
 hw_status
-hwi_store_fault_power_cut(hw_store *s, hw_error *err)
+hwi_store_fault_power_cut(hw_store *fault, hw_error *err)
 {
-    fault_store *f = store_of(s);
+    fault_store *f = store_of(fault);
 
     f->losing = f->stopped = false;
     HWI_TRY(hwi_store_run(f->inner, undo_lost, f->lost, err));

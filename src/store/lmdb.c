@@ -367,8 +367,8 @@ lmdb_info(hw_store *s, hw_store_info *info, hw_error *err)
 {
     hwi_lmdb_env *e = env_of(s);
     hw_store_txn *base;
-    MDB_stat stat;
-    MDB_envinfo env_info;
+    MDB_stat stat = {0};
+    MDB_envinfo env_info = {0};
     uint64_t free_pages = 0;
 
     memset(info, 0, sizeof *info);

@@ -149,6 +149,7 @@ static bool
 own(hwi_mem_tree *tree, node **at)
 {
     node *shared = *at;
+    HWI_ASSERT(shared != NULL);
     if (shared->stamp == tree->stamp) return true;
 
     node *mine = hwi_alloc(sizeof *mine);

@@ -81,26 +81,16 @@ hwi_store_meta_put(hw_store_txn *t, const hwi_store_meta *meta, hw_error *err)
     return hwi_store_put(t, hwi_key_view(&k), hwi_bytes(value, sizeof value), err);
 }
 
-static bool
-note_key(void *arg, hw_bytes key, hw_bytes value)
-{
-    (void)key;
-    (void)value;
-    *(bool *)arg = true;
-    return false;
-}
-
 /* HW_ENOTFOUND only for a store without any key. */
 static hw_status
 look(hw_store_txn *t, hwi_store_meta *out, hw_error *err)
 {
-    const hw_bytes all = {NULL, 0};
-    bool any = false;
+    bool empty;
 
     hw_status st = hwi_store_meta_get(t, out, err);
     if (st != HW_ENOTFOUND) return st;
-    HWI_TRY(hwi_store_scan(t, all, all, false, note_key, &any, err));
-    if (any) return hwi_fail(err, HW_ECORRUPT, "this is no hashwood database");
+    HWI_TRY(hwi_store_is_empty(t, &empty, err));
+    if (!empty) return hwi_fail(err, HW_ECORRUPT, "this is no hashwood database");
     return hwi_fail(err, HW_ENOTFOUND, "the database is empty");
 }
 

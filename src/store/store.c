@@ -135,6 +135,23 @@ hwi_store_del_prefix(hw_store_txn *t, const hwi_key *prefix, hw_error *err)
     return hwi_store_del_range(t, hwi_key_view(prefix), hwi_key_view(&end), err);
 }
 
+static bool
+note_a_key(void *arg, hw_bytes key, hw_bytes value)
+{
+    (void)key;
+    (void)value;
+    *(bool *)arg = false;
+    return false;
+}
+
+hw_status
+hwi_store_is_empty(hw_store_txn *t, bool *empty, hw_error *err)
+{
+    const hw_bytes all = {NULL, 0};
+    *empty = true;
+    return hwi_store_scan(t, all, all, false, note_a_key, empty, err);
+}
+
 /* Counts keys up to a bound and remembers the one after it. */
 typedef struct count_some {
     size_t keys;

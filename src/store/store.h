@@ -125,6 +125,8 @@ HW_CHECKED hw_status hwi_store_del_prefix(hw_store_txn *t, const hwi_key *prefix
 HW_CHECKED hw_status hwi_store_del_some(hw_store_txn *t, const hwi_key *prefix, bool *more,
                                         hw_error *err);
 
+HW_CHECKED hw_status hwi_store_is_empty(hw_store_txn *t, bool *empty, hw_error *err);
+
 /* The counter that hwi_store_add keeps at key; 0 when absent. */
 HW_CHECKED hw_status hwi_store_get_i64(hw_store_txn *t, hw_bytes key, int64_t *out, hw_error *err);
 
