@@ -149,6 +149,8 @@ make_folder(const char *where, const source *s, hw_error *err)
 {
     char part[HWI_PLACE_MAX], data[HWI_PLACE_MAX];
 
+    if (strcmp(where, "mem:") == 0)
+        return hwi_fail(err, HW_EINVAL, "mem: names no folder to write to");
     HWI_TRY(hwi_place_free(where, err));
     HWI_TRY(hwi_place_beside(where, part, err));
     HWI_TRY(hwi_place_join(part, "data.mdb", data, err));

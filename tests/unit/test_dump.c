@@ -128,6 +128,7 @@ a_backup_restores_to_the_same_keys_and_values(void **state)
     hwt_ok(hwi_store_restore(f->file, f->where, NULL, NULL, &err), &err);
     assert_folder_equals(f);
     assert_int_equal(hwi_store_restore(f->file, f->where, NULL, NULL, &err), HW_EEXIST);
+    assert_int_equal(hwi_store_restore(f->file, "mem:", NULL, NULL, &err), HW_EINVAL);
     assert_int_equal(entries_in(f->s.scratch), 2); /* no parts are left */
 }
 
