@@ -593,6 +593,16 @@ dot_codes(const int8_t *q, const uint8_t *const *codes, size_t count, size_t dim
     for (; i < count; i++) dot_code_rows(q, codes + i, 1, dims, out + i);
 }
 
+/* ---- products ---- */
+
+#define PRODUCT_WIDTH 8
+#define PRODUCT_ROWS 6
+#define PRODUCT_REGISTERS 2
+#define PRODUCT_SPLAT(x) ((product_register)_mm256_set1_ps(x))
+#define PRODUCT_ADD(a, b, c)                                                                       \
+    ((product_register)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#include "product.h"
+
 const hwi_kernels hwi_kernels_avx2 = {
     .name = "avx2",
     .needs = HWI_CPU_AVX2,
@@ -610,5 +620,7 @@ const hwi_kernels hwi_kernels_avx2 = {
     .rank_blocks = rank_blocks,
     .select_le = select_le,
     .scan = scan,
+    .product = product,
+    .nearest = nearest,
     .dot_codes = dot_codes,
 };

@@ -586,6 +586,16 @@ dot_codes(const int8_t *q, const uint8_t *const *codes, size_t count, size_t dim
     for (; i < count; i++) dot_code_rows(q, codes + i, 1, dims, out + i);
 }
 
+/* ---- products ---- */
+
+#define PRODUCT_WIDTH 16
+#define PRODUCT_ROWS 12
+#define PRODUCT_REGISTERS 2
+#define PRODUCT_SPLAT(x) ((product_register)_mm512_set1_ps(x))
+#define PRODUCT_ADD(a, b, c)                                                                       \
+    ((product_register)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#include "product.h"
+
 const hwi_kernels hwi_kernels_avx512 = {
     .name = "avx512",
     .needs = HWI_CPU_AVX2 | HWI_CPU_AVX512,
@@ -603,5 +613,7 @@ const hwi_kernels hwi_kernels_avx512 = {
     .rank_blocks = rank_blocks,
     .select_le = select_le,
     .scan = scan,
+    .product = product,
+    .nearest = nearest,
     .dot_codes = dot_codes,
 };

@@ -19,6 +19,7 @@
 
 #define HWI_LANES 16u      /* rows in a block: anchors and signatures come 16 side by side */
 #define HWI_BITS_MAX 1024u /* signature bits, a power of two from 64 */
+#define HWI_PANEL 32u      /* vectors side by side in a panel of a product */
 #define HWI_SUM_LANES 32u  /* partial sums of a distance: element j goes to sum j % 32 */
 
 #define HWI_CPU_AVX2 1u   /* AVX2, FMA, F16C, BMI2 */
@@ -109,6 +110,23 @@ typedef struct hwi_kernels {
                    const hwi_scan_query *query, float scale, float bias, float cut,
                    uint32_t first_row, uint32_t *row, float *bound);
 
+    /* ---- products of `rows` rows (dims floats each at a + i * stride, stride in floats) with
+     * `count` vectors in panels (hwi_pack_panels). Every product is one running sum, element by
+     * element, so it depends on nothing but its row and its vector, and equals matvec_columns.
+     *
+     * out[i * out_stride + k] = <row i, vector k>. */
+    void (*product)(const float *a, size_t stride, size_t rows, const float *panels, size_t count,
+                    size_t dims, float *out, size_t out_stride);
+
+    /* The vector with the least score norms[k] - 2 <row i, vector k>: where that is below least[i],
+     * or equal to it and first + k below index[i], least[i] becomes the score and index[i] becomes
+     * first + k. Start with INFINITY; call again with further panels and a greater `first`. norms
+     * has room for count rounded up to HWI_PANEL, INFINITY from count on; an INFINITY takes its
+     * vector out of the choice. */
+    void (*nearest)(const float *a, size_t stride, size_t rows, const float *panels,
+                    const float *norms, size_t count, size_t dims, uint32_t first, float *least,
+                    uint32_t *index);
+
     /* ---- refine codes: out[i] = sum over j of codes[i][j] * q[j]: unsigned code bytes, signed
      * query bytes (multiple of 16), exact int32 (dims <= 65536 with |q| <= 127 fits). */
     void (*dot_codes)(const int8_t *q, const uint8_t *const *codes, size_t count, size_t dims,
@@ -132,6 +150,21 @@ int32_t hwi_quantize_i8(const float *x, size_t dims, size_t padded, int8_t *q, f
 /* Quantises z[0..m) to q = clamp(round(z / *scale), -31, 31), *scale = 4 standard deviations
  * / 31.5, and builds the table `scan` takes, m / 32 words of it. Returns sum of q. */
 int32_t hwi_quantize_scan(const float *z, size_t m, hwi_scan_query *query, float *scale);
+
+/* Vectors (count rows of dims floats) as `product` and `nearest` take them: panels of HWI_PANEL, in
+ * which component j of all comes before component j + 1; the last panel is filled up with zeros.
+ * out has room for hwi_panel_floats. */
+static inline size_t
+hwi_panel_floats(size_t count, size_t dims)
+{
+    return (count + HWI_PANEL - 1) / HWI_PANEL * HWI_PANEL * dims;
+}
+void hwi_pack_panels(const float *vectors, size_t count, size_t dims, float *out);
+
+/* kernels.nearest over all panels, taken in blocks that stay in the processor's caches. index[i]:
+ * number of the vector with the least score, UINT32_MAX if all norms are INFINITY. */
+void hwi_nearest(const float *a, size_t stride, size_t rows, const float *panels,
+                 const float *norms, size_t count, size_t dims, float *least, uint32_t *index);
 
 /* HWI_CPU_* that both processor and operating system offer. */
 uint32_t hwi_cpu_features(void);

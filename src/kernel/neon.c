@@ -378,6 +378,16 @@ dot_codes(const int8_t *q, const uint8_t *const *codes, size_t count, size_t dim
     }
 }
 
+/* ---- products ---- */
+
+#define PRODUCT_WIDTH 4
+#define PRODUCT_ROWS 6
+#define PRODUCT_REGISTERS 4
+#define PRODUCT_SPLAT(x) ((product_register)vdupq_n_f32(x))
+#define PRODUCT_ADD(a, b, c)                                                                       \
+    ((product_register)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
+#include "product.h"
+
 const hwi_kernels hwi_kernels_neon = {
     .name = "neon",
     .needs = HWI_CPU_NEON,
@@ -395,5 +405,7 @@ const hwi_kernels hwi_kernels_neon = {
     .rank_blocks = rank_blocks,
     .select_le = select_le,
     .scan = scan,
+    .product = product,
+    .nearest = nearest,
     .dot_codes = dot_codes,
 };

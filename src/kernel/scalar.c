@@ -254,6 +254,40 @@ dot_codes(const int8_t *q, const uint8_t *const *codes, size_t count, size_t dim
     }
 }
 
+/* ---- products ---- */
+
+static float
+panel_product(const float *row, const float *panels, size_t k, size_t dims)
+{
+    const float *vector = panels + k / HWI_PANEL * HWI_PANEL * dims + k % HWI_PANEL;
+    float sum = 0;
+    for (size_t j = 0; j < dims; j++) sum = fmaf(vector[j * HWI_PANEL], row[j], sum);
+    return sum;
+}
+
+static void
+product(const float *a, size_t stride, size_t rows, const float *panels, size_t count, size_t dims,
+        float *out, size_t out_stride)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t k = 0; k < count; k++)
+            out[i * out_stride + k] = panel_product(a + i * stride, panels, k, dims);
+}
+
+static void
+nearest(const float *a, size_t stride, size_t rows, const float *panels, const float *norms,
+        size_t count, size_t dims, uint32_t first, float *least, uint32_t *index)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t k = 0; k < count; k++) {
+            float score = fmaf(-2.0f, panel_product(a + i * stride, panels, k, dims), norms[k]);
+            uint32_t at = first + (uint32_t)k;
+            if (!(score < least[i]) && !(score == least[i] && score < HUGE_VALF && at < index[i]))
+                continue;
+            least[i] = score, index[i] = at;
+        }
+}
+
 const hwi_kernels hwi_kernels_scalar = {
     .name = "scalar",
     .needs = 0,
@@ -271,5 +305,7 @@ const hwi_kernels hwi_kernels_scalar = {
     .rank_blocks = rank_blocks,
     .select_le = select_le,
     .scan = scan,
+    .product = product,
+    .nearest = nearest,
     .dot_codes = dot_codes,
 };
