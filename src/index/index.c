@@ -128,7 +128,8 @@ hwi_index_calibration(hwi_index *ix, hw_store_txn *txn, const hwi_index_state *s
     *out = NULL;
     if (state->calibration == 0) return HW_OK;
     pthread_mutex_lock(&ix->lock);
-    if (!ix->calibration || ix->calibration_number != state->calibration) {
+    if (!ix->calibration || ix->calibration_generation != state->generation ||
+        ix->calibration_number != state->calibration) {
         hwi_calibration *fresh = NULL;
         hwi_key_cal(&key, ix->coll, ix->field.number, state->generation);
         st = hwi_blob_get(txn, hwi_key_view(&key), &blob, err);
@@ -137,7 +138,9 @@ hwi_index_calibration(hwi_index *ix, hw_store_txn *txn, const hwi_index_state *s
         if (st == HW_OK) st = hwi_calibration_decode(hwi_buf_bytes(&blob), &fresh, err);
         if (st == HW_OK) {
             hwi_calibration_unref(ix->calibration);
-            ix->calibration = fresh, ix->calibration_number = state->calibration;
+            ix->calibration = fresh;
+            ix->calibration_generation = state->generation;
+            ix->calibration_number = state->calibration;
         }
     }
     if (st == HW_OK) *out = hwi_calibration_ref(ix->calibration);

@@ -21,7 +21,7 @@ struct hwi_index {
     hwi_model *model;     /* newest seen, NULL: none yet */
     hwi_tree *tree;       /* of that model's generation */
     hwi_calibration *calibration;
-    uint32_t calibration_number;
+    uint32_t calibration_generation, calibration_number; /* which one that is */
     struct hwi_scratch *scratch; /* free list for searches */
 };
 

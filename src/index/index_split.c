@@ -258,6 +258,8 @@ hwi_writer_split(hwi_index_writer *w, uint32_t node, hw_error *err)
     todo[count++] = node;
     for (uint32_t done = 0; count > 0 && done < SPLITS_MAX; done++) {
         node = todo[--count];
+        HWI_TRY(hwi_leaf_edits_get(w->edits, node, &l, err));
+        if (l->count <= hwi_leaf_split_at(w->model)) continue; /* its neighbours' repair took some */
         HWI_TRY(hwi_writer_new_node(w, &child[0], err));
         HWI_TRY(hwi_writer_new_node(w, &child[1], err));
         HWI_TRY(region ? split_region(w, node, child, err) : split_bucket(w, node, child, err));

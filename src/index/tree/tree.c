@@ -180,6 +180,37 @@ hwi_tree_remove_leaf(hwi_tree *t, uint32_t node)
     hwi_tree_set_anchor(t, gap, t->anchors + (size_t)last * t->dc);
 }
 
+bool
+hwi_tree_is_ordered(const hwi_tree *t)
+{
+    for (uint32_t p = 1; p < t->leaf_count; p++)
+        if (t->leaf_node[p - 1] > t->leaf_node[p]) return false;
+    return true;
+}
+
+hw_status
+hwi_tree_order(hwi_tree **t, hw_error *err)
+{
+    const hwi_tree *from = *t;
+    hwi_tree *to;
+    uint32_t position = 0;
+
+    HWI_TRY(hwi_tree_copy(from, &to, err));
+    for (uint32_t node = 0; node < from->node_count; node++) {
+        uint32_t old = from->nodes[node].position;
+        if (old == HWI_NODE_NONE) continue;
+        to->nodes[node].position = position;
+        to->leaf_node[position] = node;
+        to->hash[position] = from->hash[old];
+        to->bounds[position] = from->bounds[old];
+        hwi_tree_set_anchor(to, position++, from->anchors + (size_t)old * from->dc);
+    }
+    HWI_ASSERT(position == from->leaf_count);
+    hwi_tree_unref(*t);
+    *t = to;
+    return HW_OK;
+}
+
 void
 hwi_tree_rank(const hwi_tree *t, const hwi_model *m, const float *y, uint8_t *bytes, float *scores)
 {

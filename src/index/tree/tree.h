@@ -71,6 +71,10 @@ HW_CHECKED hw_status hwi_tree_add_leaf(hwi_tree *t, uint32_t node, uint32_t pare
                                        hw_error *err);
 void hwi_tree_remove_leaf(hwi_tree *t, uint32_t node); /* its number becomes unused */
 void hwi_tree_set_anchor(hwi_tree *t, uint32_t position, const float *anchor);
+/* Whether positions ascend with node numbers, as in a tree that was loaded; and makes them.
+ * Searches look at leaves by position: only so do they take the same way in every process. */
+bool hwi_tree_is_ordered(const hwi_tree *t);
+HW_CHECKED hw_status hwi_tree_order(hwi_tree **t, hw_error *err);
 
 /* Scores of all leaves for y: |anchor|^2 - 2 <y, anchor>, smaller is nearer; under dot -2 <y,
  * anchor>. `bytes` is scratch of rank_dims, `scores` has room for leaf_count rounded up to 16. Kind

@@ -145,7 +145,22 @@ hwi_tree_get_plane(hw_store_txn *txn, hwi_key *prefix, uint32_t dc, uint32_t nod
 
 /* ---- reading ---- */
 
-/* Puts one record into the tree, whose node must be unused. */
+static bool
+is_leaf(const hwi_tree *t, uint32_t node)
+{
+    return t->nodes[node].used && t->nodes[node].position != HWI_NODE_NONE;
+}
+
+static void
+drop_node(hwi_tree *t, uint32_t node)
+{
+    if (is_leaf(t, node))
+        hwi_tree_remove_leaf(t, node);
+    else
+        t->nodes[node].used = false;
+}
+
+/* Puts one record into the tree, in place of what the node was before. */
 static hw_status
 take_record(hwi_tree *t, uint32_t node, hw_bytes value, hw_error *err)
 {
@@ -159,6 +174,7 @@ take_record(hwi_tree *t, uint32_t node, hw_bytes value, hw_error *err)
     if (value.size < 4 || hwi_get_u32(v) != record_head(v[0], v, value.size))
         return hwi_fail(err, HW_ECORRUPT, "tree node %u does not match its checksum", node);
     if (value.size == INNER_HEADER + 4 * (size_t)t->dc && v[0] == INNER) {
+        drop_node(t, node);
         t->nodes[node] = (hwi_node){hwi_get_u32(v + 4), hwi_get_u32(v + 8), hwi_get_u32(v + 12),
                                     HWI_NODE_NONE, true};
         return HW_OK;
@@ -171,7 +187,16 @@ take_record(hwi_tree *t, uint32_t node, hw_bytes value, hw_error *err)
         bounds.high[j] = hwi_get_f32(v + 16 + 4 * (HWI_BOX_AXES + j));
     }
     for (uint32_t j = 0; j < t->dc; j++) anchor[j] = hwi_get_f32(v + LEAF_HEADER + 4 * j);
-    return hwi_tree_add_leaf(t, node, hwi_get_u32(v + 4), anchor, hwi_get_u32(v + 8), &bounds, err);
+    uint32_t parent = hwi_get_u32(v + 4), hash = hwi_get_u32(v + 8);
+    if (!is_leaf(t, node)) {
+        drop_node(t, node);
+        return hwi_tree_add_leaf(t, node, parent, anchor, hash, &bounds, err);
+    }
+    uint32_t position = t->nodes[node].position; /* keeps its place: see hwi_tree_order */
+    t->nodes[node].parent = parent;
+    t->hash[position] = hash, t->bounds[position] = bounds;
+    hwi_tree_set_anchor(t, position, anchor);
+    return HW_OK;
 }
 
 typedef struct loading {
@@ -236,15 +261,12 @@ reread(hw_store_txn *txn, hwi_key *prefix, hwi_tree *t, uint32_t node, hw_error 
     hw_bytes value;
 
     HWI_TRY(hwi_tree_reserve_nodes(t, node + 1, err));
-    if (t->nodes[node].used && t->nodes[node].position != HWI_NODE_NONE)
-        hwi_tree_remove_leaf(t, node);
-    else
-        t->nodes[node].used = false;
     hw_status st = hwi_store_get(txn, node_key(prefix, node), &value, err);
     hwi_key_cut(prefix, mark);
-    if (st == HW_ENOTFOUND) return HW_OK;
-    HWI_TRY(st);
-    return take_record(t, node, value, err);
+    if (st == HW_OK) return take_record(t, node, value, err);
+    if (st != HW_ENOTFOUND) return st;
+    drop_node(t, node);
+    return HW_OK;
 }
 
 /* Applies one log entry; HW_ENOTFOUND when it is no longer kept. */
@@ -290,6 +312,7 @@ hwi_tree_refresh(hw_store_txn *txn, uint32_t coll, uint32_t field, const hwi_mod
     for (uint64_t v = old->version + 1; st == HW_OK && v <= state->tree_version; v++)
         st = apply_entry(txn, &nodes, log_key(&log, coll, field, v), t, state->next_node, err);
     if (st == HW_OK) st = hwi_tree_reserve_nodes(t, state->next_node, err);
+    if (st == HW_OK && !hwi_tree_is_ordered(t)) st = hwi_tree_order(&t, err);
     if (st == HW_OK && t->leaf_count == state->leaves) {
         t->version = state->tree_version;
         *out = t;

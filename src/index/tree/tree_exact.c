@@ -22,7 +22,12 @@
 
 #define TRIAL_LEAVES 8u
 #define USEFUL_SHARE 0.4
-#define SLACK 0.9995f /* rounding of projections and radii must not prune a true neighbour */
+/* Rounding must not prune a true neighbour: of distances, as a share of them ... */
+#define SLACK 0.9995f
+/* ... of cosines, which are 1 less a product ... */
+#define COSINE_ERROR 1e-6f
+/* ... and of coordinates, as a share of the vector's length: a sum of `dim` products. */
+#define ROTATION_ERROR(dim) (4e-7f * (8 + sqrtf((float)(dim))))
 
 /* The squared frame distance that an engine distance stands for: what a bound has to exceed. */
 static float
@@ -41,18 +46,28 @@ by_bound(const void *a, const void *b)
     return (x->tag > y->tag) - (x->tag < y->tag);
 }
 
-static float
-reach(const hwi_search_run *run)
-{
-    float worst = fminf(run->top.worst, run->max_distance);
+typedef struct exact_walk {
+    hwi_search_run *run;
+    float length, rotation_error; /* of the framed query; what rounding does to it as a share */
+} exact_walk;
 
-    return frame_sq(run->v->ix->field.metric, worst) / SLACK + 1e-6f;
+/* The frame distance beyond which nothing can be an answer. What lies within w of the query is at
+ * most w longer than it, which bounds how far rounding can have moved it. */
+static float
+reach(const exact_walk *w)
+{
+    hwi_metric metric = w->run->v->model->metric;
+    float worst = fmaxf(fminf(w->run->top.worst, w->run->max_distance), 0);
+    float within = sqrtf(frame_sq(metric, worst) + (metric == HWI_COSINE ? COSINE_ERROR : 0));
+
+    return within / SLACK + w->rotation_error * (2 * w->length + within);
 }
 
 /* Compares a leaf's rows unless its ball is out of reach. */
 static hw_status
-open_leaf(hwi_search_run *run, uint32_t position, hw_error *err)
+open_leaf(const exact_walk *w, uint32_t position, hw_error *err)
 {
+    hwi_search_run *run = w->run;
     hwi_index_view *v = run->v;
     const hwi_leaf_ref *leaf;
     float d_sq;
@@ -61,21 +76,34 @@ open_leaf(hwi_search_run *run, uint32_t position, hw_error *err)
     run->trace->leaves++;
     v->model->kernels->l2sq_rows(run->s->framed, leaf->page.centre, v->model->dim * sizeof(float),
                                  1, v->model->dim, &d_sq);
-    float gap = sqrtf(d_sq) * SLACK - leaf->page.radius;
-    if (gap > 0 && gap * gap * SLACK > reach(run)) return HW_OK;
+    if (sqrtf(d_sq) * SLACK - leaf->page.radius > reach(w)) return HW_OK;
     run->trace->scanned += leaf->page.count;
     return hwi_exact_add(run, leaf->page.slots, leaf->page.count, err);
 }
 
 /* How many of the remaining leaves their boxes cannot rule out. */
 static uint32_t
-still_possible(const hwi_search_run *run, const hwi_top_entry *order, uint32_t from, uint32_t count)
+still_possible(const exact_walk *w, const hwi_top_entry *order, uint32_t from, uint32_t count)
 {
-    float limit = reach(run);
+    float limit = reach(w);
     uint32_t i = from;
 
-    while (i < count && order[i].distance * SLACK <= limit) i++;
+    while (i < count && sqrtf(order[i].distance) <= limit) i++;
     return i - from;
+}
+
+static void
+prepare(exact_walk *w)
+{
+    const hwi_model *m = w->run->v->model;
+    hwi_scratch *s = w->run->s;
+    double length = 0;
+
+    hwi_model_frame(m, m->metric == HWI_COSINE ? s->prepared : w->run->query, 1, s->framed);
+    hwi_model_axes(m, s->framed, s->y);
+    for (uint32_t j = 0; j < m->dim; j++) length += (double)s->framed[j] * s->framed[j];
+    w->length = (float)sqrt(length);
+    w->rotation_error = ROTATION_ERROR(m->dim);
 }
 
 hw_status
@@ -85,22 +113,22 @@ hwi_tree_exact_search(hwi_search_run *run, bool *useful, hw_error *err)
     const hwi_model *m = v->model;
     const hwi_tree *t = v->tree;
     hwi_scratch *s = run->s;
+    exact_walk w = {.run = run};
 
     *useful = false;
     if (m->metric == HWI_DOT || m->kind == HWI_LSH) return HW_OK;
-    hwi_model_frame(m, m->metric == HWI_COSINE ? s->prepared : run->query, 1, s->framed);
-    hwi_model_axes(m, s->framed, s->y);
+    prepare(&w);
     for (uint32_t p = 0; p < t->leaf_count; p++)
         s->ranked[p] = (hwi_top_entry){hwi_bounds_box_sq(&t->bounds[p], s->y, m->dc), p};
     qsort(s->ranked, t->leaf_count, sizeof *s->ranked, by_bound);
     run->trace->leaves_ranked = t->leaf_count;
     for (uint32_t i = 0; i < t->leaf_count; i++) {
         if (i == TRIAL_LEAVES &&
-            still_possible(run, s->ranked, i, t->leaf_count) > USEFUL_SHARE * t->leaf_count)
+            still_possible(&w, s->ranked, i, t->leaf_count) > USEFUL_SHARE * t->leaf_count)
             return HW_OK;
-        if (s->ranked[i].distance * SLACK > reach(run)) break;
+        if (sqrtf(s->ranked[i].distance) > reach(&w)) break;
         HWI_TRY(hwi_search_interrupted(run->trace, err));
-        HWI_TRY(open_leaf(run, s->ranked[i].tag, err));
+        HWI_TRY(open_leaf(&w, s->ranked[i].tag, err));
     }
     *useful = true;
     run->trace->leaves_skipped = t->leaf_count - run->trace->leaves;
