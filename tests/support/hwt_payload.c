@@ -36,17 +36,16 @@ static const char *const keywords[] = {
     "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
     "xxxx"
     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx2\""};
-static const char *const prefixes[] = {"\"\"",
-                                       "\"r\"",
-                                       "\"red\"",
-                                       "\"gr\\u00fc\"",
-                                       "\"a\\u0000\"",
-                                       "\"xxxx\"",
-                                       "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-                                       "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"",
-                                       "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-                                       "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-                                       "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\""};
+static const char *const prefixes[] = {
+    "\"\"", "\"r\"", "\"red\"", "\"gr\\u00fc\"", "\"a\\u0000\"", "\"xxxx\"",
+    "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"",
+    "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"",
+    /* goes on differently after its first 96 bytes */
+    "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxy\""};
 static const char *const integers[] = {"0",
                                        "1",
                                        "2",
