@@ -58,23 +58,6 @@ rank_of(hwi_index_view *v, const float *query, uint32_t position, uint32_t *rank
     return HW_OK;
 }
 
-/* The path of planes from the root to a node, as "LRL". */
-static void
-path_of(const hwi_tree *t, uint32_t node, hwi_buf *json)
-{
-    char path[HWI_TREE_DEPTH_MAX + 1];
-    uint32_t n = 0;
-
-    for (uint32_t at = node; n < HWI_TREE_DEPTH_MAX && t->nodes[at].parent < t->node_count; n++) {
-        uint32_t parent = t->nodes[at].parent;
-        path[n] = t->nodes[parent].left == at ? 'L' : 'R';
-        at = parent;
-    }
-    hwi_buf_text(json, "\"path\": \"");
-    while (n > 0) hwi_buf_add(json, &path[--n], 1);
-    hwi_buf_text(json, "\"");
-}
-
 static hw_status
 describe_place(hwi_index_view *v, const float *query, const place *p, uint32_t opened,
                hwi_buf *json, bool *was_opened, hw_error *err)
@@ -83,9 +66,9 @@ describe_place(hwi_index_view *v, const float *query, const place *p, uint32_t o
 
     HWI_TRY(rank_of(v, query, p->position, &rank, err));
     *was_opened = rank <= opened;
-    hwi_buf_printf(json, ", \"leaf\": %u, ", p->node);
-    path_of(v->tree, p->node, json);
-    hwi_buf_printf(json, ", \"leaf_rank\": %u, \"leaves_opened\": %u", rank, opened);
+    hwi_buf_printf(json, ", \"leaf\": %u, \"path\": \"", p->node);
+    hwi_tree_path(v->tree, p->node, json);
+    hwi_buf_printf(json, "\", \"leaf_rank\": %u, \"leaves_opened\": %u", rank, opened);
     if (v->model->words)
         hwi_buf_printf(json, ", \"bucket\": %u",
                        hwi_lsh_bucket(hwi_get_u32(p->leaf->page.blocks +

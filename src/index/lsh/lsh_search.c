@@ -244,12 +244,20 @@ typedef struct lsh_walk {
 static void
 describe_leaf(hwi_search_run *run, const hwi_leaf_ref *leaf, uint32_t position, size_t survivors)
 {
+    const hwi_tree *t = run->v->tree;
     hwi_buf *out = run->trace->detail;
 
     if (!out) return;
     if (out->size && out->data[out->size - 1] == '}') hwi_buf_text(out, ", ");
-    hwi_buf_printf(out, "{\"leaf\": %u, \"rows\": %u, \"survivors\": %zu}",
-                   run->v->tree->leaf_node[position], leaf->page.count, survivors);
+    hwi_buf_printf(out, "{\"leaf\": %u, ", t->leaf_node[position]);
+    if (run->v->model->kind == HWI_LSH) {
+        hwi_buf_printf(out, "\"bucket\": %u", t->hash[position]);
+    } else {
+        hwi_buf_text(out, "\"path\": \"");
+        hwi_tree_path(t, t->leaf_node[position], out);
+        hwi_buf_text(out, "\"");
+    }
+    hwi_buf_printf(out, ", \"rows\": %u, \"survivors\": %zu}", leaf->page.count, survivors);
 }
 
 static hw_status

@@ -286,3 +286,17 @@ hwi_bounds_grow(hwi_bounds *b, float radius, const float *y, uint32_t axes)
     }
     return grew;
 }
+
+void
+hwi_tree_path(const hwi_tree *t, uint32_t node, hwi_buf *out)
+{
+    char path[HWI_TREE_DEPTH_MAX + 1];
+    uint32_t n = 0;
+
+    for (uint32_t at = node; n < HWI_TREE_DEPTH_MAX && t->nodes[at].parent < t->node_count; n++) {
+        uint32_t parent = t->nodes[at].parent;
+        path[n] = t->nodes[parent].left == at ? 'L' : 'R';
+        at = parent;
+    }
+    while (n > 0) hwi_buf_add(out, &path[--n], 1);
+}

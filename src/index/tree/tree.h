@@ -94,6 +94,9 @@ float hwi_bounds_box_sq(const hwi_bounds *b, const float *y, uint32_t axes);
 bool hwi_bounds_grow(hwi_bounds *b, float radius, const float *y, uint32_t axes);
 void hwi_bounds_empty(hwi_bounds *b);
 
+/* Appends the way from the root to a node as letters, "LRL"; empty for the root. */
+void hwi_tree_path(const hwi_tree *t, uint32_t node, hwi_buf *out);
+
 /* ---- records (tree_codec.c) ---- */
 
 /* An inner node's plane: y lies on the left when <direction, y> < split. */
