@@ -218,6 +218,7 @@ look_up_prefix(hwi_lookup *l, hwi_text p, hw_error *err)
         bool texts = l->field->type == HWI_PIX_UUID || l->field->type == HWI_PIX_DATETIME;
         return texts ? add_covered(l, err) : HW_OK;
     }
+    if (p.bytes == 0) return add_kind(l, HWI_PIX_COVERED, true, err); /* any text */
     if (p.bytes <= HWI_PIX_TEXT_MAX) {
         hwi_pix_kind_key(&k, l->coll, l->field->number, HWI_PIX_VALUE);
         size_t kind_bytes = k.size;
@@ -354,6 +355,18 @@ take_points(void *arg, const hwi_page_part *part, hw_error *err)
     return l->sure.failed || l->maybe.failed ? hwi_nomem(err, HWI_CHUNK_WORDS * 8) : HW_OK;
 }
 
+/* Corners up to which points are tested here; beyond, that is as dear as testing payloads, which
+ * unlike this can be cut short by a deadline. */
+#define CORNERS_MAX 512u
+
+static bool
+has_many_corners(const hwi_geo_area *area)
+{
+    size_t corners = 0;
+    for (size_t i = 0; i < area->ring_count; i++) corners += area->rings[i].count;
+    return corners > CORNERS_MAX;
+}
+
 static hw_status
 look_up_area(hwi_lookup *l, const hwi_geo_area *area, hw_error *err)
 {
@@ -363,9 +376,10 @@ look_up_area(hwi_lookup *l, const hwi_geo_area *area, hw_error *err)
     HWI_TRY(add_beyond(l, err));
     if (l->field->type != HWI_PIX_GEO) return HW_OK;
     size_t count = hwi_geo_cover(area, ranges);
+    bool by_cell = l->counting || has_many_corners(area);
     for (size_t i = 0; i < count; i++) {
         bool inside = ranges[i].relation == HWI_GEO_IN;
-        if (inside || l->counting)
+        if (inside || by_cell)
             HWI_TRY(add_codes(l, ranges[i].from, ranges[i].to, inside, err));
         else
             HWI_TRY(hwi_pages_scan(l->txn, l->coll, l->field->number, ranges[i].from, ranges[i].to,
