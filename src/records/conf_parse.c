@@ -14,7 +14,7 @@
 #include <strings.h>
 
 #define LEAF_SIZE_MIN 16u
-#define LEAF_SIZE_MAX 4096u
+#define LEAF_SIZE_MAX 700u       /* twice that, at 256 bits, still fits a page of signatures */
 #define FLAT_BELOW_DEFAULT 2000u /* about where one scan costs as much as ranking leaves */
 #define BITS_MIN 64u
 #define BITS_MAX 1024u
@@ -199,6 +199,11 @@ vector_object(parse *p, const char *where, const hwi_json *o, bool keep_extra, h
         }
     }
     f->extra = extra;
+    if (f->bits > 256 && f->leaf_size > LEAF_SIZE_MAX * 256 / f->bits) {
+        return hwi_fail(p->err, HW_EINVAL,
+                        "%s.index.leaf_size: %u is above %u, the maximum at %u bits", where,
+                        f->leaf_size, LEAF_SIZE_MAX * 256 / f->bits, f->bits);
+    }
     if (!has_dim) return hwi_fail(p->err, HW_EINVAL, "%s.dim: missing", where);
     if (!has_metric) return hwi_fail(p->err, HW_EINVAL, "%s.metric: missing", where);
     return HW_OK;

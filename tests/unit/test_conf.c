@@ -99,6 +99,9 @@ mistakes_are_refused_with_their_key(void **state)
     refused("{\"dim\": 3, \"metric\": \"l2\", \"index\": {\"kind\": \"tree\"}}", "index.kind");
     refused("{\"dim\": 3, \"metric\": \"l2\", \"index\": {\"leafsize\": 9}}", "index.leafsize");
     refused("{\"dim\": 3, \"metric\": \"l2\", \"index\": {\"leaf_size\": 9}}", "leaf_size: 9");
+    refused("{\"dim\": 3, \"metric\": \"l2\", \"index\": {\"leaf_size\": 701}}", "leaf_size: 701");
+    refused("{\"dim\": 3, \"metric\": \"l2\", \"index\": {\"leaf_size\": 600, \"bits\": 1024}}",
+            "1024 bits");
     refused("{\"dim\": 3, \"metric\": \"l2\", \"index\": {\"bits\": 100}}", "bits: 100");
     refused("{\"dim\": 3, \"metric\": \"l2\", \"index\": 7}", "index");
     refused("{\"vectors\": {}}", "vectors");
