@@ -204,6 +204,8 @@ void
 cli_table_end(cli_table *t, const cli *c)
 {
     cli_need(!t->cells.failed);
+    HWI_ASSERT(t->columns > 0);
+    HWI_ASSERT(t->columns <= CLI_COLUMNS_MAX);
     if (c->mode == CLI_MODE_CSV)
         print_csv(t);
     else

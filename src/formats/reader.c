@@ -188,19 +188,20 @@ hwi_reader_row(const hwi_reader *r)
 
 /* ---- the batch */
 
-/* Grows *array to hold `need` elements, doubling. */
+/* Grows the array that the pointer at array_at points to, to hold `need` elements, doubling. The
+ * pointer is copied as bytes, since it may be of any type. */
 static hw_status
 grow(void *array_at, size_t *room, size_t need, size_t element, hw_error *err)
 {
-    void **array = array_at;
     size_t target = HWI_MAX(need, *room * 2);
     size_t bytes = hwi_size_mul(target, element);
-    void *moved;
+    void *array;
 
     if (need <= *room) return HW_OK;
-    moved = hwi_realloc(*array, bytes);
-    if (moved == NULL) return hwi_nomem(err, bytes);
-    *array = moved;
+    memcpy(&array, array_at, sizeof array);
+    array = hwi_realloc(array, bytes);
+    if (array == NULL) return hwi_nomem(err, bytes);
+    memcpy(array_at, &array, sizeof array);
     *room = target;
     return HW_OK;
 }

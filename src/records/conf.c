@@ -142,7 +142,7 @@ read_u64(const hwi_json *o, const char *key, uint64_t max, uint64_t *out, hw_err
 static hw_status
 read_u32(const hwi_json *o, const char *key, uint32_t *out, hw_error *err)
 {
-    uint64_t v;
+    uint64_t v = 0;
     HWI_TRY(read_u64(o, key, UINT32_MAX, &v, err));
     *out = (uint32_t)v;
     return HW_OK;
