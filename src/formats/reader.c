@@ -327,6 +327,7 @@ append_rows(const hwi_reader *r, const hwi_rows *rows, float **out, uint64_t *co
             return hwi_fail(err, HW_EINVAL, "%s: row %llu has %u values, expected %u", r->path,
                             (unsigned long long)*count, row_dim, *dim);
         HWI_TRY(grow(out, room, hwi_size_mul((size_t)*count + 1, *dim), sizeof **out, err));
+        HWI_ASSERT(*out != NULL);
         memcpy(*out + (size_t)*count * *dim, row->vectors[0].values, (size_t)*dim * sizeof **out);
         (*count)++;
     }
