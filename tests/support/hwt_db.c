@@ -8,7 +8,7 @@ hwt_db_open(hwt_db *d, bool on_disk)
     hw_error err;
     *d = (hwt_db){.on_disk = on_disk, .opts = HW_DB_OPTS_INIT};
     d->opts.no_sync = true;
-    d->opts.busy_timeout_ms = 200;
+    d->opts.busy_timeout_ms = 60000;
     d->opts.map_bytes = (uint64_t)1 << 30;
     if (on_disk) {
         hwt_scratch_new(d->scratch);

@@ -119,6 +119,8 @@ a_second_writer_is_told_to_wait(void **state)
     hw_txn *first, *second;
     hw_error err;
     hwt_db_open(&d, true);
+    d.opts.busy_timeout_ms = 100;
+    hwt_db_reopen(&d);
     hwt_ok(hw_txn_begin(d.db, &first, &err), &err);
     assert_int_equal(HW_EBUSY, hw_txn_begin(d.db, &second, &err));
     hw_txn_abort(first);

@@ -150,8 +150,6 @@ answers_are_snapshots(bool on_disk)
         w.d.db, "shared",
         "{\"dim\":4,\"metric\":\"l2\",\"index\":{\"flat_below\":20,\"leaf_size\":16},"
         "\"payload_indexes\":{\"round\":\"integer\"}}"));
-    w.d.opts.busy_timeout_ms = 60000;
-    hwt_db_reopen(&w.d);
     hwt_ok(hw_collection_open(w.d.db, "shared", &w.c, &err), &err);
     hwt_ok(write_round(&w, 0, &err), &err);
     pthread_create(&threads[0], NULL, writer, &w);
