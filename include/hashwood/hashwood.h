@@ -239,7 +239,9 @@ typedef struct hw_collection hw_collection;
  *
  *   metric           "cosine", "l2" ("euclid"), "dot", "l1" ("manhattan"); any case
  *   index            {"kind": "hybrid" | "kdtree" | "lsh" | "flat", "leaf_size": 0, "bits": 0,
- *                    "seed": 1, "flat_below": 2000} per vector or for all; 0: chosen from the data
+ *                    "seed": 1, "flat_below": 2000} per vector or for all; 0: chosen from the data.
+ *                    leaf_size 16 to 700 (at 512 and 1024 bits 350 and 175), bits a power of two
+ *                    from 64 to 1024
  *   payload_indexes  {"label": "keyword", ...}, as hw_collection_index_payload takes them
  *
  * Other keys are the client's own: kept, and given back by describe under "extra".

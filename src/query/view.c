@@ -13,7 +13,7 @@
  *
  * An open read transaction makes a store keep every page that was freed since. So views are cached
  * only while they are current: a commit in this process drops them (hwi_snapshots_drop), and a
- * process that only reads looks for stale ones now and then (api/db.c).
+ * process that only reads looks for stale ones now and then (api/janitor.c).
  *
  * Locks: views->lock (cached, and making the next) before snapshots->lock (newest, the list).
  * hwi_snapshots_drop has to go the other way, so it only tries views->lock: a views object that is
