@@ -78,7 +78,7 @@ run_round(uint64_t seed, verdicts *v)
 
     v->seed = seed;
     hwi_rng_init(&rng, seed);
-    hwt_store_open(&s, HWT_MEM);
+    hwt_store_open(&s, seed % 5 == 0 ? HWT_LMDB : HWT_MEM);
     hwt_points_init(&p, s.store, &hwt_payload_schema, PLACES, seed % 3 == 0 ? 1 : 701);
     for (int step = 0; step < 4; step++) {
         hwt_points_change(&p, &rng, CHANGES);

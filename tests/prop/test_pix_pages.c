@@ -152,7 +152,7 @@ run_round(uint64_t seed)
     hwi_pix_entry *batch = malloc(BATCH_MAX * sizeof *batch);
 
     hwi_rng_init(&rng, seed);
-    hwt_store_open(&s, HWT_MEM);
+    hwt_store_open(&s, seed % 3 == 0 ? HWT_LMDB : HWT_MEM);
     hw_store_txn *t = hwt_begin(s.store, HW_TXN_WRITE);
     for (int step = 0; step < STEPS; step++) {
         size_t count = random_batch(&rng, kind, step < STEPS / 2 ? 2 : 9, &m, batch);
