@@ -5,14 +5,13 @@
  * message can name its place.
  *
  * The sum is kept in double, in four strands whose order is fixed: the norm of a vector must not
- * depend on the machine. Its upper bound leaves room for what distances do in single precision:
- * (|a| + |b|)^2 and the 32 times that a Hadamard transform may add stay below FLT_MAX. */
+ * depend on the machine. */
 #include "ingest/validate.h"
 
 #include <float.h>
 #include <math.h>
 
-#define SQUARES_MAX 1e36 /* length 1e18 */
+#define SQUARES_MAX (HWI_VECTOR_LENGTH_MAX * HWI_VECTOR_LENGTH_MAX)
 
 static double
 sum_of_squares(const float *x, uint32_t dim)

@@ -9,6 +9,7 @@
 
 #include <math.h>
 
+#include "kernel/kernel.h"
 #include "payload/pix.h"
 
 /* A filter on its way through a search. */
@@ -116,39 +117,27 @@ check_limits(const hw_query *q, hw_error *err)
     return HW_OK;
 }
 
-/* Looks at the bits, without branches, so that it costs nothing next to the search: a float is not
- * finite when its exponent is all ones. */
-static void
-survey(const float *v, uint32_t dim, bool *finite, bool *zero)
-{
-    uint32_t bad = 0, any = 0;
-
-    for (uint32_t j = 0; j < dim; j++) {
-        uint32_t bits;
-        memcpy(&bits, &v[j], sizeof bits);
-        bits &= 0x7fffffffu;
-        bad |= (uint32_t)(bits >= 0x7f800000u);
-        any |= bits;
-    }
-    *finite = !bad, *zero = !any;
-}
-
+/* One sum that is finite and in range proves that every value is; a kernel makes it cost nothing
+ * next to the search. */
 static hw_status
 check_vector(const hwi_field *field, const float *v, uint32_t dim, hw_error *err)
 {
-    bool finite, zero;
-    uint32_t j = 0;
+    const float most = (float)(HWI_VECTOR_LENGTH_MAX * HWI_VECTOR_LENGTH_MAX);
+    float squares;
 
     if (dim != field->dim)
         return hwi_fail(err, HW_EINVAL,
                         "query has %u dimensions, the collection's vector%s%s has %u", dim,
                         field->name[0] ? " " : "", field->name, field->dim);
-    survey(v, dim, &finite, &zero);
-    if (!finite) {
-        while (isfinite(v[j])) j++;
-        return hwi_fail(err, HW_EINVAL, "query value %u is not a finite number", j);
+    hwi_kernels_active()->dot_rows(v, v, 0, 1, dim, &squares);
+    if (!(squares <= most)) {
+        for (uint32_t j = 0; j < dim; j++)
+            if (!isfinite(v[j]))
+                return hwi_fail(err, HW_EINVAL, "query value %u is not a finite number", j);
+        return hwi_fail(err, HW_EINVAL, "query has a length above the maximum %g",
+                        HWI_VECTOR_LENGTH_MAX);
     }
-    if (zero && field->metric == HWI_COSINE)
+    if (squares == 0 && field->metric == HWI_COSINE)
         return hwi_fail(err, HW_EINVAL, "query is the zero vector, which has no direction");
     return HW_OK;
 }

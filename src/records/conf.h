@@ -12,6 +12,11 @@
 
 #define HWI_FIELD_FLAT_BELOW_MAX 10000000u
 
+/* Length of the longest vector, stored or searched for. Squared distances then stay below 1e29,
+ * from where on numbers mark the padding of signature pages (kernel/kernel.h), and far below what
+ * single precision holds, with room for the 32 times that a Hadamard transform may add. */
+#define HWI_VECTOR_LENGTH_MAX 1e14
+
 typedef enum hwi_metric { HWI_COSINE, HWI_L2, HWI_DOT, HWI_L1 } hwi_metric;
 typedef enum hwi_index_kind { HWI_HYBRID, HWI_KDTREE, HWI_LSH, HWI_FLAT } hwi_index_kind;
 
