@@ -1,13 +1,14 @@
 /* index_build.c - building a generation: everything new is written beside the old, then one
  * transaction switches.
  *
- *     begin     note the job (`job, c, v`); from now on writers note the slots they touch (`job, c,
- * v, slot`) read      one snapshot: which slots have the vector, a sample of them train     mean,
- * axes, signs (lsh/lsh_train.c) partition KD-tree and Lloyd over all vectors on the axes
- * (tree/tree_build.c) write     leaves, tree, locations, model: many transactions of bounded size
- * (index_build_write.c) calibrate on what was written switch    bring the noted slots up to date in
- * the new generation, point the state at it: one transaction clean     remove the old generation
- * and the job
+ *     begin      note the job (`job, c, v`); writers now note slots they touch (`job, c, v, slot`)
+ *     read       one snapshot: which slots have the vector, a sample of them
+ *     train      mean, axes, signs                                    lsh/lsh_train.c
+ *     partition  KD-tree and Lloyd over all vectors on the axes       tree/tree_build.c
+ *     write      leaves, tree, locations, model: many transactions    index_build_write.c
+ *     calibrate  on what was written                                  index_calibrate.c
+ *     switch     bring the noted slots up to date, point the state at it: one transaction
+ *     clean      remove the old generation and the job
  *
  * A crash leaves the job record: the next build (or maintenance) reads from it which generation is
  * unfinished or outdated and removes that first. A job whose process is alive is left alone:
@@ -15,7 +16,6 @@
  */
 #include "index/index_build.h"
 
-#include <cblas.h>
 #include <errno.h>
 #include <signal.h>
 #include <unistd.h>
@@ -500,13 +500,6 @@ build_generation(hwi_build *b, uint32_t generation, uint32_t *outdated, hw_error
     return st == HW_OK ? switch_over(b, generation, outdated, err) : st;
 }
 
-static void
-one_blas_thread(void)
-{
-    openblas_set_num_threads(
-        1); /* we share work among threads ourselves, so that sums keep their order */
-}
-
 hw_status
 hwi_index_build(hwi_index *ix, hw_store *store, uint32_t threads, hwi_progress *progress,
                 hw_error *err)
@@ -515,7 +508,6 @@ hwi_index_build(hwi_index *ix, hw_store *store, uint32_t threads, hwi_progress *
     uint32_t generation = 0, outdated = 0;
 
     if (ix->field.kind == HWI_FLAT) return HW_OK;
-    one_blas_thread();
     HWI_TRY(recover(ix, store, err));
     HWI_TRY(begin(ix, store, &generation, err));
     hw_status st = build_generation(&b, generation, &outdated, err);
@@ -545,7 +537,6 @@ hwi_index_maintain(hwi_index *ix, hw_store *store, uint32_t threads, hw_error *e
     }
     if (state.changes < DRIFT_LEAST || state.changes < state.vectors / 2) return HW_OK;
     hwi_build b = {.ix = ix, .store = store, .threads = threads};
-    one_blas_thread();
     st = recalibrate(&b, err);
     hwi_build_release(&b);
     return st;

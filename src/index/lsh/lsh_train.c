@@ -28,14 +28,51 @@ mean_of(const float *rows, size_t count, uint32_t dim, double *mean)
     for (uint32_t j = 0; j < dim; j++) mean[j] /= (double)count;
 }
 
-/* Upper triangle of the covariance of the rows (which lose their mean) into cov, dim x dim. */
+#define COVARIANCE_ROWS 512u /* rows in one product */
+#define COVARIANCE_STEP 96u  /* lines of the matrix in one product: a multiple of HWI_PANEL */
+
+_Static_assert(COVARIANCE_STEP % HWI_PANEL == 0, "the products of a line begin with a panel");
+
+/* Adds the products of one block of centred rows, which it turns to columns, to the upper triangle.
+ */
 static void
+add_block(const float *rows, size_t count, uint32_t dim, float *turned, float *panels,
+          float *products, float *cov)
+{
+    const hwi_kernels *k = hwi_kernels_active();
+
+    for (size_t i = 0; i < count; i++)
+        for (uint32_t j = 0; j < dim; j++) turned[j * count + i] = rows[i * dim + j];
+    hwi_pack_panels(turned, dim, count, panels);
+    for (uint32_t j = 0; j < dim; j += COVARIANCE_STEP) {
+        uint32_t lines = HWI_MIN(dim - j, COVARIANCE_STEP), width = dim - j;
+        k->product(turned + j * count, count, lines, panels + j * count, width, count, products,
+                   width);
+        for (uint32_t i = 0; i < lines; i++)
+            for (uint32_t c = 0; c < width; c++)
+                cov[(size_t)(j + i) * dim + j + c] += products[(size_t)i * width + c];
+    }
+}
+
+/* Upper triangle of the covariance of the rows (which lose their mean) into cov, dim x dim. */
+static bool
 covariance(float *rows, size_t count, uint32_t dim, const double *mean, float *cov)
 {
+    size_t block = (size_t)COVARIANCE_ROWS * dim;
+    size_t panel_floats = hwi_panel_floats(dim, COVARIANCE_ROWS);
+    size_t floats = block + panel_floats + (size_t)COVARIANCE_STEP * dim;
+    float *turned = hwi_alloc_aligned(floats * sizeof *turned);
+
+    if (!turned) return false;
     for (size_t i = 0; i < count; i++)
         for (uint32_t j = 0; j < dim; j++) rows[i * dim + j] -= (float)mean[j];
-    cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, (int)dim, (int)count, 1.0f / (float)count,
-                rows, (int)dim, 0, cov, (int)dim);
+    memset(cov, 0, (size_t)dim * dim * sizeof *cov);
+    for (size_t i = 0; i < count; i += COVARIANCE_ROWS)
+        add_block(rows + i * dim, HWI_MIN(count - i, (size_t)COVARIANCE_ROWS), dim, turned,
+                  turned + block, turned + block + panel_floats, cov);
+    for (size_t i = 0; i < (size_t)dim * dim; i++) cov[i] /= (float)count;
+    hwi_free(turned);
+    return true;
 }
 
 static uint32_t
@@ -118,7 +155,11 @@ hwi_model_train(const hwi_field *field, const hwi_model_plan *plan, const float 
         for (uint32_t j = 0; j < dim; j++) sample[i * dim + j] = rows[i * dim + j] * scale;
     }
     mean_of(sample, count, dim, mean);
-    covariance(sample, count, dim, mean, cov);
+    if (!covariance(sample, count, dim, mean, cov)) {
+        st = hwi_nomem(err, (size_t)COVARIANCE_ROWS * dim * sizeof(float));
+        goto out;
+    }
+    openblas_set_num_threads(1); /* the same sums however many processors there are */
     /* row-major upper is column-major lower: eigenvectors come back as rows after this call */
     if (LAPACKE_ssyevd(LAPACK_COL_MAJOR, 'V', 'L', (int)dim, cov, (int)dim, values) != 0) {
         st = hwi_fail(err, HW_EINVAL, "principal axes of %zu sampled vectors do not converge",

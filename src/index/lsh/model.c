@@ -8,7 +8,6 @@
  */
 #include "index/lsh/model.h"
 
-#include <cblas.h>
 #include <math.h>
 
 #include "index/lsh/model_build.h"
@@ -23,6 +22,7 @@ release(hwi_model *m)
     hwi_free(m->mean);
     hwi_free(m->axes);
     hwi_free(m->columns);
+    hwi_free(m->panels);
     hwi_free(m->signs);
     hwi_free(m->fast);
     hwi_free(m->fast_scale);
@@ -87,6 +87,9 @@ derive_columns(hwi_model *m)
     for (uint32_t i = 0; i < m->dc; i++)
         for (uint32_t j = 0; j < m->dim; j++)
             m->columns[(size_t)j * m->out_dims + i] = m->axes[(size_t)i * m->dim + j];
+    m->panels = hwi_alloc_aligned(hwi_panel_floats(m->dc, m->dim) * sizeof(float));
+    if (!m->panels) return false;
+    hwi_pack_panels(m->axes, m->dc, m->dim, m->panels);
     return true;
 }
 
@@ -235,9 +238,7 @@ hwi_model_axes_fast(const hwi_model *m, const float *framed, uint8_t *bytes, flo
 void
 hwi_model_axes_many(const hwi_model *m, const float *framed, size_t count, float *y)
 {
-    if (count == 0) return;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)count, (int)m->dc, (int)m->dim, 1,
-                framed, (int)m->dim, m->axes, (int)m->dim, 0, y, (int)m->dc);
+    m->kernels->product(framed, m->dim, count, m->panels, m->dc, m->dim, y, m->dc);
 }
 
 void

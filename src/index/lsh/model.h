@@ -1,8 +1,7 @@
 /* model.h - what a generation learned from the data: where the space's centre is, along which axes
  * it stretches, and the random signs of its hash functions.
  *
- *     x (dim, as given) --frame--> centred (or of unit length) --axes--> y (dc) --signs, Hadamard,
- * twice--> z (bits)
+ *     x (dim, as given) --frame--> centred or of unit length --axes--> y (dc) --hash--> z (bits)
  *
  * frame: minus the mean under l2 and l1, scaled to unit length under cosine, untouched under dot.
  * axes: the leading principal axes, orthonormal rows, so distances in y never exceed distances in
@@ -34,6 +33,7 @@ typedef struct hwi_model {
     float *mean;    /* dim; NULL when the frame does not subtract */
     float *axes;    /* dc rows of dim */
     float *columns; /* dim columns of out_dims: axes turned, for the matvec kernel */
+    float *panels;  /* axes packed for products (hwi_pack_panels) */
     float *signs;   /* 2 * bits, +-1/sqrt(bits) */
     int8_t *fast;   /* axes as int8 blocks for wide vectors; NULL up to 128 dimensions */
     float *fast_scale, *fast_sum; /* out_dims each */
@@ -68,7 +68,8 @@ void hwi_model_axes(const hwi_model *m, const float *framed, float *y);
 /* The same a little less precisely and several times faster for wide vectors: for queries.
  * bytes: scratch of fast_dims. */
 void hwi_model_axes_fast(const hwi_model *m, const float *framed, uint8_t *bytes, float *y);
-/* y of `count` framed rows at once (row i at framed + i * dim); y rows have dc floats. */
+/* y of `count` framed rows at once (row i at framed + i * dim), bit for bit as hwi_model_axes makes
+ * it; y rows have dc floats. */
 void hwi_model_axes_many(const hwi_model *m, const float *framed, size_t count, float *y);
 /* z of y; z has `bits` floats, 64-byte aligned. */
 void hwi_model_hash(const hwi_model *m, const float *y, float *z);

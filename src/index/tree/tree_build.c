@@ -4,7 +4,7 @@
  * about leaf_size.
  * 2. Lloyd: assign every row to its nearest anchor (the mean of a leaf), move the anchors to the
  * new means; 2 or 3 passes close nearly the whole distance to k-means at a tenth of its cost
- * (DESIGN 4.1).
+ * (docs/concepts.md).
  * 3. Tidy: leaves left with fewer than a quarter of leaf_size give their rows to the next nearest;
  * leaves above most_rows are halved again.
  *
@@ -13,20 +13,22 @@
  */
 #include "index/tree/tree_build.h"
 
-#include <cblas.h>
 #include <math.h>
 
 #include "index/top.h"
 #include "index/tree/tree_split.h"
+#include "kernel/kernel.h"
 
-#define SAMPLE 1024u     /* rows that decide a direction */
-#define ASSIGN_ROWS 512u /* rows in one matrix product */
+#define SAMPLE 1024u /* rows that decide a direction */
+#define PROJECT_ROWS 1024u
+#define ASSIGN_ROWS 480u /* rows a thread assigns at a time */
 
 typedef struct builder {
     const float *y;
     size_t n;
     uint32_t dc;
     const hwi_partition_plan *plan;
+    const hwi_kernels *kernels;
     hwi_partition *out;
     hwi_rng rng;
     uint32_t region_room, leaf_room;
@@ -95,9 +97,10 @@ static hw_status
 direction_of(builder *b, const uint32_t *rows, size_t count, float *direction)
 {
     size_t n = HWI_MIN(count, (size_t)SAMPLE);
-    float *sample = hwi_alloc((n * b->dc + n + b->dc) * sizeof *sample);
+    size_t floats = n * b->dc + hwi_direction_scratch(n, b->dc);
+    float *sample = hwi_alloc(floats * sizeof *sample);
 
-    if (!sample) return hwi_nomem(b->err, n * b->dc * sizeof *sample);
+    if (!sample) return hwi_nomem(b->err, floats * sizeof *sample);
     for (size_t i = 0; i < n; i++) {
         size_t pick = n == count ? i : hwi_rng_below(&b->rng, count);
         memcpy(sample + i * b->dc, b->y + (size_t)rows[pick] * b->dc, b->dc * sizeof *sample);
@@ -119,12 +122,14 @@ static void
 project_some(void *arg, size_t chunk)
 {
     const projecting *p = arg;
-    size_t end = HWI_MIN(p->count, (chunk + 1) * 4096);
+    size_t first = chunk * PROJECT_ROWS, count = HWI_MIN(p->count - first, (size_t)PROJECT_ROWS);
+    const float *y[PROJECT_ROWS] = {0};
+    float along[PROJECT_ROWS];
 
-    for (size_t i = chunk * 4096; i < end; i++) {
-        const float *y = p->b->y + (size_t)p->rows[i] * p->b->dc;
-        p->key[i] = (hwi_top_entry){cblas_sdot((int)p->b->dc, y, 1, p->direction, 1), p->rows[i]};
-    }
+    for (size_t i = 0; i < count; i++) y[i] = p->b->y + (size_t)p->rows[first + i] * p->b->dc;
+    p->b->kernels->dot_gather(p->direction, y, count, p->b->dc, along);
+    for (size_t i = 0; i < count; i++)
+        p->key[first + i] = (hwi_top_entry){along[i], p->rows[first + i]};
 }
 
 /* Reorders rows so that the `left` smallest along the direction come first; *split lies between. */
@@ -134,7 +139,7 @@ divide(const builder *b, uint32_t *rows, size_t count, size_t left, const float 
 {
     projecting p = {b, rows, count, direction, key};
 
-    hwi_parallel_for(b->plan->threads, (count + 4095) / 4096, project_some, &p);
+    hwi_parallel_for(b->plan->threads, (count + PROJECT_ROWS - 1) / PROJECT_ROWS, project_some, &p);
     hwi_top_select(key, count, left);
     *split = key[left - 1].distance;
     for (size_t i = 0; i < count; i++) rows[i] = key[i].tag;
@@ -174,62 +179,82 @@ split_rows(builder *b, uint32_t *rows, size_t count, uint32_t leaves, hwi_top_en
 
 typedef struct assigning {
     const builder *b;
-    const float *norms;    /* of anchors; INFINITY takes one out of the choice */
-    const uint8_t *wanted; /* rows' leaves to assign anew; NULL: all */
+    const float *panels;   /* the anchors */
+    const float *norms;    /* their squared lengths; INFINITY takes one out of the choice */
+    const uint8_t *wanted; /* leaves whose rows to assign anew; NULL: all */
     atomic_bool failed;
 } assigning;
+
+/* Copies the wanted ones of some rows together; returns how many. */
+static size_t
+gather_wanted(const assigning *a, size_t first, size_t rows, float *y, uint32_t *row)
+{
+    const builder *b = a->b;
+    size_t count = 0;
+
+    for (size_t i = first; i < first + rows; i++) {
+        if (!a->wanted[b->out->leaf_of[i]]) continue;
+        memcpy(y + count * b->dc, b->y + i * b->dc, b->dc * sizeof *y);
+        row[count++] = (uint32_t)i;
+    }
+    return count;
+}
 
 static void
 assign_some(void *arg, size_t chunk)
 {
     assigning *a = arg;
     const builder *b = a->b;
-    uint32_t leaves = b->out->leaf_count, dc = b->dc, *leaf_of = b->out->leaf_of;
+    uint32_t leaves = b->out->leaf_count, row[ASSIGN_ROWS], nearest[ASSIGN_ROWS];
     size_t first = chunk * ASSIGN_ROWS, rows = HWI_MIN(b->n - first, (size_t)ASSIGN_ROWS);
-    float *dot = hwi_alloc_aligned(hwi_size_mul(rows, leaves * sizeof *dot));
+    float least[ASSIGN_ROWS], *copy = NULL;
+    const float *y = b->y + first * b->dc;
 
-    if (!dot) {
-        atomic_store(&a->failed, true);
-        return;
-    }
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)leaves, (int)dc, -2,
-                b->y + first * dc, (int)dc, b->out->anchors, (int)dc, 0, dot, (int)leaves);
-    for (size_t i = 0; i < rows; i++) {
-        const float *score = dot + i * leaves;
-        uint32_t best = leaf_of[first + i];
-        if (a->wanted && !a->wanted[best]) continue;
-        float least = INFINITY;
-        for (uint32_t k = 0; k < leaves; k++) {
-            float s = score[k] + a->norms[k];
-            if (s < least) least = s, best = k;
+    if (a->wanted) {
+        y = copy = hwi_alloc_aligned(hwi_size_mul(rows, b->dc * sizeof *copy));
+        if (!copy) {
+            atomic_store(&a->failed, true);
+            return;
         }
-        leaf_of[first + i] = best;
+        rows = gather_wanted(a, first, rows, copy, row);
     }
-    hwi_free(dot);
+    hwi_nearest(y, b->dc, rows, a->panels, a->norms, leaves, b->dc, least, nearest);
+    for (size_t i = 0; i < rows; i++)
+        if (nearest[i] < leaves) b->out->leaf_of[a->wanted ? row[i] : first + i] = nearest[i];
+    hwi_free(copy);
 }
 
-/* Squared lengths of the anchors; `dead` ones (may be NULL) INFINITY. */
+/* Squared lengths of the anchors; INFINITY of `dead` ones (may be NULL) and beyond the last. */
 static void
 anchor_norms(const builder *b, const uint8_t *dead, float *norms)
 {
-    for (uint32_t k = 0; k < b->out->leaf_count; k++) {
+    uint32_t leaves = b->out->leaf_count;
+
+    for (uint32_t k = 0; k < leaves; k++) {
         const float *a = b->out->anchors + (size_t)k * b->dc;
-        norms[k] = dead && dead[k] ? INFINITY : cblas_sdot((int)b->dc, a, 1, a, 1);
+        b->kernels->dot_rows(a, a, 0, 1, b->dc, &norms[k]);
+        if (dead && dead[k]) norms[k] = INFINITY;
     }
+    for (uint32_t k = leaves; k < leaves + HWI_PANEL; k++) norms[k] = INFINITY;
 }
 
 static hw_status
 assign(builder *b, const uint8_t *wanted, const uint8_t *dead)
 {
-    float *norms = hwi_alloc(b->out->leaf_count * sizeof *norms);
+    uint32_t leaves = b->out->leaf_count;
+    float *norms = hwi_alloc((leaves + HWI_PANEL) * sizeof *norms);
+    float *panels = hwi_alloc_aligned(hwi_panel_floats(leaves, b->dc) * sizeof *panels);
+    assigning a = {.b = b, .panels = panels, .norms = norms, .wanted = wanted};
 
-    if (!norms) return hwi_nomem(b->err, b->out->leaf_count * sizeof *norms);
-    anchor_norms(b, dead, norms);
-    assigning a = {.b = b, .norms = norms, .wanted = wanted};
-    hwi_parallel_for(b->plan->threads, (b->n + ASSIGN_ROWS - 1) / ASSIGN_ROWS, assign_some, &a);
+    if (norms && panels) {
+        anchor_norms(b, dead, norms);
+        hwi_pack_panels(b->out->anchors, leaves, b->dc, panels);
+        hwi_parallel_for(b->plan->threads, (b->n + ASSIGN_ROWS - 1) / ASSIGN_ROWS, assign_some, &a);
+    }
+    bool failed = !norms || !panels || atomic_load(&a.failed);
     hwi_free(norms);
-    if (atomic_load(&a.failed)) return hwi_nomem(b->err, ASSIGN_ROWS * sizeof(float));
-    return HW_OK;
+    hwi_free(panels);
+    return failed ? hwi_nomem(b->err, hwi_panel_floats(leaves, b->dc) * sizeof *panels) : HW_OK;
 }
 
 /* Anchors become the means of their rows; a leaf without rows keeps its anchor. */
@@ -351,7 +376,13 @@ hw_status
 hwi_partition_make(const float *y, size_t n, uint32_t dc, const hwi_partition_plan *plan,
                    hwi_progress *progress, hwi_partition *out, hw_error *err)
 {
-    builder b = {.y = y, .n = n, .dc = dc, .plan = plan, .out = out, .err = err};
+    builder b = {.y = y,
+                 .n = n,
+                 .dc = dc,
+                 .plan = plan,
+                 .kernels = hwi_kernels_active(),
+                 .out = out,
+                 .err = err};
     uint32_t leaves = (uint32_t)((n + plan->leaf_size - 1) / plan->leaf_size), root;
     uint32_t *rows = hwi_alloc(n * sizeof *rows), *counts = NULL;
     hwi_top_entry *key = hwi_alloc(n * sizeof *key);

@@ -3,14 +3,14 @@
  * The median along the direction of largest spread gives equal halves, as in a KD-tree whose axes
  * follow the data; three steps of 2-means then move the border to where the points are thin. Roads
  * not taken: splitting on the widest coordinate axis (scans more at the same recall, see
- * DESIGN 4.1), and running 2-means to convergence (no gain).
+ * docs/concepts.md), and running 2-means to convergence (no gain).
  */
 #include "index/tree/tree_split.h"
 
-#include <cblas.h>
 #include <math.h>
 
 #include "index/top.h"
+#include "kernel/kernel.h"
 
 #define POWER_STEPS 8u
 #define MEANS_STEPS 3u
@@ -36,48 +36,60 @@ mean_of(const float *y, size_t n, uint32_t dc, float *mean)
 }
 
 /* Starts from the point farthest from the mean, so that the iteration does not begin across the
- * answer. */
+ * answer. c: centred points. */
 static void
-start_direction(const float *y, size_t n, uint32_t dc, const float *mean, float *direction)
+start_direction(const hwi_kernels *k, const float *c, size_t n, uint32_t width, uint32_t dc,
+                float *direction)
 {
-    float farthest = -1;
+    float farthest = -1, sum;
     size_t pick = 0;
 
     for (size_t i = 0; i < n; i++) {
-        float sum = 0;
-        for (uint32_t j = 0; j < dc; j++) {
-            float d = y[i * dc + j] - mean[j];
-            sum += d * d;
-        }
+        k->dot_rows(c + i * width, c + i * width, 0, 1, width, &sum);
         if (sum > farthest) farthest = sum, pick = i;
     }
-    for (uint32_t j = 0; j < dc; j++) direction[j] = y[pick * dc + j] - mean[j];
+    memcpy(direction, c + pick * width, width * sizeof *direction);
     if (!(farthest > 0)) direction[0] = 1; /* all points are equal: any direction will do */
     hwi_unit(direction, dc);
+}
+
+/* Rows of the centred copy are filled up with zeros to what matvec_columns asks for. */
+static uint32_t
+width_of(uint32_t dc)
+{
+    return (dc + 15) / 16 * 16;
+}
+
+size_t
+hwi_direction_scratch(size_t n, uint32_t dc)
+{
+    return (n + 2) * width_of(dc) + n;
 }
 
 void
 hwi_principal_direction(const float *y, size_t n, uint32_t dc, float *direction, float *scratch)
 {
-    float *mean = scratch, *t = scratch + dc;
+    const hwi_kernels *k = hwi_kernels_active();
+    uint32_t width = width_of(dc);
+    float *mean = scratch, *d = mean + width, *c = d + width, *t = c + n * width, length;
 
     mean_of(y, n, dc, mean);
-    start_direction(y, n, dc, mean, direction);
-    for (uint32_t step = 0; step < POWER_STEPS; step++) {
-        /* t = (Y - mean) d, then d = (Y - mean)^T t */
-        float offset = cblas_sdot((int)dc, mean, 1, direction, 1), sum = 0;
-        cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)n, (int)dc, 1, y, (int)dc, direction, 1, 0, t,
-                    1);
-        for (size_t i = 0; i < n; i++) t[i] -= offset, sum += t[i];
-        cblas_sgemv(CblasRowMajor, CblasTrans, (int)n, (int)dc, 1, y, (int)dc, t, 1, 0, direction,
-                    1);
-        cblas_saxpy((int)dc, -sum, mean, 1, direction, 1);
-        if (!(cblas_sdot((int)dc, direction, 1, direction, 1) > 0)) {
-            start_direction(y, n, dc, mean, direction);
-            return;
-        }
-        hwi_unit(direction, dc);
+    for (size_t i = 0; i < n; i++) {
+        for (uint32_t j = 0; j < dc; j++) c[i * width + j] = y[i * dc + j] - mean[j];
+        for (uint32_t j = dc; j < width; j++) c[i * width + j] = 0;
     }
+    start_direction(k, c, n, width, dc, d);
+    for (uint32_t step = 0; step < POWER_STEPS; step++) { /* d = C^T (C d) */
+        k->dot_rows(d, c, width * sizeof *c, n, width, t);
+        k->matvec_columns(c, width, t, n, d);
+        k->dot_rows(d, d, 0, 1, width, &length);
+        if (!(length > 0)) {
+            start_direction(k, c, n, width, dc, d);
+            break;
+        }
+        hwi_unit(d, dc);
+    }
+    memcpy(direction, d, dc * sizeof *direction);
 }
 
 /* The lower half along the direction is side 0. */
@@ -85,8 +97,12 @@ static void
 halve_at_median(const float *y, size_t n, uint32_t dc, const float *direction, hwi_top_entry *order,
                 uint8_t *side)
 {
-    for (size_t i = 0; i < n; i++)
-        order[i] = (hwi_top_entry){cblas_sdot((int)dc, y + i * dc, 1, direction, 1), (uint32_t)i};
+    float along;
+
+    for (size_t i = 0; i < n; i++) {
+        hwi_kernels_active()->dot_rows(direction, y + i * dc, 0, 1, dc, &along);
+        order[i] = (hwi_top_entry){along, (uint32_t)i};
+    }
     hwi_top_select(order, n, n / 2);
     for (size_t i = 0; i < n; i++) side[order[i].tag] = i >= n / 2;
 }
@@ -124,9 +140,11 @@ static size_t
 reassign(const float *y, size_t n, uint32_t dc, const float *direction, float split, uint8_t *side)
 {
     size_t right = 0;
+    float along;
 
     for (size_t i = 0; i < n; i++) {
-        side[i] = cblas_sdot((int)dc, y + i * dc, 1, direction, 1) >= split;
+        hwi_kernels_active()->dot_rows(direction, y + i * dc, 0, 1, dc, &along);
+        side[i] = along >= split;
         right += side[i];
     }
     return right;
@@ -137,12 +155,13 @@ hwi_tree_halve(const float *y, size_t n, uint32_t dc, bool spherical, uint8_t *s
                float *direction, float *split, hw_error *err)
 {
     hwi_top_entry *order = hwi_alloc(n * sizeof *order);
-    float *scratch = hwi_alloc((n + 3u * dc) * sizeof *scratch), *anchors = scratch + n + dc;
+    size_t floats = hwi_direction_scratch(n, dc);
+    float *scratch = hwi_alloc((floats + 2u * dc) * sizeof *scratch), *anchors = scratch + floats;
     uint8_t *halves = hwi_alloc(n);
     hw_status st = HW_OK;
 
     if (!order || !scratch || !halves) {
-        st = hwi_nomem(err, n * sizeof *order);
+        st = hwi_nomem(err, floats * sizeof *scratch);
         goto out;
     }
     hwi_principal_direction(y, n, dc, direction, scratch);

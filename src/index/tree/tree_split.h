@@ -6,7 +6,8 @@
 #include "base/base.h"
 
 /* The direction of largest spread of n points of dc floats (power iteration, Golub and Van
- * Loan 8.2), unit length. scratch: n + dc floats. Deterministic. */
+ * Loan 8.2), unit length. scratch: hwi_direction_scratch floats. Deterministic. */
+size_t hwi_direction_scratch(size_t n, uint32_t dc);
 void hwi_principal_direction(const float *y, size_t n, uint32_t dc, float *direction,
                              float *scratch);
 
