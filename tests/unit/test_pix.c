@@ -461,6 +461,86 @@ out_of_memory_is_reported(void **state)
     hwt_store_close(&s);
 }
 
+/* The nth call of each kind on the store fails: the status comes up, and nothing leaks. */
+static void
+store_failures_are_passed_on(void **state)
+{
+    static const hwi_fault_op ops[] = {HWI_FAULT_GET, HWI_FAULT_SCAN, HWI_FAULT_PUT, HWI_FAULT_DEL};
+    const char *before = "{\"kw\": \"x\", \"f\": 1.5, \"t\": \"a b\", \"n\": 3}";
+    const char *after = "{\"kw\": \"y\", \"f\": 2.5, \"t\": \"a c\"}";
+    hw_error err;
+
+    (void)state;
+    for (size_t op = 0; op < HWI_COUNT(ops); op++) {
+        hw_status st = HW_EIO;
+        uint64_t nth = 0;
+        while (st != HW_OK) {
+            hwt_store s;
+            hwi_pix_writer *w;
+            hwt_store_open(&s, HWT_FAULT_MEM);
+            hw_store_txn *t = hwt_begin(s.store, HW_TXN_WRITE);
+            hwt_ok(hwi_pix_writer_new(t, 1, &hwt_payload_schema, &w, &err), &err);
+            hwt_ok(hwi_pix_change(w, 5, hwi_bytes(NULL, 0), hwi_bytes_text(before), &err), &err);
+            hwt_ok(hwi_pix_flush(w, &err), &err);
+            s.plan = (hwi_fault_plan){
+                .ops = ops[op], .nth = ++nth, .action = HWI_FAULT_FAIL, .status = HW_EIO};
+            hwt_ok(hwi_pix_change(w, 5, hwi_bytes_text(before), hwi_bytes_text(after), &err), &err);
+            st = hwi_pix_flush(w, &err);
+            if (st != HW_OK) assert_int_equal(st, HW_EIO);
+            hwi_pix_writer_free(w);
+            hwi_store_abort(t);
+            hwt_store_close(&s);
+        }
+        assert_true(nth > 1);
+    }
+}
+
+static uint64_t
+guess(const hwt_points *p, const char *condition)
+{
+    char text[512];
+    hw_error err = {0};
+    hwi_arena arena = {0};
+    const hwi_filter *filter;
+    hw_store_txn *t = hwt_begin(p->store, HW_TXN_READ);
+
+    snprintf(text, sizeof text, "{\"must\": %s}", condition);
+    hwt_ok(hwi_filter_parse(text, strlen(text), &arena, &filter, &err), &err);
+    uint64_t n = hwi_filter_estimate(filter, t, p->coll, p->schema, p->count);
+    hwi_arena_release(&arena);
+    hwi_store_abort(t);
+    return n;
+}
+
+/* 300 points, place i with n = i % 10 and f = i: single conditions are counted, several multiplied. */
+static void
+estimates_count_single_conditions(void **state)
+{
+    hwt_store s;
+    hwt_points p;
+    char text[64];
+
+    (void)state;
+    hwt_store_open(&s, HWT_MEM);
+    hwt_points_init(&p, s.store, &hwt_payload_schema, 300, 1000);
+    for (int i = 0; i < 300; i++) {
+        snprintf(text, sizeof text, "{\"n\": %d, \"f\": %d.5}", i % 10, i);
+        hwt_points_put(&p, (size_t)i, text);
+    }
+    assert_int_equal(guess(&p, "{\"key\": \"n\", \"match\": {\"value\": 3}}"), 30);
+    assert_int_equal(guess(&p, "{\"key\": \"n\", \"match\": {\"any\": [1, 2, 77]}}"), 60);
+    assert_int_equal(guess(&p, "{\"key\": \"f\", \"range\": {\"lt\": 100}}"), 100);
+    assert_int_equal(guess(&p, "{\"must_not\": {\"key\": \"n\", \"match\": {\"value\": 3}}}"), 270);
+    assert_int_equal(guess(&p, "[{\"key\": \"n\", \"match\": {\"value\": 3}}, {\"key\": \"f\", "
+                               "\"range\": {\"lt\": 100}}]"),
+                     10);
+    assert_int_equal(guess(&p, "{\"is_empty\": {\"key\": \"n\"}}"), 0);
+    assert_int_equal(guess(&p, "{\"key\": \"free\", \"match\": {\"value\": 3}}"), 100);
+    assert_int_equal(guess(&p, "{\"has_id\": [1, 2, 3]}"), 3);
+    hwt_points_release(&p);
+    hwt_store_close(&s);
+}
+
 int
 main(void)
 {
@@ -476,6 +556,8 @@ main(void)
         cmocka_unit_test(building_later_gives_the_same_index),
         cmocka_unit_test(dropping_a_field_leaves_the_others),
         cmocka_unit_test(out_of_memory_is_reported),
+        cmocka_unit_test(store_failures_are_passed_on),
+        cmocka_unit_test(estimates_count_single_conditions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
