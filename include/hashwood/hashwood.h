@@ -59,8 +59,7 @@ extern "C" {
 #define HW_FILTER_MAX (1u << 20)   /* bytes of JSON in one filter */
 #define HW_VECTORS_MAX 64u         /* named vectors in one collection */
 
-/* ---- Status
- * ------------------------------------------------------------------------------------------ */
+/* ---- Status ---- */
 
 typedef enum hw_status {
     HW_OK = 0,
@@ -102,8 +101,7 @@ HW_API const char *hw_kernels(void);
 /* Frees memory that a function here handed over as plain text or bytes. NULL is fine. */
 HW_API void hw_free(void *memory);
 
-/* ---- Ids
- * --------------------------------------------------------------------------------------------- */
+/* ---- Ids ---- */
 
 typedef enum hw_id_kind { HW_ID_KIND_U64 = 0, HW_ID_KIND_UUID = 1, HW_ID_KIND_TEXT = 2 } hw_id_kind;
 
@@ -145,8 +143,7 @@ HW_API size_t hw_id_format(const hw_id *id, char *out);
 /* Negative, zero or positive as a sorts before, equals, or sorts after b. */
 HW_API int hw_id_compare(const hw_id *a, const hw_id *b);
 
-/* ---- Databases
- * --------------------------------------------------------------------------------------- */
+/* ---- Databases ---- */
 
 typedef struct hw_db hw_db;
 
@@ -223,8 +220,7 @@ HW_API HW_CHECKED hw_status hw_db_restore(const char *file, const char *where,
  * ...). Free with hw_free. */
 HW_API HW_CHECKED hw_status hw_db_stats(hw_db *db, char **json, hw_error *err);
 
-/* ---- Collections
- * ------------------------------------------------------------------------------------- */
+/* ---- Collections ---- */
 
 typedef struct hw_collection hw_collection;
 
@@ -298,8 +294,7 @@ HW_API HW_CHECKED hw_status hw_collection_unindex_payload(hw_collection *c, cons
 HW_API HW_CHECKED hw_status hw_collection_build(hw_collection *c, hw_progress_fn progress,
                                                 void *arg, hw_error *err);
 
-/* ---- Writing
- * ----------------------------------------------------------------------------------------- */
+/* ---- Writing ---- */
 
 typedef struct hw_txn hw_txn;
 
@@ -374,16 +369,14 @@ HW_API HW_CHECKED hw_status hw_collection_upsert(hw_collection *c, const hw_id *
 HW_API HW_CHECKED hw_status hw_collection_delete(hw_collection *c, const hw_id *ids, size_t count,
                                                  uint64_t *deleted, hw_error *err);
 
-/* ---- Cancelling
- * -------------------------------------------------------------------------------------- */
+/* ---- Cancelling ---- */
 
 typedef struct hw_cancel hw_cancel;
 HW_API HW_CHECKED hw_status hw_cancel_new(hw_cancel **out, hw_error *err);
 HW_API void hw_cancel_signal(hw_cancel *cancel); /* async-signal-safe */
 HW_API void hw_cancel_free(hw_cancel *cancel);   /* no call may still be using it */
 
-/* ---- Reading
- * ----------------------------------------------------------------------------------------- */
+/* ---- Reading ---- */
 
 typedef struct hw_result hw_result;
 

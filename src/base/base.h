@@ -20,7 +20,7 @@
 #define HWI_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define HWI_MAX(a, b) ((a) > (b) ? (a) : (b))
 
-/* ---- Errors (status.c) ----------------------------------------------------------------------- */
+/* ---- Errors (status.c) ---- */
 
 /* Returns from the caller when `call` fails. Only while there is nothing to undo. */
 #define HWI_TRY(call)                                                                              \
@@ -69,7 +69,7 @@ _Noreturn void hwi_assert_failed(const char *condition, const char *file, int li
 #define hwi_fail_prefix(...) hwi_failed(hwi_fail_prefix(__VA_ARGS__))
 #define hwi_nomem(...) hwi_failed(hwi_nomem(__VA_ARGS__))
 
-/* ---- Memory (memory.c) ----------------------------------------------------------------------- */
+/* ---- Memory (memory.c) ---- */
 
 /* The one place memory comes from. NULL when there is none, or when a test says so
  * (hwi_alloc_fail_at). Zero bytes give a valid pointer. Free with hwi_free. */
@@ -125,7 +125,7 @@ hwi_bytes_text(const char *text)
     return (hw_bytes){text, strlen(text)};
 }
 
-/* ---- Numbers as bytes: little-endian, any alignment ------------------------------------------ */
+/* ---- Numbers as bytes: little-endian, any alignment ---- */
 
 static inline uint16_t
 hwi_get_u16(const void *p)
@@ -179,7 +179,7 @@ hwi_put_f32(void *p, float f)
     hwi_put_u32(p, u);
 }
 
-/* ---- Randomness, time (base.c) --------------------------------------------------------------- */
+/* ---- Randomness, time (base.c) ---- */
 
 /* xoshiro256** (Blackman and Vigna 2018), seeded by splitmix64: the same seed gives the same stream
  * everywhere. */
@@ -215,7 +215,7 @@ typedef struct hwi_progress {
 HW_CHECKED hw_status hwi_progress_step(hwi_progress *p, const char *stage, uint64_t done,
                                        uint64_t total, hw_error *err);
 
-/* ---- Threads (threads.c) --------------------------------------------------------------------- */
+/* ---- Threads (threads.c) ---- */
 
 /* Calls fn(arg, i) for every i below count, on up to `threads` threads (0: one per processor) which
  * take indices in ascending order; returns when all are done. fn must not fail: it notes failures

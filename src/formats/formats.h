@@ -35,8 +35,7 @@ typedef enum hwi_element {
 const char *hwi_element_text(hwi_element element); /* "u8", "f32", "text" */
 size_t hwi_element_bytes(hwi_element element);     /* 0 for text */
 
-/* ---- Reading
- * ----------------------------------------------------------------------------------------- */
+/* ---- Reading ---- */
 
 typedef struct hwi_reader hwi_reader;
 
@@ -97,8 +96,7 @@ uint64_t hwi_reader_row(const hwi_reader *r);
 HW_CHECKED hw_status hwi_read_matrix(const char *path, const char *format, uint64_t rows_max,
                                      float **out, uint64_t *rows, uint32_t *dim, hw_error *err);
 
-/* ---- Lines of text beside a file of vectors: ids, payloads
- * ---------------------------------------------- */
+/* ---- Lines of text beside a file of vectors: ids, payloads ---- */
 
 typedef struct hwi_lines hwi_lines;
 HW_CHECKED hw_status hwi_lines_open(const char *path, hwi_lines **out, hw_error *err);
@@ -107,8 +105,7 @@ HW_CHECKED hw_status hwi_lines_next(hwi_lines *l, const char **line, size_t *byt
 uint64_t hwi_lines_at(const hwi_lines *l); /* number of the line last returned, from 1 */
 void hwi_lines_close(hwi_lines *l);
 
-/* ---- Writing
- * ----------------------------------------------------------------------------------------- */
+/* ---- Writing ---- */
 
 typedef struct hwi_writer hwi_writer;
 

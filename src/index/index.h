@@ -5,9 +5,9 @@
  *   `state, c, v`                 generation in use, counts (state.h)
  *   `model, c, v, g`              mean, PCA axes, signs: trained once a generation (lsh/model.h)
  *   `tree,  c, v, g, node`        a region: inner node or leaf with its anchor (tree/tree.h)
- *   `leaf,  c, v, g, leaf, part`  bucket pages of a leaf: signatures (part 0), refine codes
- * (part 1..) (lsh/page.h) `loc,   c, v, g, page`        leaf of every slot `cal,   c, v, g`
- * calibration: settings that reach a recall (calibrate.h)
+ *   `leaf,  c, v, g, leaf, part`  bucket pages of a leaf: signatures, refine codes (lsh/page.h)
+ *   `loc,   c, v, g, page`        leaf of every slot
+ *   `cal,   c, v, g`              calibration: settings that reach a recall (calibrate.h)
  *
  * Below `flat_below` vectors there is no generation: everything is compared exactly (flat/).
  *
@@ -29,9 +29,7 @@ HW_CHECKED hw_status hwi_index_new(uint32_t coll, const hwi_field *field, hwi_in
                                    hw_error *err);
 void hwi_index_free(hwi_index *ix);
 
-/* ---- writing
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- writing ---- */
 
 typedef struct hwi_index_writer hwi_index_writer;
 
@@ -68,9 +66,7 @@ HW_CHECKED hw_status hwi_index_build(hwi_index *ix, hw_store *store, uint32_t th
 HW_CHECKED hw_status hwi_index_drop(hw_store_txn *txn, uint32_t coll, uint32_t field, bool *more,
                                     hw_error *err);
 
-/* ---- reading
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- reading ---- */
 
 typedef struct hwi_index_view hwi_index_view;
 

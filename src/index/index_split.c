@@ -8,7 +8,7 @@
  * New anchors change who is nearest for vectors of the surroundings too: members of the nearest
  * NEIGHBOURS leaves that prefer one of the two move there. Their own leaves keep their anchors, so
  * nothing else is encoded anew. Measured without this step, the share scanned for a given recall
- * grows by half as data drift in (DESIGN 4.4).
+ * grows by half as data drift in (docs/concepts.md).
  *
  * Kind lsh: a bucket has no geometry to cut; it is halved into two pages of the same bucket number.
  */

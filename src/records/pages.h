@@ -51,8 +51,7 @@ hwi_page_rows(const uint8_t *page)
     return hwi_get_u32(page + 16);
 }
 
-/* ---- reading
- * ---------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 typedef struct hwi_page_table hwi_page_table;
 
@@ -70,9 +69,7 @@ void hwi_page_table_free(hwi_page_table *t);
 HW_CHECKED hw_status hwi_page_table_get(hwi_page_table *t, uint32_t page, const uint8_t **out,
                                         hw_error *err);
 
-/* ---- writing
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- writing ---- */
 
 /* The pages a transaction is changing: read, copied once, changed in memory, written by flush. */
 typedef struct hwi_page_cache hwi_page_cache;

@@ -18,8 +18,7 @@
 #define HWI_STORE_TXN_SOFT 1000000u
 #define HWI_STORE_TXN_MAX ((size_t)1 << 30) /* LMDB holds the pages of a transaction in memory */
 
-/* ---- The contract's functions, by name
- * ---------------------------------------------------------------- */
+/* ---- The contract's functions, by name ---- */
 
 HW_CHECKED static inline hw_status
 hwi_store_begin(hw_store *s, hw_txn_mode mode, hw_store_txn **out, hw_error *err)
@@ -101,8 +100,7 @@ hwi_store_full(const hw_store_txn *t)
     return t->bytes_written >= t->store->limits.txn_bytes_soft;
 }
 
-/* ---- Built from them (store.c)
- * ------------------------------------------------------------------------ */
+/* ---- Built from them (store.c) ---- */
 
 /* Opens the backend that a name asks for: "mem:", else a folder for LMDB. opts may be NULL. Does
  * not look at the contents: hwi_store_meta_check does. Errors as hw_db_open. */
@@ -130,8 +128,7 @@ HW_CHECKED hw_status hwi_store_is_empty(hw_store_txn *t, bool *empty, hw_error *
 /* The counter that hwi_store_add keeps at key; 0 when absent. */
 HW_CHECKED hw_status hwi_store_get_i64(hw_store_txn *t, hw_bytes key, int64_t *out, hw_error *err);
 
-/* ---- Meta (meta.c)
- * ------------------------------------------------------------------------------------ */
+/* ---- Meta (meta.c) ---- */
 
 #define HWI_STORE_FORMAT 1u
 
@@ -152,8 +149,7 @@ HW_CHECKED hw_status hwi_store_meta_check(hw_store *s, bool create, hwi_store_me
 HW_CHECKED hw_status hwi_store_meta_get(hw_store_txn *t, hwi_store_meta *out, hw_error *err);
 HW_CHECKED hw_status hwi_store_meta_put(hw_store_txn *t, const hwi_store_meta *meta, hw_error *err);
 
-/* ---- Blobs (blob.c): values of any size
- * ---------------------------------------------------------------- */
+/* ---- Blobs (blob.c): values of any size ---- */
 
 #define HWI_BLOB_MAX ((size_t)1 << 30)
 
@@ -164,8 +160,7 @@ HW_CHECKED hw_status hwi_blob_put(hw_store_txn *t, hw_bytes prefix, hw_bytes byt
 HW_CHECKED hw_status hwi_blob_get(hw_store_txn *t, hw_bytes prefix, hwi_buf *out, hw_error *err);
 HW_CHECKED hw_status hwi_blob_del(hw_store_txn *t, hw_bytes prefix, hw_error *err);
 
-/* ---- Backends
- * ----------------------------------------------------------------------------------------- */
+/* ---- Backends ---- */
 
 /* In memory: the reference. Lives until closed. Of opts, which may be NULL, only busy_timeout_ms
  * counts. */

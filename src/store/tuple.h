@@ -68,8 +68,7 @@ hwi_key hwi_key_range_end(const hwi_key *prefix);
 /* The same for encoded bytes held elsewhere. */
 hwi_key hwi_key_range_end_of(hw_bytes prefix);
 
-/* ---- Reading: any bytes are safe; HW_ECORRUPT when the next element is not what was asked for
- * ----------- */
+/* ---- Reading: any bytes are safe; HW_ECORRUPT when the next element is not what was asked for */
 
 typedef struct hwi_key_reader {
     const uint8_t *at, *end;

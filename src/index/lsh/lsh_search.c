@@ -4,11 +4,11 @@
  *     query --rotate--> y --hash, quantise--> table         (once)
  *        rank all anchors by <y, anchor>, keep the nearest `effort->leaves`
  *        first leaf:   refine the most promising rows, until a k-th best is known
- *        each further: scan its signatures for rows whose lower bound beats the k-th best; while
- * the next leaf is scanned, the survivors' refine codes are on their way to the cache; then refine
- * them exact distances for the best k + effort->extra
+ *        each further: scan its signatures for rows whose lower bound beats the k-th best;
+ *                      refine them one leaf later, when their codes have come to the cache
+ *        exact distances for the best k + effort->extra
  *
- * The lower bound of a row is its estimated distance less eps typical errors (DESIGN 4.2): eps
+ * The lower bound of a row is its estimated distance less eps typical errors (docs/concepts.md): eps
  * trades recall for survivors, and is calibrated together with the number of leaves. If fewer than
  * k rows were accepted (a filter), further leaves are opened until k are found or none is left.
  *

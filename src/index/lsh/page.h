@@ -4,16 +4,19 @@
  * Part 0, the signature page, starts with the page header (records/pages.h; own fields: count, dim,
  * dc, words, radius):
  *
- *     blocks   ceil(count / 16) x [words x 16 u32 | A 16 f32 | S 16 f32]    64-byte aligned in the
- * store's map slots    count u32 centre   dim f32, framed: the mean of the members when the leaf
- * was made pcentre  dc f32: the same on the principal axes
+ *     blocks   ceil(count / 16) x [words x 16 u32 | A 16 f32 | S 16 f32]
+ *     slots    count u32
+ *     centre   dim f32, framed: the mean of the members when the leaf was made
+ *     pcentre  dc f32: the same on the principal axes
+ *
+ * Blocks lie at multiples of 64 bytes in the store's map.
  *
  * Parts 1, 2 ... hold the refine rows of hwi_leaf_rows_per_part vectors each: dim code bytes
  * (padded to 16), A2 f32, S2 f32.
  *
  * With r = x - centre the estimate of a squared distance is A + D - S * <v, z(q)>, where D = |q -
  * centre|^2, v the signature as +-1/2, and A = |r|^2 + S * <v, z(centre)>: the centre's part is
- * folded in, so one hashed query serves every leaf (DESIGN 4.2). The refine code is r in 8 bits a
+ * folded in, so one hashed query serves every leaf (docs/concepts.md). The refine code is r in 8 bits a
  * component: A2 + D - S2 * <code, q>. Under dot D = -<q, centre>, A = A2 = 0 and S, S2 are half as
  * large, which estimates -<q, x>.
  *
@@ -63,8 +66,7 @@ uint32_t hwi_leaf_rows_max(const hwi_model *m);
 HW_CHECKED hw_status hwi_leaf_parse(const hwi_model *m, hw_bytes page, hwi_leaf_page *out,
                                     hw_error *err);
 
-/* ---- encoding one vector
- * ------------------------------------------------------------------------------- */
+/* ---- encoding one vector ---- */
 
 /* A leaf's centre in all three spaces. */
 typedef struct hwi_centre {

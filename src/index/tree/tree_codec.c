@@ -2,8 +2,8 @@
  * up to date.
  *
  *   inner  u8 1, u24 sum, parent u32, left u32, right u32, split f32, direction dc x f32
- *   leaf   u8 2, u24 sum, parent u32, hash u32, radius f32, low 8 x f32, high 8 x f32, anchor dc x
- * f32 log    count u32, nodes u32 ...: numbers whose record was written or deleted
+ *   leaf   u8 2, u24 sum, parent u32, hash u32, radius f32, low 8 x f32, high 8 x f32, anchor dc x f32
+ *   log    count u32, nodes u32 ...: numbers whose record was written or deleted
  *
  * sum: the low bits of the checksum of everything behind it.
  *
