@@ -1,30 +1,18 @@
 /* filter_resolve.c - a filter as sets of slots, from the payload indexes.
  *
- * Every condition becomes a pair of sets around the true one, and so does every combination:
- *
- *        sure  is in  matches  is in  may
- *
- *     and   may = may1 * may2        sure = sure1 * sure2
- *     or    may = may1 + may2        sure = sure1 + sure2
- *     not   may = live - sure1       sure = live - may1
- *
- * so nothing an index does not know can make an answer wrong, only wider; when both sets are equal
- * no payload needs to be read. A missing `may` stands for all live slots and a missing `sure` for
- * none, which is what an unindexed condition amounts to and costs nothing to combine.
+ * Every condition becomes a verdict, a pair of sets around the true one, from the indexes on its
+ * field; clauses combine verdicts (filter_verdict.c). When both sets are equal in the end, no payload
+ * needs to be read.
  *
  * Inside `nested` a filter speaks of one element, but indexes know slots: "some element has b = 1"
- * and "some element has c = 2" may be two elements. There `may` combines as above, `sure` survives
- * only where one condition decides ("some element has b = 1 or c = 2"), and "not" knows nothing. */
+ * and "some element has c = 2" may be two elements. There `may` combines as elsewhere, `sure`
+ * survives only where one condition decides ("some element has b = 1 or c = 2"), and "not" knows
+ * nothing. */
 #include "payload/filter_lookup.h"
+#include "payload/filter_verdict.h"
 #include "records/records.h"
 
 #include <stdio.h>
-
-typedef struct answer {
-    roaring_bitmap_t *may;  /* NULL: all */
-    roaring_bitmap_t *sure; /* NULL: none; always when exact */
-    bool exact;             /* may is the answer */
-} answer;
 
 typedef struct resolver {
     hw_store_txn *txn;
@@ -40,124 +28,7 @@ typedef struct resolver {
 /* Where a condition stands: the path of the arrays around it, "" outside `nested`. */
 typedef const char *around;
 
-static hw_status resolve_filter(resolver *r, const hwi_filter *f, around at, answer *out);
-
-/* ---- answers */
-
-static void
-answer_release(answer *a)
-{
-    if (a->may) roaring_bitmap_free(a->may);
-    if (a->sure) roaring_bitmap_free(a->sure);
-    *a = (answer){0};
-}
-
-static answer
-unknown(void)
-{
-    return (answer){0};
-}
-
-static answer
-everything(void)
-{
-    return (answer){.exact = true};
-}
-
-static bool
-is_everything(const answer *a)
-{
-    return a->exact && !a->may;
-}
-
-static hw_status
-nothing(resolver *r, answer *out)
-{
-    *out = (answer){.may = roaring_bitmap_create(), .exact = true};
-    return out->may ? HW_OK : hwi_nomem(r->err, 64);
-}
-
-static bool
-is_nothing(const answer *a)
-{
-    return a->exact && a->may && roaring_bitmap_is_empty(a->may);
-}
-
-/* Splits the answer of an exact one, not everything, in two equal sets, so that it combines with
- * others. */
-static hw_status
-loosen(resolver *r, answer *a)
-{
-    if (!a->exact) return HW_OK;
-    HWI_ASSERT(a->may);
-    a->exact = false;
-    a->sure = roaring_bitmap_copy(a->may);
-    return a->sure ? HW_OK : hwi_nomem(r->err, 64);
-}
-
-/* What happens to one of two sets that may be missing. */
-static void
-drop(roaring_bitmap_t **set)
-{
-    if (*set) roaring_bitmap_free(*set);
-    *set = NULL;
-}
-
-/* a = a and b; b is used up. */
-static hw_status
-both(resolver *r, answer *a, answer *b)
-{
-    hw_status st = HW_OK;
-
-    if (is_everything(a)) {
-        *a = *b;
-        *b = unknown();
-    } else if (is_everything(b)) {
-        /* a stays */
-    } else if (a->exact && b->exact) {
-        roaring_bitmap_and_inplace(a->may, b->may);
-    } else if ((st = loosen(r, a)) == HW_OK && (st = loosen(r, b)) == HW_OK) {
-        if (!a->may) {
-            a->may = b->may;
-            b->may = NULL;
-        } else if (b->may) {
-            roaring_bitmap_and_inplace(a->may, b->may);
-        }
-        if (a->sure && b->sure)
-            roaring_bitmap_and_inplace(a->sure, b->sure);
-        else
-            drop(&a->sure);
-    }
-    answer_release(b);
-    return st;
-}
-
-/* a = a or b; b is used up. */
-static hw_status
-either(resolver *r, answer *a, answer *b)
-{
-    hw_status st = HW_OK;
-
-    if (is_everything(a) || is_everything(b)) {
-        answer_release(a);
-        *a = everything();
-    } else if (a->exact && b->exact) {
-        roaring_bitmap_or_inplace(a->may, b->may);
-    } else if ((st = loosen(r, a)) == HW_OK && (st = loosen(r, b)) == HW_OK) {
-        if (a->may && b->may)
-            roaring_bitmap_or_inplace(a->may, b->may);
-        else
-            drop(&a->may);
-        if (!a->sure) {
-            a->sure = b->sure;
-            b->sure = NULL;
-        } else if (b->sure) {
-            roaring_bitmap_or_inplace(a->sure, b->sure);
-        }
-    }
-    answer_release(b);
-    return st;
-}
+static hw_status resolve_filter(resolver *r, const hwi_filter *f, around at, hwi_verdict *out);
 
 static hw_status
 load_live(resolver *r)
@@ -165,29 +36,15 @@ load_live(resolver *r)
     return r->live ? HW_OK : hwi_pix_live(r->txn, r->coll, &r->live, r->err);
 }
 
-/* live - set; all live slots for NULL. */
 static hw_status
-all_but(resolver *r, const roaring_bitmap_t *set, roaring_bitmap_t **out)
+negate(resolver *r, hwi_verdict *v)
 {
-    *out = NULL;
-    HWI_TRY(load_live(r));
-    *out = set ? roaring_bitmap_andnot(r->live, set) : roaring_bitmap_copy(r->live);
-    return *out ? HW_OK : hwi_nomem(r->err, 64);
-}
-
-static hw_status
-negate(resolver *r, answer *a)
-{
-    answer n = {.exact = a->exact};
-    hw_status st = HW_OK;
-
-    if (is_everything(a)) return nothing(r, a);
-    if (a->exact || a->sure) st = all_but(r, a->exact ? a->may : a->sure, &n.may);
-    if (st == HW_OK && !a->exact && a->may) st = all_but(r, a->may, &n.sure);
-    answer_release(a);
-    *a = n;
-    if (st != HW_OK) answer_release(a);
-    return st;
+    hw_status st = load_live(r);
+    if (st != HW_OK) {
+        hwi_verdict_release(v);
+        return st;
+    }
+    return hwi_verdict_not(v, r->live, r->err);
 }
 
 /* ---- one condition, one index */
@@ -203,27 +60,27 @@ kind_bitmap(hwi_lookup *l, hwi_pix_kind kind, roaring_bitmap_t **out, hw_error *
 }
 
 static hw_status
-exact_kind(resolver *r, const hwi_lookup *start, hwi_pix_kind kind, answer *out)
+exact_kind(resolver *r, const hwi_lookup *start, hwi_pix_kind kind, hwi_verdict *out)
 {
     hwi_lookup l = *start;
-    *out = (answer){.exact = true};
+    *out = (hwi_verdict){.exact = true};
     return kind_bitmap(&l, kind, &out->may, r->err);
 }
 
-/* sure and maybe as gathered become an answer. */
+/* sure and maybe as gathered become a verdict. */
 static hw_status
-finish_union(resolver *r, hwi_lookup *l, answer *out)
+finish_union(resolver *r, hwi_lookup *l, hwi_verdict *out)
 {
-    *out = unknown();
+    *out = hwi_verdict_unknown();
     HWI_TRY(hwi_slots_bitmap(&l->maybe, &out->may, r->err));
     hw_status st = hwi_slots_bitmap(&l->sure, &out->sure, r->err);
     if (st != HW_OK) {
-        answer_release(out);
+        hwi_verdict_release(out);
         return st;
     }
     if (roaring_bitmap_is_subset(out->may, out->sure)) {
         roaring_bitmap_free(out->may);
-        *out = (answer){.may = out->sure, .exact = true};
+        *out = (hwi_verdict){.may = out->sure, .exact = true};
     } else {
         roaring_bitmap_or_inplace(out->may, out->sure);
     }
@@ -231,11 +88,11 @@ finish_union(resolver *r, hwi_lookup *l, answer *out)
 }
 
 static hw_status
-union_answer(resolver *r, const hwi_lookup *start, const hwi_cond *c, answer *out)
+union_answer(resolver *r, const hwi_lookup *start, const hwi_cond *c, hwi_verdict *out)
 {
     hwi_lookup l = *start;
 
-    *out = unknown();
+    *out = hwi_verdict_unknown();
     hw_status st = hwi_lookup_union(&l, c, r->err);
     if (st == HW_OK) st = finish_union(r, &l, out);
     hwi_lookup_release(&l);
@@ -248,13 +105,13 @@ union_answer(resolver *r, const hwi_lookup *start, const hwi_cond *c, answer *ou
  *            an element beyond the index, unless the set holds such values too
  *     may    not those in H with a single element */
 static hw_status
-except_answer(resolver *r, const hwi_lookup *start, const hwi_cond *c, answer *out)
+except_answer(resolver *r, const hwi_lookup *start, const hwi_cond *c, hwi_verdict *out)
 {
     hwi_lookup set = *start, work = *start;
-    answer in_set = {0};
+    hwi_verdict in_set = {0};
     roaring_bitmap_t *covered = NULL, *other = NULL, *multi = NULL;
 
-    *out = unknown();
+    *out = hwi_verdict_unknown();
     hw_status st = hwi_lookup_union(&set, c, r->err);
     bool beyond = set.beyond;
     if (st == HW_OK) st = finish_union(r, &set, &in_set);
@@ -262,7 +119,7 @@ except_answer(resolver *r, const hwi_lookup *start, const hwi_cond *c, answer *o
     if (st == HW_OK) st = kind_bitmap(&work, HWI_PIX_COVERED, &covered, r->err);
     if (st == HW_OK) st = kind_bitmap(&work, HWI_PIX_OTHER, &other, r->err);
     if (st == HW_OK) st = kind_bitmap(&work, HWI_PIX_MULTI, &multi, r->err);
-    if (st == HW_OK) st = loosen(r, &in_set);
+    if (st == HW_OK) st = hwi_verdict_loosen(&in_set, r->err);
     if (st == HW_OK) {
         roaring_bitmap_andnot_inplace(in_set.sure, multi);
         out->may = roaring_bitmap_andnot(covered, in_set.sure);
@@ -273,55 +130,55 @@ except_answer(resolver *r, const hwi_lookup *start, const hwi_cond *c, answer *o
         roaring_bitmap_or_inplace(out->may, other);
         if (!beyond) roaring_bitmap_or_inplace(out->sure, other);
     }
-    answer_release(&in_set);
-    drop(&covered);
-    drop(&other);
-    drop(&multi);
-    if (st != HW_OK) answer_release(out);
+    hwi_verdict_release(&in_set);
+    hwi_verdict_drop(&covered);
+    hwi_verdict_drop(&other);
+    hwi_verdict_drop(&multi);
+    if (st != HW_OK) hwi_verdict_release(out);
     return st;
 }
 
 /* All words of a text. Each is in some element; with a single element they are in the same, and
  * then they are all that TEXT asks, though not in order as PHRASE does. */
 static hw_status
-words_answer(resolver *r, const hwi_lookup *start, const hwi_cond *c, answer *out)
+words_answer(resolver *r, const hwi_lookup *start, const hwi_cond *c, hwi_verdict *out)
 {
     const hwi_word_list *w = &c->as.words;
     hw_status st = HW_OK;
 
-    *out = everything();
-    for (size_t i = 0; st == HW_OK && i < w->count && !is_nothing(out); i++) {
+    *out = hwi_verdict_everything();
+    for (size_t i = 0; st == HW_OK && i < w->count && !hwi_verdict_is_nothing(out); i++) {
         hwi_lookup l = *start;
-        answer word;
+        hwi_verdict word;
         st = hwi_lookup_word(&l, w->words[i], r->err);
         if (st == HW_OK) st = finish_union(r, &l, &word);
         hwi_lookup_release(&l);
-        if (st == HW_OK) st = both(r, out, &word);
+        if (st == HW_OK) st = hwi_verdict_and(out, &word, r->err);
     }
-    if (st == HW_OK && !is_nothing(out)) {
-        answer multi = {0};
-        st = loosen(r, out);
+    if (st == HW_OK && !hwi_verdict_is_nothing(out)) {
+        hwi_verdict multi = {0};
+        st = hwi_verdict_loosen(out, r->err);
         if (c->kind == HWI_COND_PHRASE)
-            drop(&out->sure);
+            hwi_verdict_drop(&out->sure);
         else if (st == HW_OK)
             st = exact_kind(r, start, HWI_PIX_MULTI, &multi);
         if (st == HW_OK && multi.may) roaring_bitmap_andnot_inplace(out->sure, multi.may);
-        answer_release(&multi);
+        hwi_verdict_release(&multi);
     }
-    if (st != HW_OK) answer_release(out);
+    if (st != HW_OK) hwi_verdict_release(out);
     return st;
 }
 
 /* is_empty and is_null, which an index of any type decides, save where the question is about one of
  * several values. */
 static hw_status
-absence_answer(resolver *r, const hwi_lookup *start, const hwi_cond *c, around at, answer *out)
+absence_answer(resolver *r, const hwi_lookup *start, const hwi_cond *c, around at, hwi_verdict *out)
 {
     bool null = c->kind == HWI_COND_NULL, one_of_many = c->each || at[0] != '\0';
     /* PRESENT: some value is not empty; NULLS: some value is null */
     bool asks_some = null ? !c->negate : c->negate;
 
-    *out = unknown();
+    *out = hwi_verdict_unknown();
     if (one_of_many && !asks_some) return HW_OK;
     HWI_TRY(exact_kind(r, start, null ? HWI_PIX_NULLS : HWI_PIX_PRESENT, out));
     return asks_some ? HW_OK : negate(r, out);
@@ -329,10 +186,10 @@ absence_answer(resolver *r, const hwi_lookup *start, const hwi_cond *c, around a
 
 /* An array of n entries, or another value as one; PRESENT has some value with one or more. */
 static hw_status
-count_answer(resolver *r, const hwi_lookup *start, const hwi_cond *c, answer *out)
+count_answer(resolver *r, const hwi_lookup *start, const hwi_cond *c, hwi_verdict *out)
 {
-    *out = unknown();
-    if (c->as.count.from > c->as.count.to) return nothing(r, out);
+    *out = hwi_verdict_unknown();
+    if (c->as.count.from > c->as.count.to) return hwi_verdict_nothing(out, r->err);
     if (c->as.count.from == 0) return HW_OK;
     HWI_TRY(exact_kind(r, start, HWI_PIX_PRESENT, out));
     if (c->as.count.from > 1 || c->as.count.to != UINT64_MAX) out->exact = false;
@@ -340,7 +197,8 @@ count_answer(resolver *r, const hwi_lookup *start, const hwi_cond *c, answer *ou
 }
 
 static hw_status
-index_answer(resolver *r, const hwi_pix_field *field, const hwi_cond *c, around at, answer *out)
+index_answer(resolver *r, const hwi_pix_field *field, const hwi_cond *c, around at,
+             hwi_verdict *out)
 {
     hwi_lookup start = {.txn = r->txn, .coll = r->coll, .field = field};
 
@@ -382,25 +240,25 @@ warn(resolver *r, const char *path, const hwi_cond *c, const hwi_pix_field *othe
 }
 
 static hw_status
-field_answer(resolver *r, const hwi_cond *c, around at, answer *out)
+field_answer(resolver *r, const hwi_cond *c, around at, hwi_verdict *out)
 {
     const hwi_pix_field *unfit = NULL;
     bool served = false;
 
-    *out = unknown();
+    *out = hwi_verdict_unknown();
     const char *path = hwi_lookup_path_text(&r->arena, at, c->path);
     if (!path) return hwi_nomem(r->err, 64);
     for (size_t i = 0; i < r->schema->count; i++) {
         const hwi_pix_field *field = &r->schema->fields[i];
-        answer one;
+        hwi_verdict one;
         if (!r->paths[i] || strcmp(r->paths[i], path) != 0) continue;
         HWI_TRY(index_answer(r, field, c, at, &one));
         if (hwi_lookup_serves(field->type, c))
             served = true;
         else
             unfit = field;
-        if (is_everything(out) || out->may || out->sure)
-            HWI_TRY(both(r, out, &one)); /* two indexes on one field: both are right */
+        if (out->may || out->sure)
+            HWI_TRY(hwi_verdict_and(out, &one, r->err)); /* two indexes: both are right */
         else
             *out = one;
     }
@@ -409,16 +267,16 @@ field_answer(resolver *r, const hwi_cond *c, around at, answer *out)
 }
 
 static hw_status
-ids_answer(resolver *r, const hwi_cond *c, answer *out)
+ids_answer(resolver *r, const hwi_cond *c, hwi_verdict *out)
 {
-    HWI_TRY(nothing(r, out));
+    HWI_TRY(hwi_verdict_nothing(out, r->err));
     for (size_t i = 0; i < c->as.has.count; i++) {
         uint32_t slot;
         uint64_t version;
         hw_status st = hwi_id_slot(r->txn, r->coll, &c->as.has.ids[i], &slot, &version, r->err);
         if (st == HW_OK) roaring_bitmap_add(out->may, slot);
         if (st != HW_OK && st != HW_ENOTFOUND) {
-            answer_release(out);
+            hwi_verdict_release(out);
             return st;
         }
     }
@@ -426,9 +284,9 @@ ids_answer(resolver *r, const hwi_cond *c, answer *out)
 }
 
 static hw_status
-resolve_cond(resolver *r, const hwi_cond *c, around at, answer *out)
+resolve_cond(resolver *r, const hwi_cond *c, around at, hwi_verdict *out)
 {
-    *out = unknown();
+    *out = hwi_verdict_unknown();
     switch (c->kind) {
     case HWI_COND_FILTER:
         return resolve_filter(r, c->as.filter, at, out);
@@ -448,34 +306,35 @@ resolve_cond(resolver *r, const hwi_cond *c, around at, answer *out)
 /* One more condition that must hold as well. Inside `nested` the second one ends certainty: it may
  * be met by another element. */
 static hw_status
-require(resolver *r, answer *all, answer *one, bool first, around at)
+require(resolver *r, hwi_verdict *all, hwi_verdict *one, bool first, around at)
 {
     if (first) {
         *all = *one; /* all was unknown or everything, which hold no memory */
-        *one = unknown();
+        *one = hwi_verdict_unknown();
         return HW_OK;
     }
-    HWI_TRY(both(r, all, one));
-    if (at[0] == '\0' || is_nothing(all) || is_everything(all)) return HW_OK;
-    HWI_TRY(loosen(r, all));
-    drop(&all->sure);
+    HWI_TRY(hwi_verdict_and(all, one, r->err));
+    if (at[0] == '\0' || hwi_verdict_is_nothing(all) || hwi_verdict_is_everything(all))
+        return HW_OK;
+    HWI_TRY(hwi_verdict_loosen(all, r->err));
+    hwi_verdict_drop(&all->sure);
     return HW_OK;
 }
 
 static hw_status
-any_of(resolver *r, const hwi_clause *clause, around at, answer *out)
+any_of(resolver *r, const hwi_clause *clause, around at, hwi_verdict *out)
 {
-    hw_status st = nothing(r, out);
+    hw_status st = hwi_verdict_nothing(out, r->err);
 
     for (size_t i = 0; st == HW_OK && i < clause->count; i++) {
-        answer one;
+        hwi_verdict one;
         st = resolve_cond(r, &clause->conds[i], at, &one);
         if (st == HW_OK)
-            st = either(r, out, &one);
+            st = hwi_verdict_or(out, &one, r->err);
         else
-            answer_release(&one);
+            hwi_verdict_release(&one);
     }
-    if (st != HW_OK) answer_release(out);
+    if (st != HW_OK) hwi_verdict_release(out);
     return st;
 }
 
@@ -483,83 +342,72 @@ any_of(resolver *r, const hwi_clause *clause, around at, answer *out)
  * hold. Quadratic, so bounded; beyond the bound nothing is claimed. */
 #define THRESHOLD_WORK_MAX 4096u
 
-static hw_status
-copy_answer(resolver *r, const answer *a, answer *out)
-{
-    *out = (answer){.exact = a->exact};
-    if (a->may && !(out->may = roaring_bitmap_copy(a->may))) return hwi_nomem(r->err, 64);
-    if (a->sure && !(out->sure = roaring_bitmap_copy(a->sure))) {
-        answer_release(out);
-        return hwi_nomem(r->err, 64);
-    }
-    return HW_OK;
-}
-
 /* at_least[j] |= at_least[j - 1] and one, from the top down. */
 static hw_status
-count_in(resolver *r, answer *at_least, size_t need, const answer *one)
+count_in(resolver *r, hwi_verdict *at_least, size_t need, const hwi_verdict *one)
 {
     for (size_t j = need; j > 0; j--) {
-        answer step, below;
-        HWI_TRY(copy_answer(r, one, &step));
-        hw_status st = copy_answer(r, &at_least[j - 1], &below);
-        if (st == HW_OK) st = both(r, &step, &below);
+        hwi_verdict step, below;
+        HWI_TRY(hwi_verdict_copy(one, &step, r->err));
+        hw_status st = hwi_verdict_copy(&at_least[j - 1], &below, r->err);
+        if (st == HW_OK) st = hwi_verdict_and(&step, &below, r->err);
         if (st != HW_OK) {
-            answer_release(&step);
+            hwi_verdict_release(&step);
             return st;
         }
-        HWI_TRY(either(r, &at_least[j], &step));
+        HWI_TRY(hwi_verdict_or(&at_least[j], &step, r->err));
     }
     return HW_OK;
 }
 
 static hw_status
-threshold(resolver *r, const hwi_clause *clause, size_t need, around at, answer *out)
+threshold(resolver *r, const hwi_clause *clause, size_t need, around at, hwi_verdict *out)
 {
-    answer *at_least = hwi_alloc_zero((need + 1) * sizeof *at_least);
+    hwi_verdict *at_least = hwi_alloc_zero((need + 1) * sizeof *at_least);
     hw_status st = HW_OK;
 
     if (!at_least) return hwi_nomem(r->err, (need + 1) * sizeof *at_least);
-    at_least[0] = everything();
-    for (size_t j = 1; st == HW_OK && j <= need; j++) st = nothing(r, &at_least[j]);
+    at_least[0] = hwi_verdict_everything();
+    for (size_t j = 1; st == HW_OK && j <= need; j++)
+        st = hwi_verdict_nothing(&at_least[j], r->err);
     for (size_t i = 0; st == HW_OK && i < clause->count; i++) {
-        answer one;
+        hwi_verdict one;
         st = resolve_cond(r, &clause->conds[i], at, &one);
         if (st == HW_OK) st = count_in(r, at_least, need, &one);
-        answer_release(&one);
+        hwi_verdict_release(&one);
     }
     if (st == HW_OK) {
         *out = at_least[need];
-        at_least[need] = unknown();
+        at_least[need] = hwi_verdict_unknown();
     }
-    for (size_t j = 0; j <= need; j++) answer_release(&at_least[j]);
+    for (size_t j = 0; j <= need; j++) hwi_verdict_release(&at_least[j]);
     hwi_free(at_least);
     return st;
 }
 
 static hw_status
-min_should_answer(resolver *r, const hwi_filter *f, around at, answer *out)
+min_should_answer(resolver *r, const hwi_filter *f, around at, hwi_verdict *out)
 {
     const hwi_clause *c = &f->min_should;
 
-    *out = everything();
+    *out = hwi_verdict_everything();
     if (f->min_count == 0) return HW_OK;
-    if (f->min_count > c->count) return nothing(r, out);
+    if (f->min_count > c->count) return hwi_verdict_nothing(out, r->err);
     if (f->min_count == 1) return any_of(r, c, at, out);
-    *out = unknown();
+    *out = hwi_verdict_unknown();
     if (f->min_count * c->count > THRESHOLD_WORK_MAX) return HW_OK;
     HWI_TRY(threshold(r, c, (size_t)f->min_count, at, out));
-    if (at[0] != '\0' && !is_nothing(out)) { /* several conditions: see require */
-        HWI_TRY(loosen(r, out));
-        drop(&out->sure);
+    if (at[0] != '\0' && !hwi_verdict_is_nothing(out)) { /* several conditions: see require */
+        HWI_TRY(hwi_verdict_loosen(out, r->err));
+        hwi_verdict_drop(&out->sure);
     }
     return HW_OK;
 }
 
 static hw_status
-none_of(resolver *r, const hwi_cond *c, around at, answer *out)
+none_of(resolver *r, const hwi_cond *c, around at, hwi_verdict *out)
 {
-    *out = unknown();
+    *out = hwi_verdict_unknown();
     if (at[0] != '\0') return HW_OK; /* an element without it: the index knows only those with it */
     HWI_TRY(resolve_cond(r, c, at, out));
     return negate(r, out);
@@ -568,7 +416,7 @@ none_of(resolver *r, const hwi_cond *c, around at, answer *out)
 /* The i-th thing a filter requires: each must, then should, min_should, each must_not; false when
  * there are no more. */
 static bool
-requirement(resolver *r, const hwi_filter *f, size_t i, around at, answer *out, hw_status *st)
+requirement(resolver *r, const hwi_filter *f, size_t i, around at, hwi_verdict *out, hw_status *st)
 {
     *st = HW_OK;
     if (i < f->must.count) {
@@ -590,22 +438,23 @@ requirement(resolver *r, const hwi_filter *f, size_t i, around at, answer *out, 
 }
 
 static hw_status
-resolve_filter(resolver *r, const hwi_filter *f, around at, answer *out)
+resolve_filter(resolver *r, const hwi_filter *f, around at, hwi_verdict *out)
 {
     hw_status st;
-    answer one = unknown();
+    hwi_verdict one = hwi_verdict_unknown();
 
     /* An empty filter holds of every point, and inside `nested` of any object there may be. */
-    *out = at[0] == '\0' ? everything() : unknown();
+    *out = at[0] == '\0' ? hwi_verdict_everything() : hwi_verdict_unknown();
     for (size_t i = 0; requirement(r, f, i, at, &one, &st); i++) {
         if (st == HW_OK) st = require(r, out, &one, i == 0, at);
         if (st != HW_OK) break;
-        if (is_nothing(out)) break;
+        if (hwi_verdict_is_nothing(out)) break;
     }
-    if (st == HW_OK && at[0] != '\0' && is_everything(out)) *out = unknown();
+    if (st == HW_OK && at[0] != '\0' && hwi_verdict_is_everything(out))
+        *out = hwi_verdict_unknown();
     if (st != HW_OK) {
-        answer_release(&one);
-        answer_release(out);
+        hwi_verdict_release(&one);
+        hwi_verdict_release(out);
     }
     return st;
 }
@@ -613,9 +462,12 @@ resolve_filter(resolver *r, const hwi_filter *f, around at, answer *out)
 /* ---- the whole */
 
 static hw_status
-hand_over(resolver *r, answer *a, hwi_filter_resolved *out)
+hand_over(resolver *r, hwi_verdict *a, hwi_filter_resolved *out)
 {
-    if (!a->may) HWI_TRY(all_but(r, NULL, &a->may));
+    if (!a->may) {
+        HWI_TRY(load_live(r));
+        if (!(a->may = roaring_bitmap_copy(r->live))) return hwi_nomem(r->err, 64);
+    }
     if (a->exact && !(a->sure = roaring_bitmap_copy(a->may))) return hwi_nomem(r->err, 64);
     if (!a->sure && !(a->sure = roaring_bitmap_create())) return hwi_nomem(r->err, 64);
     out->exact = roaring_bitmap_get_cardinality(a->may) == roaring_bitmap_get_cardinality(a->sure);
@@ -626,7 +478,7 @@ hand_over(resolver *r, answer *a, hwi_filter_resolved *out)
     }
     out->may = a->may;
     out->sure = a->sure;
-    *a = unknown();
+    *a = hwi_verdict_unknown();
     return HW_OK;
 }
 
@@ -635,13 +487,13 @@ hwi_filter_resolve(const hwi_filter *filter, hw_store_txn *txn, uint32_t coll,
                    const hwi_schema *schema, hwi_filter_resolved *out, hw_error *err)
 {
     resolver r = {.txn = txn, .coll = coll, .schema = schema, .err = err};
-    answer a = unknown();
+    hwi_verdict a = hwi_verdict_unknown();
 
     *out = (hwi_filter_resolved){0};
     hw_status st = hwi_lookup_paths(schema, &r.arena, &r.paths, err);
     if (st == HW_OK) st = resolve_filter(&r, filter, "", &a);
     if (st == HW_OK) st = hand_over(&r, &a, out);
-    answer_release(&a);
+    hwi_verdict_release(&a);
     if (r.live) roaring_bitmap_free(r.live);
     hwi_arena_release(&r.arena);
     if (st != HW_OK) hwi_filter_resolved_release(out);
