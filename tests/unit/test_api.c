@@ -129,6 +129,46 @@ a_second_writer_is_told_to_wait(void **state)
     hwt_db_close(&d);
 }
 
+/* The map is as large as the database may grow: what does not fit is refused whole, what was there
+ * stays, and with a larger map it goes on. */
+static void
+a_full_database_refuses_and_loses_nothing(void **state)
+{
+    (void)state;
+    enum { BATCH = 50, DIM = 100 };
+    static float rows[BATCH][DIM];
+    hwt_db d;
+    hw_error err = {0};
+    hw_id ids[BATCH];
+    uint64_t acknowledged = 0;
+    hw_status st;
+    hwt_db_open(&d, true);
+    hw_collection_close(hwt_collection(d.db, "things", "{\"dim\":100,\"metric\":\"l2\"}"));
+    d.opts.map_bytes = 2 << 20;
+    hwt_db_reopen(&d);
+    hw_collection *c;
+    hwt_ok(hw_collection_open(d.db, "things", &c, &err), &err);
+    do {
+        for (uint64_t i = 0; i < BATCH; i++) ids[i] = HW_ID_U64(acknowledged + i);
+        st = hw_collection_upsert(c, ids, &rows[0][0], BATCH, NULL, &err);
+        if (st == HW_OK) acknowledged += BATCH;
+    } while (st == HW_OK && acknowledged < 100000);
+    assert_int_equal(HW_ENOSPC, st);
+    assert_true(strlen(err.message) > 0);
+    assert_int_equal(acknowledged, count(c, NULL));
+    hwt_db_check(d.db);
+    hw_collection_close(c);
+    d.opts.map_bytes = 64 << 20;
+    hwt_db_reopen(&d);
+    hwt_ok(hw_collection_open(d.db, "things", &c, &err), &err);
+    assert_int_equal(acknowledged, count(c, NULL));
+    hwt_ok(hw_collection_upsert(c, ids, &rows[0][0], BATCH, NULL, &err), &err);
+    assert_int_equal(acknowledged + BATCH, count(c, NULL));
+    hwt_db_check(d.db);
+    hw_collection_close(c);
+    hwt_db_close(&d);
+}
+
 static void
 compact_backup_and_restore_keep_everything(void **state)
 {
@@ -798,6 +838,7 @@ main(void)
         cmocka_unit_test(open_says_why_it_fails),
         cmocka_unit_test(a_read_only_database_is_not_written),
         cmocka_unit_test(a_second_writer_is_told_to_wait),
+        cmocka_unit_test(a_full_database_refuses_and_loses_nothing),
         cmocka_unit_test(compact_backup_and_restore_keep_everything),
         cmocka_unit_test(facts_are_json),
         cmocka_unit_test(collections_come_and_go),
