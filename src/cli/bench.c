@@ -18,7 +18,7 @@
 #define TRUTH_BATCH 64u
 
 void
-bench_dataset_path(const char *path, const char *dataset, char *out, size_t room)
+cli_bench_dataset_path(const char *path, const char *dataset, char *out, size_t room)
 {
     size_t n = strlen(path);
     bool is_hdf5 = (n > 5 && strcasecmp(path + n - 5, ".hdf5") == 0) ||
@@ -28,7 +28,7 @@ bench_dataset_path(const char *path, const char *dataset, char *out, size_t room
 }
 
 void
-bench_set_release(bench_set *set)
+cli_bench_set_release(bench_set *set)
 {
     hwi_free(set->queries);
     hwi_free(set->truth);
@@ -61,14 +61,14 @@ append_queries(bench_set *set, const hwi_rows *rows, uint64_t limit, hw_error *e
 }
 
 hw_status
-bench_read_queries(const char *path, uint64_t limit, bench_set *set, hw_error *err)
+cli_bench_read_queries(const char *path, uint64_t limit, bench_set *set, hw_error *err)
 {
     char full[4096];
     hwi_reader *r;
     hwi_rows rows;
     hw_status st;
 
-    bench_dataset_path(path, "test", full, sizeof full);
+    cli_bench_dataset_path(path, "test", full, sizeof full);
     HWI_TRY(hwi_reader_open(full, NULL, &r, err));
     do {
         st = hwi_reader_next(r, 1024, &rows, err);
@@ -106,13 +106,13 @@ read_truth_rows(hwi_reader *r, bench_set *set, hw_error *err)
 }
 
 hw_status
-bench_read_truth(const char *path, bench_set *set, hw_error *err)
+cli_bench_read_truth(const char *path, bench_set *set, hw_error *err)
 {
     char full[4096];
     hwi_reader *r;
     hw_status st;
 
-    bench_dataset_path(path, "neighbors", full, sizeof full);
+    cli_bench_dataset_path(path, "neighbors", full, sizeof full);
     HWI_TRY(hwi_reader_open(full, NULL, &r, err));
     set->truth = truth_room(set);
     st = read_truth_rows(r, set, err);
@@ -140,8 +140,8 @@ keep_truth(bench_set *set, uint64_t i, const hw_result *r)
 }
 
 hw_status
-bench_compute_truth(hw_collection *c, bench_set *set, hw_progress_fn progress, void *arg,
-                    hw_error *err)
+cli_bench_compute_truth(hw_collection *c, bench_set *set, hw_progress_fn progress, void *arg,
+                        hw_error *err)
 {
     set->truth = truth_room(set);
     for (uint64_t at = 0; at < set->count; at += TRUTH_BATCH) {
@@ -324,8 +324,8 @@ run_pass(pass *p, const bench_how *how, bench_row *best)
 }
 
 hw_status
-bench_search(hw_collection *c, const bench_set *set, const bench_how *how, bench_row *out,
-             hw_error *err)
+cli_bench_search(hw_collection *c, const bench_set *set, const bench_how *how, bench_row *out,
+                 hw_error *err)
 {
     pass p = {.c = c, .set = set, .recall = how->recall, .lock = PTHREAD_MUTEX_INITIALIZER};
 

@@ -18,13 +18,13 @@ typedef struct bench_row {
 } bench_row;
 
 /* Reads queries; at most `limit` of them (0: all). */
-hw_status bench_read_queries(const char *path, uint64_t limit, bench_set *set, hw_error *err);
+hw_status cli_bench_read_queries(const char *path, uint64_t limit, bench_set *set, hw_error *err);
 /* Reads neighbour lists of at least k each: ivecs, npy or hdf5. */
-hw_status bench_read_truth(const char *path, bench_set *set, hw_error *err);
+hw_status cli_bench_read_truth(const char *path, bench_set *set, hw_error *err);
 /* Finds the truth by exact search through the library, in parallel. */
-hw_status bench_compute_truth(hw_collection *c, bench_set *set, hw_progress_fn progress, void *arg,
-                              hw_error *err);
-void bench_set_release(bench_set *set);
+hw_status cli_bench_compute_truth(hw_collection *c, bench_set *set, hw_progress_fn progress,
+                                  void *arg, hw_error *err);
+void cli_bench_set_release(bench_set *set);
 
 typedef struct bench_how {
     double recall;
@@ -33,10 +33,10 @@ typedef struct bench_how {
 } bench_how;
 
 /* One query a call from each thread, several passes; the fastest pass counts. */
-hw_status bench_search(hw_collection *c, const bench_set *set, const bench_how *how, bench_row *out,
-                       hw_error *err);
+hw_status cli_bench_search(hw_collection *c, const bench_set *set, const bench_how *how,
+                           bench_row *out, hw_error *err);
 
 /* Appends ":DATASET" to the name of an hdf5 file that names none. */
-void bench_dataset_path(const char *path, const char *dataset, char *out, size_t room);
+void cli_bench_dataset_path(const char *path, const char *dataset, char *out, size_t room);
 
 #endif

@@ -118,7 +118,7 @@ fill(bench_job *job, bench_run *run, hw_error *err)
     uint64_t start;
     hw_status st;
 
-    bench_dataset_path(job->a->base, "train", base, sizeof base);
+    cli_bench_dataset_path(job->a->base, "train", base, sizeof base);
     HWI_TRY(hwi_reader_open(base, NULL, &r, err));
     st = create_collection(job, run, hwi_reader_about(r)->dim, err);
     if (st == HW_OK) st = load_rows(job, run, r, err);
@@ -186,8 +186,8 @@ static hw_status
 need_truth(bench_job *job, bench_run *run, hw_error *err)
 {
     if (job->set.truth) return HW_OK;
-    if (job->a->truth) return bench_read_truth(job->a->truth, &job->set, err);
-    return bench_compute_truth(run->c, &job->set, cli_progress_show, &job->progress, err);
+    if (job->a->truth) return cli_bench_read_truth(job->a->truth, &job->set, err);
+    return cli_bench_compute_truth(run->c, &job->set, cli_progress_show, &job->progress, err);
 }
 
 static uint64_t sum_bytes; /* nftw passes no argument on */
@@ -229,7 +229,7 @@ measure(bench_job *job, bench_run *run, hw_error *err)
             continue;
         }
         how.recall = job->recalls[i];
-        HWI_TRY(bench_search(run->c, &job->set, &how, &run->rows[i], err));
+        HWI_TRY(cli_bench_search(run->c, &job->set, &how, &run->rows[i], err));
         if (cli_interrupted()) return hwi_fail(err, HW_ECANCELED, "interrupted");
     }
     run->disk_bytes = folder_bytes(run->folder);
@@ -380,7 +380,7 @@ run_all(bench_job *job, hw_error *err)
         return hwi_fail(err, HW_EINVAL, "--reuse needs --db DIR");
     HWI_TRY(read_recalls(job, err));
     job->set.k = job->a->k;
-    HWI_TRY(bench_read_queries(job->a->queries, job->a->query_limit, &job->set, err));
+    HWI_TRY(cli_bench_read_queries(job->a->queries, job->a->query_limit, &job->set, err));
     for (size_t i = 0; i < kinds->count; i++) HWI_TRY(run_kind(job, kinds->items[i], err));
     return HW_OK;
 }
@@ -397,7 +397,7 @@ run_bench(cli *c, const void *args)
     st = run_all(&job, &err);
     if (st == HW_OK && c->mode != CLI_MODE_JSON) cli_table_end(&job.table, c);
     hwi_buf_release(&job.table.cells);
-    bench_set_release(&job.set);
+    cli_bench_set_release(&job.set);
     return st == HW_OK ? CLI_OK : cli_fail_input(&err);
 }
 

@@ -81,35 +81,46 @@ create_collection(import_job *job, const hwi_row *rows, size_t count, hw_error *
     return st;
 }
 
+/* Payload indexes asked for on a collection that is there already. */
+static hw_status
+index_fields(import_job *job, hw_error *err)
+{
+    const cli_list *list = &job->a->payload_index;
+
+    for (size_t i = 0; i < list->count; i++) {
+        char field[HW_NAME_MAX + 1];
+        const char *type;
+
+        if (!cli_split(list->items[i], ':', field, sizeof field, &type))
+            return hwi_fail(err, HW_EINVAL, "--payload-index is `%s`, expected field:type",
+                            list->items[i]);
+        HWI_TRY(hw_collection_index_payload(job->coll.c, field, type, cli_progress_show,
+                                            &job->progress, err));
+    }
+    return HW_OK;
+}
+
 static hw_status
 open_collection(import_job *job, const hwi_row *rows, size_t count, hw_error *err)
 {
     const import_args *a = job->a;
-    uint64_t points;
+    uint64_t points = 0;
     hw_status st;
 
     HWI_TRY(cli_open(job->c, a->db, a->create ? CLI_CREATE : CLI_WRITE, &job->coll.db, err));
     st = hw_collection_open(job->coll.db, a->coll, &job->coll.c, err);
-    if (st == HW_ENOTFOUND && a->create) {
-        HWI_TRY(create_collection(job, rows, count, err));
-        st = hw_collection_open(job->coll.db, a->coll, &job->coll.c, err);
-    } else if (st == HW_ENOTFOUND) {
+    if (st == HW_ENOTFOUND && !a->create)
         return hwi_fail_prefix(err, st, "import without --create");
-    } else if (st == HW_OK) {
-        for (size_t i = 0; st == HW_OK && i < a->payload_index.count; i++) {
-            char field[HW_NAME_MAX + 1];
-            const char *type;
-
-            if (!cli_split(a->payload_index.items[i], ':', field, sizeof field, &type))
-                return hwi_fail(err, HW_EINVAL, "--payload-index is `%s`, expected field:type",
-                                a->payload_index.items[i]);
-            st = hw_collection_index_payload(job->coll.c, field, type, cli_progress_show,
-                                             &job->progress, err);
-        }
+    if (st == HW_ENOTFOUND) {
+        HWI_TRY(create_collection(job, rows, count, err));
+        HWI_TRY(hw_collection_open(job->coll.db, a->coll, &job->coll.c, err));
+    } else {
+        HWI_TRY(st);
+        HWI_TRY(index_fields(job, err));
     }
-    if (st == HW_OK) st = hw_collection_count(job->coll.c, NULL, 0, &points, err);
-    job->compare = st == HW_OK && points > 0;
-    return st;
+    HWI_TRY(hw_collection_count(job->coll.c, NULL, 0, &points, err));
+    job->compare = points > 0;
+    return HW_OK;
 }
 
 /* ---- one transaction */
