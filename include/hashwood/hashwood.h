@@ -289,8 +289,10 @@ HW_API HW_CHECKED hw_status hw_collection_unindex_payload(hw_collection *c, cons
  * a crash, the old one serves. Use it after a first bulk load; later changes keep the index right
  * by themselves.
  *
- * Writes from other threads or processes wait while it runs. Cancelled or failed: nothing has
- * changed. */
+ * Writes of other threads and processes go on meanwhile; what they changed is brought up to date
+ * before the switch. HW_EBUSY when another process is building. Cancelled or failed: nothing has
+ * changed. Cost: the vectors' leading axes in memory (up to 1 kB a vector) and reading all vectors
+ * a few times. */
 HW_API HW_CHECKED hw_status hw_collection_build(hw_collection *c, hw_progress_fn progress,
                                                 void *arg, hw_error *err);
 
