@@ -47,17 +47,19 @@ effort_for(const hwi_index_view *v, uint32_t k, double recall, uint64_t accepted
 
     hwi_effort e = hwi_calibration_pick(v->calibration, (uint32_t)reach, recall,
                                         v->tree->leaf_count, v->model->leaf_size);
-    if (share < 1)
-        e.extra = hwi_calibration_pick(v->calibration, k, recall, v->tree->leaf_count,
-                                       v->model->leaf_size)
-                      .extra;
+    if (share < 1) {
+        hwi_effort own = hwi_calibration_pick(v->calibration, k, recall, v->tree->leaf_count,
+                                              v->model->leaf_size);
+        e.extra = own.extra, e.eps = fmaxf(e.eps, own.eps);
+    }
     return e;
 }
 
 static bool
-gather_is_cheaper(const hwi_index_view *v, uint64_t accepted, const hwi_effort *e)
+gather_is_cheaper(const hwi_index_view *v, uint64_t accepted, double recall, const hwi_effort *e)
 {
     if (accepted <= GATHER_ALWAYS) return true;
+    if (recall >= 1) return accepted < v->state.vectors / 4; /* else boxes or a full scan */
     double per_leaf = (double)v->state.vectors / v->tree->leaf_count;
     double row = GATHER_COST * HWI_MAX(1.0, v->ix->field.dim / 128.0);
     if (v->model->words == 0) per_leaf *= row;
@@ -73,7 +75,7 @@ run_plan(hwi_search_run *run, double recall, const hwi_effort *effort, uint64_t 
     bool filtered = run->accept && run->accept->may;
 
     run->trace->recall = 1;
-    if (filtered && (!v->model || gather_is_cheaper(v, accepted, effort))) {
+    if (filtered && (!v->model || gather_is_cheaper(v, accepted, recall, effort))) {
         run->trace->plan = "gather";
         return hwi_gather_search(run, err);
     }

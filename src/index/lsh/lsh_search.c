@@ -9,8 +9,8 @@
  *        exact distances for the best k + effort->extra
  *
  * The lower bound of a row is its estimated distance less eps typical errors (docs/concepts.md): eps
- * trades recall for survivors, and is calibrated together with the number of leaves. If fewer than
- * k rows were accepted (a filter), further leaves are opened until k are found or none is left.
+ * trades recall for survivors, and is calibrated together with the number of leaves. With a filter,
+ * further leaves are opened until k are found and the k-th is settled (is_settled), or none is left.
  *
  * Kind kdtree has no signatures: the rows of the leaves are measured exactly as they come.
  */
@@ -237,8 +237,10 @@ typedef struct lsh_walk {
     hwi_search_run *run;
     lsh_query q;
     float eps;
-    batch pending;   /* survivors of the leaf before */
-    uint32_t parity; /* which half of the scratch the next survivors use */
+    batch pending;      /* survivors of the leaf before */
+    uint32_t parity;    /* which half of the scratch the next survivors use */
+    float bound;        /* with a filter: the k-th best when it last became better, */
+    uint32_t better_at; /* and how many leaves were open then */
 } lsh_walk;
 
 static void
@@ -308,16 +310,40 @@ prefetch_leaf(const hwi_index_view *v, uint32_t position)
         __builtin_prefetch((const uint8_t *)leaf->page.centre + at);
 }
 
-/* Opens s->ranked[from .. to); *done is how far it came before a time budget ended. */
+static bool
+is_filtered(const hwi_search_run *run)
+{
+    return run->accept && (run->accept->may || run->accept->test);
+}
+
+/* Whether enough leaves are open when those that were picked are. Without a filter: once there are
+ * k. With one, what matches may lie far from the query, in leaves that rank late, and the first k
+ * found are then seldom the nearest: leaves are opened until for a good while none has made the
+ * k-th best better. Measured on Fashion-MNIST, pictures of one label nearest to one of another:
+ * recall .45 without this rule, .95 asked. */
+static bool
+is_settled(lsh_walk *w, uint32_t picked, uint32_t done)
+{
+    const hwi_search_run *run = w->run;
+
+    if (run->top.count < run->k) return false;
+    if (!is_filtered(run)) return true;
+    float bound = hwi_top_bound(&run->top, run->k);
+    if (bound < w->bound) w->bound = bound, w->better_at = done;
+    return done - w->better_at >= HWI_MAX(picked, done * 2 / 5);
+}
+
+/* Opens s->ranked[from .. to), or fewer if that settles it; *done is how far it came before that or
+ * before a time budget ended. */
 static hw_status
-open_leaves(lsh_walk *w, uint32_t from, uint32_t to, bool until_k, uint32_t *done, hw_error *err)
+open_leaves(lsh_walk *w, uint32_t from, uint32_t to, bool settle, uint32_t *done, hw_error *err)
 {
     hwi_search_run *run = w->run;
     const hwi_top_entry *order = run->s->ranked;
     bool coded = run->v->model->words > 0;
 
     for (*done = from; *done < to; (*done)++) {
-        if (until_k && run->top.count >= run->k) break;
+        if (settle && is_settled(w, from, *done)) break;
         if (*done % INTERRUPT_EVERY == 0) {
             HWI_TRY(hwi_search_interrupted(run->trace, err));
             if (run->trace->stop_us && *done > 0 && hwi_clock_us() > run->trace->stop_us) break;
@@ -366,7 +392,7 @@ hw_status
 hwi_leaves_search(hwi_search_run *run, const hwi_effort *effort, hw_error *err)
 {
     hwi_trace *trace = run->trace;
-    lsh_walk w = {.run = run, .eps = effort->eps};
+    lsh_walk w = {.run = run, .eps = effort->eps, .bound = INFINITY};
     uint64_t start = hwi_clock_us(), now;
     uint32_t done, total = run->v->tree->leaf_count;
 
@@ -376,7 +402,7 @@ hwi_leaves_search(hwi_search_run *run, const hwi_effort *effort, hw_error *err)
     uint32_t picked = pick_leaves(run, HWI_MAX(effort->leaves, 1u));
     now = hwi_clock_us(), trace->us_rank = now - start, start = now;
     HWI_TRY(open_leaves(&w, 0, picked, false, &done, err));
-    if (done == picked && run->top.count < run->k && picked < total) {
+    if (done == picked && picked < total && (is_filtered(run) || run->top.count < run->k)) {
         rank_the_rest(run, picked);
         HWI_TRY(open_leaves(&w, picked, total, true, &done, err));
     }
