@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # make demo: hashwood on 60,000 real pictures (Fashion-MNIST), from an empty folder to a comparison
-# of the indexes, unattended. Leaves build/demo behind. HASHWOOD names another command to show.
+# of the indexes, unattended. Leaves build/demo behind. HASHWOOD, DEMO_FOLDER
+# and FASHION_MNIST (the folder with the data) name others.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 hashwood=${HASHWOOD:-build/hashwood}
-folder=build/demo
+folder=${DEMO_FOLDER:-build/demo}
 db=$folder/fashion.hw
 data=${FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
 train=$data/train-images-idx3-ubyte.gz

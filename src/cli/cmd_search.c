@@ -44,31 +44,61 @@ caption_of(const char *payload, const char *field, char *out, size_t room)
     hwi_arena_release(&arena);
 }
 
+/* Adds one picture to the row; false when the vector is not of the size asked for. */
+static bool
+add_picture(const search_job *job, cli_picture *p, const float *values, uint32_t dim,
+            const char *title, const char *payload)
+{
+    if (values == NULL || dim != job->width * job->height) return false;
+    p->values = values;
+    snprintf(p->caption[0], sizeof p->caption[0], "%s", title);
+    caption_of(payload, job->args->caption, p->caption[1], sizeof p->caption[1]);
+    return true;
+}
+
+/* The query first: as given, or the stored point; *stored then holds it and is to be freed. */
+static size_t
+add_query_picture(const search_job *job, cli_picture *p, const char *title, hw_result **stored)
+{
+    const hw_query *q = &job->query.query;
+    uint32_t dim = 0;
+    const float *values;
+
+    *stored = NULL;
+    if (q->vector) return add_picture(job, p, q->vector, q->dim, title, NULL);
+    if (hw_collection_get(job->coll.c, q->id, 1, HW_WITH_PAYLOAD | HW_WITH_VECTOR, stored, NULL) !=
+            HW_OK ||
+        hw_result_count(*stored) == 0)
+        return 0;
+    values = hw_result_vector(*stored, 0, q->vector_name, &dim);
+    return add_picture(job, p, values, dim, job->args->query.id,
+                       hw_result_payload(*stored, 0, NULL));
+}
+
 static void
 draw_hits(const search_job *job, const hw_result *r, const char *title)
 {
-    size_t count = hw_result_count(r), drawn = 0;
+    size_t count = hw_result_count(r), drawn;
     cli_picture *pictures = hwi_alloc_zero((count + 1) * sizeof *pictures);
-    uint32_t dim, pixels = job->width * job->height;
+    hw_result *stored;
+    char score[32];
 
     cli_need(pictures != NULL);
-    if (job->query.query.vector && job->query.query.dim == pixels) {
-        pictures[0].values = job->query.query.vector;
-        snprintf(pictures[0].caption[0], sizeof pictures[0].caption[0], "%s", title);
-        drawn++;
-    }
+    drawn = add_query_picture(job, &pictures[0], title, &stored);
     for (size_t i = 0; i < count; i++) {
+        uint32_t dim = 0;
         const float *values = hw_result_vector(r, i, job->query.query.vector_name, &dim);
-        cli_picture *p = &pictures[drawn];
 
-        if (values == NULL || dim != pixels) continue;
-        p->values = values;
-        snprintf(p->caption[0], sizeof p->caption[0], "%.4g", (double)hw_result_scores(r)[i]);
-        caption_of(hw_result_payload(r, i, NULL), job->args->caption, p->caption[1],
-                   sizeof p->caption[1]);
-        drawn++;
+        snprintf(score, sizeof score, "%.4g", (double)hw_result_scores(r)[i]);
+        drawn +=
+            add_picture(job, &pictures[drawn], values, dim, score, hw_result_payload(r, i, NULL));
     }
-    cli_draw_pictures(pictures, drawn, job->width, job->height, cli_colors_pick(job->args->colors));
+    if (drawn > 0)
+        cli_draw_pictures(pictures, drawn, job->width, job->height,
+                          cli_colors_pick(job->args->colors));
+    else
+        cli_remark(job->c, "no vectors of %u numbers to draw", job->width * job->height);
+    hw_result_free(stored);
     hwi_free(pictures);
 }
 

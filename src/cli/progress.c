@@ -43,8 +43,9 @@ draw(const cli_progress *p, uint64_t now, uint64_t done, uint64_t total)
         fprintf(stderr, "\r%-12s %s done  %s/s\033[K", p->stage, cli_count(done, a), rate_text);
         return;
     }
-    fprintf(stderr, "\r%-12s [%s] %3.0f %%  %s of %s  %s/s", p->stage, bar, share * 100,
-            cli_count(done, a), cli_count(total, b), rate_text);
+    fprintf(stderr, "\r%-12s [%s] %3.0f %%  %s of %s", p->stage, bar, share * 100,
+            cli_count(done, a), cli_count(total, b));
+    if (rate >= 1) fprintf(stderr, "  %s/s", rate_text);
     if (rate > 0 && done < total)
         fprintf(stderr, "  %.0f s left", (double)(total - done) / rate + 0.5);
     fputs("\033[K", stderr);

@@ -192,13 +192,17 @@ def test_build_and_stats():
     same([h["id"] for h in hits], nearest(rows, rows[5], 5))
 
 
-def test_tables_are_csv_when_the_shell_asks_and_pictures_are_plain_without_a_terminal():
+def test_pictures_are_plain_without_a_terminal():
     run("create", "a.hw", "c", "--dim", 4, "--metric", "l2")
     run("put", "a.hw", "c", "--id", 1, "--vector", "[255, 0, 0, 255]", "--payload", '{"name": "cross"}')
     picture = out("search", "a.hw", "c", "--vector", "[255, 255, 0, 0]", "--draw", "2x2", "--caption", "name")
     check("\033" not in picture and "cross" in picture, picture)
     picture = out("search", "a.hw", "c", "--vector", "[255, 255, 0, 0]", "--draw", "2x2", "--colors", "full")
     check("\033[38;2;255;255;255" in picture, picture)
+    run("put", "a.hw", "c", "--id", 2, "--vector", "[0, 255, 255, 0]", "--payload", '{"name": "mirror"}')
+    picture = out("search", "a.hw", "c", "--id", 1, "--draw", "2x2", "--caption", "name")
+    check("cross" in picture and "mirror" in picture, "a stored query is drawn too:\n" + picture)
+    same(out("search", "a.hw", "c", "--id", 1, "--draw", "3x3"), "", "nothing has 9 pixels:")
     fails("search", "a.hw", "c", "--vector", "[1, 2, 3, 4]", "--draw", "2by2", code=2, says="WIDTHxHEIGHT")
 
 

@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import struct
+import subprocess
 
 from _cli import *
 
@@ -28,6 +29,26 @@ def test_formats_of_numbers():
         points = imported(write(name, data))
         same([p["vector"] for p in points], expected, name)
         same([p["id"] for p in points], list(range(20)), name)
+
+
+def test_hdf5():
+    """The sample of the fuzz corpus, as ann-benchmarks lays files out."""
+    data = open(os.path.join(SOURCE, "tests/fuzz/corpus/hdf5/ann"), "rb").read()
+    write("ann.hdf5", data)
+    p = subprocess.run([HASHWOOD, "import", "a.hw", "c", "ann.hdf5", "--create", "--metric", "l2"],
+                       capture_output=True, text=True)
+    if "reads no HDF5" in p.stderr:
+        return
+    same(p.returncode, 0, p.stderr)
+    points = js("scroll", "a.hw", "c", "--with", "vector")["points"]
+    same([p["vector"] for p in points], [[1, 2], [3, 4], [5, 6]])
+    same(js("import", "a.hw", "d", "ann.hdf5:test", "--create")["imported"], 2)
+    fails("import", "a.hw", "d", "ann.hdf5:nope", says="no dataset `nope`")
+    write("cut.hdf5", data[:900])
+    fails("import", "a.hw", "d", "cut.hdf5", says="cut.hdf5")
+    result = js("bench", "--base", "ann.hdf5", "--queries", "ann.hdf5", "--truth", "ann.hdf5", "-k", 2,
+                "--recall", "1", "--passes", 1)
+    same((result["n"], result["results"][0]["recall"]), (3, 1.0))
 
 
 def test_jsonl():
