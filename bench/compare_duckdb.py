@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The same task in SQL on DuckDB and with hashwood: the ten pictures most similar to one, with and
-without a label to filter by, on Fashion-MNIST. Both run in this process, on one thread, from a file.
+without a label to filter by, on Fashion-MNIST. Both run in this process, on one thread, from a file;
+times are processor time.
 
     pip install duckdb pyarrow
     bench/compare_duckdb.py [--queries 100] [--folder DIR]
@@ -125,9 +126,10 @@ class Duck:
 # ---- measuring ----
 
 def timed(work):
-    start = time.perf_counter()
+    """Processor time of the whole process: what else runs on the machine does not count."""
+    start = time.process_time()
     result = work()
-    return result, time.perf_counter() - start
+    return result, time.process_time() - start
 
 
 def bytes_of(path):
@@ -137,7 +139,7 @@ def bytes_of(path):
 
 
 def measure(name, search, queries, truth, passes):
-    """Median of the fastest of several passes, since other work may share the machine."""
+    """The median time of a query in the fastest of several passes."""
     best, found = None, None
     for _ in range(passes):
         times, found = [], []
