@@ -38,6 +38,7 @@ def write_svg(name, width, height, title, body):
     with open(path, "w", encoding="utf-8") as f:
         f.write(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
                 f'height="{height}" role="img">\n<title>{title}</title>\n{STYLE}\n')
+        f.write(f'<rect width="{width}" height="{height}" rx="6" class="paper"/>\n')
         f.write("\n".join(body) + "\n</svg>\n")
     print(f"{path}: {os.path.getsize(path)} bytes")
 
@@ -280,7 +281,7 @@ def figure_page():
         body.append(text(x + 47, y + 17, name, "mid bold"))
         body.append(text(x + 47, y + 32, "16 rows x f32", "mid small"))
         x += 95
-    body.append(text(30, y + 58, "estimate of |q - x|², minus eps errors = A + D - S · &lt;signature, q&gt;: 24 bytes a vector at 128 bits", "small"))
+    body.append(text(30, y + 58, "estimate of |q - x|² = A + D - S · &lt;signature, q&gt;: 24 bytes a vector at 128 bits", "small"))
     y = 192
     body.append(text(10, y - 10, "parts 1, 2 ...: read for survivors only", "bold"))
     x = 10
