@@ -64,7 +64,7 @@ say "5. How an answer was found"
 show search "$db" fashion --file "$queries" --row 0 -k 3 --filter "$(filter Sneaker)" --explain
 
 say "6. The same 60,000 pictures with each kind of index, one thread, 1,000 queries, recall@10 of 0.95 asked"
-echo "   flat compares everything; kdtree and lsh are the two halves of hybrid"
+echo "   flat compares everything; kdtree and lsh are the two halves of hybrid; a pass ends after 4 s"
 show bench --base "$train" --queries "$queries" --query-limit 1000 --metric l2 --recall 0.95 \
     --index flat --index kdtree --index lsh --index hybrid --passes 3 --pass-seconds 4
 

@@ -134,5 +134,23 @@ def test_a_second_import_changes_only_what_differs():
     run("check", "a.hw")
 
 
+def test_the_index_is_built_when_it_is_missing_or_much_is_new():
+    rows = vectors(3300, 4)
+    generation = lambda: js("stats", "a.hw", "c")["vectors"][""]["generation"]
+    write("x.npy", npy(rows[:3000]))
+    write("y.npy", npy(rows[:3100]))
+    write("z.npy", npy(rows))
+    run("import", "a.hw", "c", "x.npy", "--create", "--metric", "l2")
+    first = generation()
+    check(first > 0)
+    same(js("import", "a.hw", "c", "x.npy")["build_s"], None, "nothing is new:")
+    same(js("import", "a.hw", "c", "y.npy")["build_s"], None, "100 of 3,100 are new:")
+    same(generation(), first)
+    run("delete", "a.hw", "c", *range(0, 250))
+    check(js("import", "a.hw", "c", "z.npy")["build_s"] is not None, "450 of 3,300 are new")
+    check(generation() > first)
+    run("check", "a.hw")
+
+
 if __name__ == "__main__":
     main(globals())
