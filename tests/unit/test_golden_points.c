@@ -24,7 +24,7 @@ id_of(uint64_t i)
         memset(id.as.uuid, (int)i, 16);
     } else if (i % 3 == 2) {
         id.kind = HW_ID_KIND_TEXT;
-        id.as.text = "ids of text, some long, some short" + i % 16;
+        id.as.text = &"ids of text, some long, some short"[i % 16];
         id.text_bytes = i % 2 ? 18 : 3;
     }
     return id;
