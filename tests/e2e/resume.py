@@ -41,5 +41,21 @@ def test_import_killed_again_and_again():
     same((again["imported"], again["present"]), (0, ROWS))
 
 
+def test_ctrl_c_stops_between_batches_and_says_how_to_go_on():
+    write("x.npy", npy(vectors(ROWS, DIM)))
+    command = [HASHWOOD, "import", "a.hw", "c", "x.npy", "--create", "--metric", "l2"]
+    for seconds in (0.05, 0.02, 0.01):
+        p = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        time.sleep(seconds)
+        p.send_signal(signal.SIGINT)
+        text = p.stderr.read()
+        if p.wait() == 1:
+            check("interrupted" in text or "cancel" in text, text)
+    report = js(*command[1:])
+    same(report["imported"] + report["present"], ROWS)
+    run("check", "a.hw")
+
+
 if __name__ == "__main__":
     main(globals())
