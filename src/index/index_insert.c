@@ -268,7 +268,7 @@ hwi_writer_take_out(hwi_index_writer *w, uint32_t slot, uint32_t node, hw_error 
     uint32_t row = hwi_leaf_edit_find(l, slot);
     if (row == l->count)
         return hwi_fail(err, HW_ECORRUPT, "slot %u is not in its leaf %u", slot, node);
-    hwi_leaf_edit_remove(w->edits, l, row);
+    HWI_TRY(hwi_leaf_edit_remove(w->edits, l, row, err));
     HWI_TRY(hwi_loc_set(w->locs, slot, HWI_NODE_NONE, err));
     return l->count < w->model->leaf_size / 4 ? hwi_writer_merge(w, node, err) : HW_OK;
 }

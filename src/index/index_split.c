@@ -18,8 +18,8 @@
 #include "index/tree/tree_split.h"
 
 #define NEIGHBOURS 8u
-#define SPLITS_MAX 64u /* in a row, for one insert: a bound against data that cannot be separated  \
-                        */
+/* In a row, for one insert: a bound against data that cannot be separated. */
+#define SPLITS_MAX 64u
 
 /* Vectors of some slots, framed and on the axes. */
 typedef struct members {
@@ -179,8 +179,9 @@ repair_leaf(hwi_index_writer *w, uint32_t node, const uint32_t child[2], hw_erro
         }
         uint32_t to = d[1] < d[0];
         if (!(d[to] < d[2])) continue;
-        hwi_leaf_edit_remove(w->edits, l, hwi_leaf_edit_find(l, g.slots[i]));
-        st = hwi_writer_place(w, child[to], g.slots[i], g.x + (size_t)i * m->dim, y, err);
+        st = hwi_leaf_edit_remove(w->edits, l, hwi_leaf_edit_find(l, g.slots[i]), err);
+        if (st == HW_OK)
+            st = hwi_writer_place(w, child[to], g.slots[i], g.x + (size_t)i * m->dim, y, err);
         w->state.moved++;
     }
     members_release(&g);
@@ -259,7 +260,8 @@ hwi_writer_split(hwi_index_writer *w, uint32_t node, hw_error *err)
     for (uint32_t done = 0; count > 0 && done < SPLITS_MAX; done++) {
         node = todo[--count];
         HWI_TRY(hwi_leaf_edits_get(w->edits, node, &l, err));
-        if (l->count <= hwi_leaf_split_at(w->model)) continue; /* its neighbours' repair took some */
+        if (l->count <= hwi_leaf_split_at(w->model))
+            continue; /* its neighbours' repair took some */
         HWI_TRY(hwi_writer_new_node(w, &child[0], err));
         HWI_TRY(hwi_writer_new_node(w, &child[1], err));
         HWI_TRY(region ? split_region(w, node, child, err) : split_bucket(w, node, child, err));

@@ -7,18 +7,25 @@
 #include "index/lsh/page.h"
 #include "index/state.h"
 
+/* Refine rows are read when one of their part is to change, which for most parts is never. */
+typedef enum hwi_part_state {
+    HWI_PART_UNREAD = 0,
+    HWI_PART_READ = 1,
+    HWI_PART_DIRTY = 2
+} hwi_part_state;
+
 typedef struct hwi_leaf_edit {
     uint32_t node;
     uint32_t count, room; /* rows; room is a multiple of 16 */
     uint8_t *blocks;      /* signature blocks, as on the page */
     uint32_t *slots;
-    uint8_t *rows; /* refine rows, as on the pages */
+    uint8_t *rows; /* refine rows, as on the pages; those of unread parts are undefined */
     float *centre; /* dim, then dc (pcentre), then bits (zcentre), 64-byte aligned each */
     float *pcentre, *zcentre;
     float radius;
     bool dirty;           /* signature page differs from the store */
     uint32_t stored_rows; /* refine rows in the store */
-    uint8_t *dirty_parts; /* one flag per part of room */
+    uint8_t *parts;       /* one hwi_part_state per refine part of room */
 } hwi_leaf_edit;
 
 typedef struct hwi_leaf_edits hwi_leaf_edits;
@@ -29,10 +36,13 @@ HW_CHECKED hw_status hwi_leaf_edits_new(hw_store_txn *txn, uint32_t coll, uint32
                                         hw_error *err);
 void hwi_leaf_edits_free(hwi_leaf_edits *e);
 
-/* The leaf's pages, checksums verified. Borrowed until flush. HW_ECORRUPT when missing or damaged.
- */
+/* The leaf, checksum verified; its refine parts follow when they are needed. Borrowed until flush.
+ * HW_ECORRUPT when missing or damaged, as from any call that reads a part. */
 HW_CHECKED hw_status hwi_leaf_edits_get(hwi_leaf_edits *e, uint32_t node, hwi_leaf_edit **out,
                                         hw_error *err);
+/* Reads the refine parts that are not read yet, to look at `rows` as a whole. */
+HW_CHECKED hw_status hwi_leaf_edit_read_parts(const hwi_leaf_edits *e, hwi_leaf_edit *l,
+                                              hw_error *err);
 /* A new empty leaf around a framed centre with axes coordinates pcentre. */
 HW_CHECKED hw_status hwi_leaf_edits_create(hwi_leaf_edits *e, uint32_t node, const float *centre,
                                            const float *pcentre, hwi_leaf_edit **out,
@@ -52,7 +62,8 @@ HW_CHECKED hw_status hwi_leaf_edit_append(const hwi_leaf_edits *e, hwi_leaf_edit
                                           const hwi_code *code, const uint8_t *codes,
                                           hw_error *err);
 /* Takes a row out, really: the last row moves into its place. */
-void hwi_leaf_edit_remove(const hwi_leaf_edits *e, hwi_leaf_edit *l, uint32_t row);
+HW_CHECKED hw_status hwi_leaf_edit_remove(const hwi_leaf_edits *e, hwi_leaf_edit *l, uint32_t row,
+                                          hw_error *err);
 /* The row of a slot, count when it is not there. */
 uint32_t hwi_leaf_edit_find(const hwi_leaf_edit *l, uint32_t slot);
 
