@@ -18,7 +18,7 @@
  * beside them.
  * - Text is UTF-8. `const char *` is NUL-terminated; a pointer with a byte count need not be.
  * - `*_close` and `*_free` accept NULL and cannot fail.
- * - hw_db and hw_collection may be shared by any number of threads. hw_txn, hw_result and hw_scroll
+ * - hw_db and hw_collection may be shared by any number of threads. hw_txn and hw_result
  * belong to one thread at a time. hw_cancel may be signalled from anywhere, a signal handler
  * included.
  * - One database may be open in many processes at once: any number of readers beside one writer. A
@@ -183,7 +183,7 @@ typedef struct hw_db_opts {
 HW_API HW_CHECKED hw_status hw_db_open(const char *where, const hw_db_opts *opts, hw_db **out,
                                        hw_error *err);
 
-/* Closes the database. Every collection, transaction, result and scroll of it must be closed
+/* Closes the database. Every collection, transaction and result of it must be closed
  * before. */
 HW_API void hw_db_close(hw_db *db);
 
