@@ -22,7 +22,7 @@ struct hwi_index {
     hwi_tree *tree;       /* of that model's generation */
     hwi_calibration *calibration;
     uint32_t calibration_generation, calibration_number; /* which one that is */
-    struct hwi_scratch *scratch; /* free list for searches */
+    struct hwi_scratch *scratch;                         /* free list for searches */
 };
 
 /* The model, tree and calibration that a transaction's state names: remembered, brought up to date
@@ -105,9 +105,9 @@ HW_CHECKED hw_status hwi_writer_merge(hwi_index_writer *w, uint32_t node, hw_err
 static inline uint32_t
 hwi_leaf_split_at(const hwi_model *m)
 {
-    uint32_t most = hwi_leaf_rows_max(m), twice = 2 * m->leaf_size;
+    uint32_t most = hwi_leaf_rows_max(m), grown = m->leaf_size + m->leaf_size / 2;
 
-    return HWI_MIN(most, twice);
+    return HWI_MIN(most, grown);
 }
 
 #endif
