@@ -141,7 +141,8 @@ between(hwi_effort a, uint32_t ka, hwi_effort b, uint32_t kb, uint32_t k)
     double power =
         log((double)HWI_MAX(b.leaves, 1u) / HWI_MAX(a.leaves, 1u)) / log((double)kb / ka);
 
-    power = HWI_MIN(HWI_MAX(power, 0.2), 1.0);
+    /* beyond what was measured neighbours may lie in other clusters: do not trust a small power */
+    power = HWI_MIN(HWI_MAX(power, k > kb ? 0.7 : 0.2), 1.0);
     hwi_effort from = k > kb ? b : a, settings = k > ka ? b : a;
     double base = k > kb ? kb : ka;
     settings.leaves = (uint32_t)ceil(from.leaves * pow(k / base, power));
@@ -174,5 +175,6 @@ hwi_calibration_pick(const hwi_calibration *cal, uint32_t k, double recall, uint
         e.leaves = (uint32_t)ceil(e.leaves * sqrt((double)leaves / cal->leaves));
     double least = 1.2 * k / HWI_MAX(leaf_size, 1u) + 1;
     e.leaves = HWI_MIN(HWI_MAX(e.leaves, (uint32_t)HWI_MIN(least, 1e9)), leaves);
+    if (e.recall + (1 - recall) / 2 < recall) e.leaves = leaves; /* nothing tried reached it */
     return e;
 }

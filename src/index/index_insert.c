@@ -3,8 +3,8 @@
  *     insert: frame and rotate -> nearest anchor -> encode -> append to that leaf's page -> note
  * the leaf of the slot remove: leaf of the slot -> take the row out of its page
  *
- * A leaf that has grown to twice its size is split, one that has shrunk to a quarter dissolved, in
- * the same transaction. While a field has no generation yet, only the count is kept: everything is
+ * A leaf that has grown by half is split, one that has shrunk to a quarter dissolved, in the same
+ * transaction. While a field has no generation yet, only the count is kept: everything is
  * compared exactly.
  *
  * A build that is under way reads a snapshot; slots touched since then are noted under `job, c, v,

@@ -166,6 +166,9 @@ hwi_index_search(hwi_index_view *v, const float *query, uint32_t k, double recal
     uint64_t accepted = acceptable(v, accept);
     if (k == 0 || v->state.vectors == 0 || accepted == 0) return HW_OK;
     if (v->model && recall < 1) effort = effort_for(v, k, recall, accepted);
+    /* codes estimate l2 distances: where their order is too far from l1's, nothing less will do */
+    if (v->model && v->model->metric == HWI_L1 && effort.recall + (1 - recall) / 2 < recall)
+        recall = 1;
     return hwi_index_search_effort(v, query, k, recall, &effort, max_distance, accept, trace, hits,
                                    count, err);
 }

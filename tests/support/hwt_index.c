@@ -6,7 +6,7 @@
 
 #include "ingest/validate.h"
 
-#define CLUSTERS 40u
+#define CLUSTERS 300u
 #define ID_FACTOR 0x9E3779B1u  /* odd: distinct places have distinct ids */
 #define ID_INVERSE 0x0E8B2F51u /* modulo 2^32 */
 
@@ -61,7 +61,7 @@ centre_at(uint64_t seed, uint64_t c, uint32_t j)
     hwi_rng rng;
 
     hwi_rng_init(&rng, seed * 1000003 + c * 4099 + j);
-    return (float)(3 * hwi_rng_normal(&rng) / sqrt(1 + 0.15 * j));
+    return (float)(1.5 * hwi_rng_normal(&rng) / sqrt(1 + 0.15 * j));
 }
 
 void

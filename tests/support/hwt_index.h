@@ -25,7 +25,7 @@
 
 typedef enum hwt_shape {
     HWT_SPREAD,    /* normal in every component */
-    HWT_CLUSTERED, /* around some dozens of centres, along a falling spectrum */
+    HWT_CLUSTERED, /* around some hundreds of centres that overlap, along a falling spectrum */
     HWT_GRID,      /* small whole numbers: many equal distances and equal vectors */
     HWT_SHAPES
 } hwt_shape;
