@@ -60,13 +60,17 @@ typedef struct study {
  * the nearest, and these few are measured. */
 
 #define TRUTH_GROUP 96u /* queries that a thread compares with everything */
+#define TRUTH_ROWS 48u  /* rows in one product: whole tiles of every kernel */
 
 typedef struct truth_group {
     study *s;
     uint32_t first, count; /* queries */
     float *panels;         /* the queries, packed */
     float *norm;           /* |q|^2 of each */
-    float *product;        /* rows_per_page x count */
+    float *x, *product;    /* rows side by side, and their products: TRUTH_ROWS x dim, x count */
+    uint32_t slot[TRUTH_ROWS];
+    const uint8_t *row[TRUTH_ROWS];
+    uint32_t rows; /* gathered so far */
 } truth_group;
 
 /* Measures a row and enters it. */
@@ -91,48 +95,64 @@ slack_of(const hwi_space *space, float norms)
 
 /* One row against the group's queries, products at hand. */
 static void
-consider_row(truth_group *g, const uint8_t *row, const float *product, uint32_t slot)
+consider_row(truth_group *g, uint32_t i)
 {
     study *s = g->s;
     const hwi_space *space = &s->v->ix->space;
-    const float *x = hwi_vec_row(row);
-    float inv_norm = hwi_vec_inv_norm(row, space->dim), norm;
+    const float *x = g->x + (size_t)i * space->dim, *product = g->product + (size_t)i * g->count;
+    float inv_norm = hwi_vec_inv_norm(g->row[i], space->dim), norm;
 
-    if (inv_norm == 0) return;
     space->kernels->dot_rows(x, x, 0, 1, space->dim, &norm);
-    for (uint32_t i = 0; i < g->count; i++) {
-        float worst = s->truth[g->first + i].worst, least;
+    for (uint32_t q = 0; q < g->count; q++) {
+        float worst = s->truth[g->first + q].worst, least;
         if (space->metric == HWI_COSINE)
-            least = 1 - product[i] * inv_norm - slack_of(space, 2);
+            least = 1 - product[q] * inv_norm - slack_of(space, 2);
         else if (space->metric == HWI_DOT)
-            least = -product[i] - slack_of(space, norm + g->norm[i]);
+            least = -product[q] - slack_of(space, norm + g->norm[q]);
         else
-            least = norm - 2 * product[i] + g->norm[i] - slack_of(space, norm + g->norm[i]);
-        if (!(least > worst)) measure_row(s, g->first + i, row, slot);
+            least = norm - 2 * product[q] + g->norm[q] - slack_of(space, norm + g->norm[q]);
+        if (!(least > worst)) measure_row(s, g->first + q, g->row[i], g->slot[i]);
     }
 }
 
-static hw_status
-compare_page(truth_group *g, uint32_t page_number)
+/* Compares the gathered rows with the queries. */
+static void
+compare_rows(truth_group *g)
 {
-    study *s = g->s;
-    const hwi_space *space = &s->v->ix->space;
-    uint32_t from = page_number * space->rows_per_page;
-    uint32_t rows = HWI_MIN(space->rows_per_page, s->v->slots_below - from);
-    const uint8_t *page, *row;
+    const hwi_space *space = &g->s->v->ix->space;
 
-    HWI_TRY(hwi_page_table_get(s->v->vecs, page_number, &page, NULL));
-    if (!page) return HW_OK;
-    row = page + HWI_PAGE_HEADER;
-    if (space->metric != HWI_L1)
-        space->kernels->product(hwi_vec_row(row), space->row_bytes / sizeof(float), rows, g->panels,
-                                g->count, space->dim, g->product, g->count);
-    for (uint32_t i = 0; i < rows; i++, row += space->row_bytes) {
-        if (space->metric != HWI_L1)
-            consider_row(g, row, g->product + (size_t)i * g->count, from + i);
-        else
-            for (uint32_t q = 0; q < g->count; q++) measure_row(s, g->first + q, row, from + i);
+    space->kernels->product(g->x, space->dim, g->rows, g->panels, g->count, space->dim, g->product,
+                            g->count);
+    for (uint32_t i = 0; i < g->rows; i++) consider_row(g, i);
+    g->rows = 0;
+}
+
+static void
+take_row(truth_group *g, const uint8_t *row, uint32_t slot)
+{
+    const hwi_space *space = &g->s->v->ix->space;
+
+    if (space->metric == HWI_L1) { /* no inner products to start from */
+        for (uint32_t q = 0; q < g->count; q++) measure_row(g->s, g->first + q, row, slot);
+        return;
     }
+    memcpy(g->x + (size_t)g->rows * space->dim, row, space->dim * sizeof *g->x);
+    g->row[g->rows] = row, g->slot[g->rows++] = slot;
+    if (g->rows == TRUTH_ROWS) compare_rows(g);
+}
+
+static hw_status
+compare_all(truth_group *g)
+{
+    hwi_index_view *v = g->s->v;
+    const hwi_space *space = &v->ix->space;
+
+    for (uint32_t slot = 0; slot < v->slots_below; slot++) {
+        const uint8_t *row;
+        HWI_TRY(hwi_space_row(space, v->vecs, slot, &row, NULL));
+        if (row && hwi_vec_inv_norm(row, space->dim) != 0) take_row(g, row, slot);
+    }
+    compare_rows(g);
     return HW_OK;
 }
 
@@ -143,23 +163,22 @@ truth_of_group(void *arg, size_t group)
     const hwi_space *space = &s->v->ix->space;
     uint32_t first = (uint32_t)group * TRUTH_GROUP,
              count = HWI_MIN(s->samples - first, TRUTH_GROUP);
-    uint32_t pages = (s->v->slots_below + space->rows_per_page - 1) / space->rows_per_page;
     const float *queries = s->prepared + (size_t)first * space->dim;
     size_t panel_floats = hwi_panel_floats(count, space->dim);
-    size_t floats = panel_floats + TRUTH_GROUP + (size_t)space->rows_per_page * count;
+    size_t floats = panel_floats + TRUTH_GROUP + (size_t)TRUTH_ROWS * (space->dim + count);
     float *memory = hwi_alloc_aligned(hwi_size_mul(floats, sizeof *memory));
     truth_group g = {.s = s, .first = first, .count = count, .panels = memory};
 
     s->status[first] = memory ? HW_OK : HW_ENOMEM;
     if (!memory) return;
-    g.norm = memory + panel_floats, g.product = g.norm + TRUTH_GROUP;
+    g.norm = memory + panel_floats, g.x = g.norm + TRUTH_GROUP;
+    g.product = g.x + (size_t)TRUTH_ROWS * space->dim;
     hwi_pack_panels(queries, count, space->dim, g.panels);
     for (uint32_t i = 0; i < count; i++) {
         const float *q = queries + (size_t)i * space->dim;
         space->kernels->dot_rows(q, q, 0, 1, space->dim, &g.norm[i]);
     }
-    for (uint32_t p = 0; s->status[first] == HW_OK && p < pages; p++)
-        s->status[first] = compare_page(&g, p);
+    s->status[first] = compare_all(&g);
     hwi_free(memory);
 }
 
@@ -219,10 +238,48 @@ choose_points(study *s)
 
 /* ---- walking ---- */
 
+/* The true neighbours of a query by slot, open addressing; rank: their place, the query itself left
+ * out. */
+#define RANKS 256u
+
+typedef struct ranks {
+    uint32_t slot[RANKS];
+    uint8_t rank[RANKS]; /* NO_RANK: free */
+} ranks;
+
+#define NO_RANK 255u
+
+_Static_assert(TRUTH_K < NO_RANK && 2 * TRUTH_K < RANKS,
+               "ranks fit, and half of the places are free");
+
+static void
+ranks_init(ranks *r, const hwi_top *truth, uint32_t self)
+{
+    uint8_t rank = 0;
+
+    memset(r->rank, NO_RANK, sizeof r->rank);
+    for (uint32_t t = 0; t < truth->count; t++) {
+        uint32_t slot = truth->entries[t].tag, at = slot % RANKS;
+        if (slot == self) continue;
+        while (r->rank[at] != NO_RANK) at = (at + 1) % RANKS;
+        r->slot[at] = slot, r->rank[at] = rank++;
+    }
+}
+
+static uint32_t
+rank_of(const ranks *r, uint32_t slot)
+{
+    uint32_t at = slot % RANKS;
+
+    while (r->rank[at] != NO_RANK && r->slot[at] != slot) at = (at + 1) % RANKS;
+    return r->rank[at];
+}
+
 typedef struct walk {
     study *s;
+    ranks truth;
     cell *cells; /* [eps][point] of this k */
-    uint32_t query, which_k;
+    uint32_t which_k;
     hwi_top_entry *scratch; /* TRUTH_K + the largest extra + 1 */
 } walk;
 
@@ -244,27 +301,20 @@ depth_bounds(const hwi_search_run *run, uint32_t which_k, hwi_top_entry *scratch
     }
 }
 
-/* Counts true neighbours among the k + extra best candidates. Rank 0 of the truth is usually the
- * query itself. */
+/* Counts true neighbours among the k + extra best candidates. */
 static void
 count_found(void *arg, const hwi_search_run *run, uint32_t point)
 {
     walk *w = arg;
-    const hwi_top *truth = &w->s->truth[w->query];
-    uint32_t self = w->s->slot[w->query], k = ks[w->which_k];
     const hwi_trace *trace = run->trace;
     cell *c = w->cells + point;
     float bound[DEPTHS];
 
     depth_bounds(run, w->which_k, w->scratch, bound);
-    for (uint32_t t = 0, counted = 0; t < truth->count && counted < k; t++) {
-        if (truth->entries[t].tag == self) continue;
-        counted++;
-        uint32_t at = 0;
-        while (at < run->top.count && run->top.entries[at].tag != truth->entries[t].tag) at++;
-        if (at == run->top.count) continue;
-        for (uint32_t d = 0; d < DEPTHS; d++)
-            c->found[d] += run->top.entries[at].distance <= bound[d];
+    for (uint32_t i = 0; i < run->top.count; i++) {
+        const hwi_top_entry *e = &run->top.entries[i];
+        if (rank_of(&w->truth, e->tag) >= ks[w->which_k]) continue;
+        for (uint32_t d = 0; d < DEPTHS; d++) c->found[d] += e->distance <= bound[d];
     }
     c->work += LEAF_WORK * (double)trace->leaves + (double)trace->scanned +
                REFINE_WORK * (double)trace->refined + EXACT_WORK * (double)trace->exact;
@@ -275,10 +325,11 @@ walk_query(study *s, uint32_t query, cell *cells, hw_error *err)
 {
     hwi_index_view *v = s->v;
     hwi_top_entry entries[2 * (TRUTH_K + 101)];
-    walk w = {.s = s, .query = query, .scratch = entries + TRUTH_K + 101};
+    walk w = {.s = s, .scratch = entries + TRUTH_K + 101};
     const uint8_t *row;
     hw_status st = HW_OK;
 
+    ranks_init(&w.truth, &s->truth[query], s->slot[query]);
     HWI_TRY(hwi_space_row(&v->ix->space, v->vecs, s->slot[query], &row, err));
     hwi_scratch *scratch = hwi_scratch_take(v->ix, v->model, v->tree);
     if (!scratch) return hwi_nomem(err, sizeof *scratch);

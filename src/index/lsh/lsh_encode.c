@@ -13,31 +13,33 @@
 #include "index/lsh/page.h"
 
 static float
-norm_sq(const float *v, uint32_t n)
+dot(const hwi_model *m, const float *a, const float *b, uint32_t n)
 {
-    double sum = 0;
+    float sum;
 
-    for (uint32_t j = 0; j < n; j++) sum += (double)v[j] * v[j];
-    return (float)sum;
+    m->kernels->dot_rows(a, b, 0, 1, n, &sum);
+    return sum;
 }
 
 static void
 sign_code(const hwi_model *m, const hwi_centre *centre, const float *y, float *scratch,
           hwi_code *out)
 {
-    float *ry = scratch, *z = scratch + m->bits;
-    float known = 0, at_centre = 0;
+    float *v = scratch, *z = scratch + m->bits; /* v: first the residual, then its signs */
 
-    for (uint32_t j = 0; j < m->dc; j++) ry[j] = y[j] - centre->y[j];
-    float len_sq = norm_sq(ry, m->dc);
-    hwi_model_hash(m, ry, z);
-    memset(out->words, 0, m->words * sizeof *out->words);
-    for (uint32_t j = 0; j < m->bits; j++) {
-        bool bit = z[j] > 0;
-        known += fabsf(z[j]) * 0.5f;
-        at_centre += bit ? 0.5f * centre->z[j] : -0.5f * centre->z[j];
-        if (bit) out->words[j / 32] |= 1u << (j % 32);
+    for (uint32_t j = 0; j < m->dc; j++) v[j] = y[j] - centre->y[j];
+    float len_sq = dot(m, v, v, m->dc);
+    hwi_model_hash(m, v, z);
+    for (uint32_t w = 0; w < m->words; w++) {
+        uint32_t word = 0;
+        for (uint32_t j = 0; j < 32; j++) {
+            uint32_t bit = z[w * 32 + j] > 0;
+            v[w * 32 + j] = (float)bit - 0.5f;
+            word |= bit << j;
+        }
+        out->words[w] = word;
     }
+    float known = dot(m, v, z, m->bits), at_centre = dot(m, v, centre->z, m->bits);
     float v_sq = 0.25f * (float)m->bits;
     float scale = known > 1e-20f ? len_sq / known : 0; /* <r, q> is about scale * <v, z(q)> */
     float cosine = known / sqrtf(v_sq * len_sq + 1e-30f);
@@ -49,20 +51,19 @@ sign_code(const hwi_model *m, const hwi_centre *centre, const float *y, float *s
     }
 }
 
+/* r is left as the levels it was rounded to. */
 static void
-refine_code(const hwi_model *m, const hwi_centre *centre, const float *r, hwi_code *out,
-            uint8_t *codes)
+refine_code(const hwi_model *m, const hwi_centre *centre, float *r, hwi_code *out, uint8_t *codes)
 {
-    float largest = 1e-20f, at_centre = 0;
+    float largest = HWI_MAX(m->kernels->largest(r, m->dim), 1e-20f), step = largest / 127;
 
-    for (uint32_t j = 0; j < m->dim; j++) largest = HWI_MAX(largest, fabsf(r[j]));
-    float step = largest / 127, inverse = 127 / largest;
+    (void)m->kernels->round_i8(r, m->dim, 127 / largest, 127, (int8_t *)codes);
     for (uint32_t j = 0; j < m->dim; j++) {
-        int level = (int)lrintf(r[j] * inverse);
-        codes[j] = (uint8_t)(level + 128);
-        at_centre += (float)level * step * centre->x[j];
+        r[j] = (float)(int8_t)codes[j];
+        codes[j] ^= 128; /* plus 128 */
     }
     memset(codes + m->dim, 128, hwi_leaf_code_bytes(m) - m->dim);
+    float at_centre = step * dot(m, r, centre->x, m->dim);
     if (m->metric == HWI_DOT) {
         out->rs = step, out->ra = 0;
     } else {
@@ -77,7 +78,7 @@ hwi_lsh_encode(const hwi_model *m, const hwi_centre *centre, const float *x, con
     float *r = scratch + 2 * m->bits;
 
     for (uint32_t j = 0; j < m->dim; j++) r[j] = x[j] - centre->x[j];
-    out->radius_sq = norm_sq(r, m->dim);
+    out->radius_sq = dot(m, r, r, m->dim);
     out->error = 0;
     if (m->words == 0) return;
     sign_code(m, centre, y, scratch, out);
