@@ -406,6 +406,7 @@ add_row(hwi_calibration *c, uint32_t k, const hwi_effort *e)
 {
     const hwi_calibration_row *last = c->count ? &c->rows[c->count - 1] : NULL;
 
+    HWI_ASSERT(c->rows != NULL);
     if (last && last->k == k && last->effort.recall >= e->recall) return;
     c->rows[c->count++] = (hwi_calibration_row){k, *e};
 }
