@@ -50,9 +50,7 @@ effort_for(const hwi_index_view *v, uint32_t k, double recall, uint64_t accepted
     if (share < 1) {
         hwi_effort own = hwi_calibration_pick(v->calibration, k, recall, v->tree->leaf_count,
                                               v->model->leaf_size);
-        /* under l1 the codes' order, l2's, errs by ranks among all, not among those accepted */
-        e.extra = v->model->metric == HWI_L1 ? HWI_MAX(e.extra, own.extra) : own.extra;
-        e.eps = fmaxf(e.eps, own.eps);
+        e.extra = own.extra, e.eps = fmaxf(e.eps, own.eps);
     }
     return e;
 }
@@ -168,11 +166,6 @@ hwi_index_search(hwi_index_view *v, const float *query, uint32_t k, double recal
     uint64_t accepted = acceptable(v, accept);
     if (k == 0 || v->state.vectors == 0 || accepted == 0) return HW_OK;
     if (v->model && recall < 1) effort = effort_for(v, k, recall, accepted);
-    /* codes estimate l2 distances: where their order is too far from l1's, or all leaves would be
-     * opened anyway, nothing less will do than comparing */
-    if (v->model && v->model->metric == HWI_L1 &&
-        (effort.recall + (1 - recall) / 2 < recall || effort.leaves >= v->tree->leaf_count))
-        recall = 1;
     return hwi_index_search_effort(v, query, k, recall, &effort, max_distance, accept, trace, hits,
                                    count, err);
 }

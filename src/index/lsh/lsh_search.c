@@ -12,7 +12,7 @@
  * trades recall for survivors, and is calibrated together with the number of leaves. With a filter,
  * further leaves are opened until k are found and the k-th is settled (is_settled), or none is left.
  *
- * Kind kdtree has no signatures: the rows of the leaves are measured exactly as they come.
+ * Kind kdtree and metric l1 have no signatures: rows of the leaves are measured exactly as they come.
  */
 #include <math.h>
 

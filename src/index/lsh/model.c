@@ -63,7 +63,9 @@ hwi_model_new(const hwi_field *field, uint32_t generation, uint32_t dc, uint32_t
     m->metric = field->metric, m->kind = field->kind;
     m->dim = field->dim, m->dc = dc;
     m->out_dims = (dc + 15) / 16 * 16, m->rank_dims = (dc + 7) / 8 * 8;
-    m->bits = bits, m->words = field->kind == HWI_KDTREE ? 0 : bits / 32;
+    m->bits = bits;
+    /* codes estimate l2 distances and inner products: under l1 rows are compared exactly instead */
+    m->words = field->kind == HWI_KDTREE || field->metric == HWI_L1 ? 0 : bits / 32;
     m->fast_dims = (m->dim + 7) / 8 * 8;
     m->kernels = hwi_kernels_active();
     m->axes = hwi_alloc_aligned(hwi_size_mul((size_t)dc * m->dim, sizeof(float)));

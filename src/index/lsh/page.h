@@ -20,7 +20,8 @@
  * component: A2 + D - S2 * <code, q>. Under dot D = -<q, centre>, A = A2 = 0 and S, S2 are half as
  * large, which estimates -<q, x>.
  *
- * kdtree leaves have words = 0: no blocks and no refine parts, their rows are compared exactly.
+ * Leaves of kind kdtree, and all under l1, have words = 0: no blocks and no refine parts, their rows
+ * are compared exactly.
  */
 #ifndef HWI_LEAF_PAGE_H
 #define HWI_LEAF_PAGE_H
