@@ -124,7 +124,8 @@ hwi_json_simd(const char *text, size_t bytes, hwi_arena *arena, const hwi_json *
     /* Its own limit is far above ours and only costs memory: 16 bytes a level. */
     if (parser.allocate(bytes < 64 ? 64 : bytes, HWI_JSON_DEPTH_MAX + 2)) return HWI_JSON_DECLINED;
     element root;
-    if (parser.parse(text, bytes, true).get(root)) return HWI_JSON_DECLINED;
+    /* nothing may be a null pointer, which simdjson would copy from */
+    if (parser.parse(text ? text : "", bytes, true).get(root)) return HWI_JSON_DECLINED;
 
     hwi_json *node = static_cast<hwi_json *>(hwi_arena_alloc(arena, sizeof *node));
     if (!node) return HWI_JSON_NO_MEMORY;
