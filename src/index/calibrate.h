@@ -1,7 +1,7 @@
 /* calibrate.h - what it takes to reach a recall: measured on the data themselves, kept with the
  * index.
  *
- * After a build, and again when the data have changed by half, sampled vectors are searched for
+ * After a build, and again when a third of the data have changed, sampled vectors are searched for
  * exactly and then with a grid of settings; for each k the settings on the frontier of recall
  * against work are kept. A query that asks for recall .95 gets the cheapest setting that reached it
  * (docs/tuning.md).

@@ -535,7 +535,7 @@ hwi_index_maintain(hwi_index *ix, hw_store *store, uint32_t threads, hw_error *e
         if (state.vectors < ix->field.flat_below || state.vectors == 0) return HW_OK;
         return hwi_index_build(ix, store, threads, NULL, err);
     }
-    if (state.changes < DRIFT_LEAST || state.changes < state.vectors / 2) return HW_OK;
+    if (state.changes < DRIFT_LEAST || state.changes < state.vectors / 3) return HW_OK;
     hwi_build b = {.ix = ix, .store = store, .threads = threads};
     st = recalibrate(&b, err);
     hwi_build_release(&b);
