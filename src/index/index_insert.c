@@ -1,7 +1,7 @@
 /* index_insert.c - vectors joining and leaving the index inside a transaction.
  *
- *     insert: frame and rotate -> nearest anchor -> encode -> append to that leaf's page -> note
- * the leaf of the slot remove: leaf of the slot -> take the row out of its page
+ *     insert: frame, rotate -> nearest anchor -> encode -> append to its page -> note slot's leaf
+ *     remove: leaf of the slot -> take the row out of its page
  *
  * A leaf that has grown by half is split, one that has shrunk to a quarter dissolved, in the same
  * transaction. While a field has no generation yet, only the count is kept: everything is

@@ -3,8 +3,7 @@
  *
  *            [3]                    [3]
  *           /   \                  /   \
- *        [5]     [6]     =>     [8]     [6]        leaf 9 dissolved: parent 5 goes, sibling 8 moves
- * up
+ *        [5]     [6]     =>     [8]     [6]    leaf 9 dissolved: 5 goes, 8 moves up
  *       /   \
  *    [8]   [9]
  *

@@ -1,7 +1,7 @@
 /* index_split.c - a leaf grown too large becomes an inner node with two leaves, and its neighbours
  * are repaired.
  *
- *          [7] leaf, 2 x leaf_size rows              [7] plane
+ *          [7] leaf, 1.5 x leaf_size rows            [7] plane
  *                                           =>      /         \
  *                                              [12] leaf    [13] leaf
  *

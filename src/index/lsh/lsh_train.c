@@ -4,7 +4,7 @@
  * The axes are the eigenvectors of the sample's covariance, largest eigenvalue first (Pearson 1901;
  * LAPACK's divide-and-conquer solver). How many are kept: enough for VARIANCE_KEPT of the variance,
  * in steps of 32, never more than DC_MAX; the rest of a residual's length still counts in its
- * estimate, only its direction is not hashed. Fashion-MNIST keeps 128 of 784, word vectors all 100.
+ * estimate, only its direction is not hashed. Fashion-MNIST keeps 96 of 784.
  *
  * A first generation is trained on the few vectors there are, and those to come may differ: classes
  * that arrive one after another, say. What few vectors call noise may be where the others lie, so
