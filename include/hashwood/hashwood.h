@@ -232,6 +232,10 @@ typedef struct hw_collection hw_collection;
  *   {"dim": 784, "metric": "l2"}                        one unnamed vector
  *   {"vectors": {"image": {"dim": 512, "metric": "cosine"}, "text": {...}}}       named vectors
  *   {"vectors": {"size": 784, "distance": "Euclid"}}    Qdrant's spelling is understood everywhere
+ *   {"vectors": {"tokens": {"size": 64, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}}}
+ *                                                       a multi-vector: many rows a point, MaxSim
+ *   {"sparse_vectors": {"words": {"modifier": "idf"}}}  sparse vectors, by dot product; "modifier" may be
+ *                                                       "none" or "idf"
  *
  *   metric           "cosine", "l2" ("euclid"), "dot", "l1" ("manhattan"); any case
  *   index            {"kind": "hybrid" | "kdtree" | "lsh" | "flat", "leaf_size": 0, "bits": 0,
@@ -255,7 +259,8 @@ HW_API HW_CHECKED hw_status hw_collection_drop(hw_db *db, const char *name, hw_e
 HW_API HW_CHECKED hw_status hw_collection_list(hw_db *db, char ***names, size_t *count,
                                                hw_error *err);
 
-/* Opens a collection. Costs a few reads; index pages are read when first needed. */
+/* Opens a collection by its name or an alias. Costs a few reads; index pages are read when first
+ * needed. */
 HW_API HW_CHECKED hw_status hw_collection_open(hw_db *db, const char *name, hw_collection **out,
                                                hw_error *err);
 HW_API void hw_collection_close(hw_collection *c);
@@ -284,6 +289,64 @@ HW_API HW_CHECKED hw_status hw_collection_index_payload(hw_collection *c, const 
 HW_API HW_CHECKED hw_status hw_collection_unindex_payload(hw_collection *c, const char *field,
                                                           hw_error *err);
 
+/* Changes the client's own settings (the keys describe gives back under "extra"): a JSON merge patch
+ * (RFC 7396). */
+HW_API HW_CHECKED hw_status hw_collection_configure(hw_collection *c, const char *patch,
+                                                    hw_error *err);
+
+/* Adds a vector field to a collection in use: `config` as the value under "vectors" (or, with
+ * `sparse`, under "sparse_vectors") of hw_collection_create. Points have none of it until they are
+ * given one. HW_EEXIST. */
+HW_API HW_CHECKED hw_status hw_collection_add_vector(hw_collection *c, const char *name,
+                                                     bool sparse, const char *config,
+                                                     hw_error *err);
+/* Removes a vector field and all its vectors, in bounded transactions; the name is free at once.
+ * HW_ENOTFOUND. */
+HW_API HW_CHECKED hw_status hw_collection_drop_vector(hw_collection *c, const char *name,
+                                                      hw_error *err);
+
+/* A second name for a collection, usable wherever a name is. */
+typedef struct hw_alias {
+    const char *name;
+    const char *collection; /* NULL: the alias is removed */
+} hw_alias;
+
+/* Sets or removes aliases, all in one transaction. An alias may move from one collection to another,
+ * which is how a new collection takes the place of an old one at once. HW_ENOTFOUND: no such
+ * collection, or no such alias to remove; HW_EEXIST: a collection has that name. Dropping a
+ * collection removes its aliases. */
+HW_API HW_CHECKED hw_status hw_db_alias(hw_db *db, const hw_alias *aliases, size_t count,
+                                        hw_error *err);
+/* All aliases in byte order as JSON: [{"alias_name": "a", "collection_name": "c"}, ...]. Free with
+ * hw_free. */
+HW_API HW_CHECKED hw_status hw_db_aliases(hw_db *db, char **json, hw_error *err);
+
+/* Writes one consistent snapshot of one collection, index included, to a file as hw_db_backup does. */
+HW_API HW_CHECKED hw_status hw_collection_backup(hw_collection *c, const char *file,
+                                                 hw_progress_fn progress, void *arg, hw_error *err);
+/* Brings the collection in `file` into this database under `name`, which must be free unless
+ * `replace`. Verified before it takes its place; then the switch is one transaction, and until then
+ * the old one serves. HW_EEXIST, HW_ECORRUPT, HW_EVERSION; HW_EINVAL: the file holds a whole
+ * database. */
+HW_API HW_CHECKED hw_status hw_collection_restore(hw_db *db, const char *name, const char *file,
+                                                  bool replace, hw_progress_fn progress, void *arg,
+                                                  hw_error *err);
+
+/* What this handle has done and how it stands, for monitoring. Counters only grow; times are
+ * nanoseconds. */
+typedef struct hw_metrics {
+    size_t size;
+    uint64_t searches, searches_exact, searches_filtered; /* finished */
+    uint64_t leaves_opened, codes_scanned, rows_refined, rows_exact;
+    uint64_t ns_rotate, ns_rank, ns_scan, ns_refine, ns_exact, ns_filter; /* 0 where not measured */
+    uint64_t pages_read;
+    uint64_t commits, commits_grouped; /* grouped: transactions that shared another's sync */
+    uint64_t commit_bytes, points_written, points_deleted;
+    uint64_t leaf_splits, leaf_merges, builds, calibrations;
+    uint64_t map_bytes, used_bytes, free_bytes; /* of the store, now */
+} hw_metrics;
+HW_API HW_CHECKED hw_status hw_db_metrics(hw_db *db, hw_metrics *out, hw_error *err);
+
 /* Builds the vector index afresh from all points: a new generation (rotation, tree, buckets,
  * calibration) is written beside the old and switched in by one transaction; until then, and after
  * a crash, the old one serves. Use it after a first bulk load; later changes keep the index right
@@ -299,6 +362,7 @@ HW_API HW_CHECKED hw_status hw_collection_build(hw_collection *c, hw_progress_fn
 /* ---- Writing ---- */
 
 typedef struct hw_txn hw_txn;
+typedef struct hw_result hw_result;
 
 /* Begins a write transaction over any collections of the database. The only writer until it ends:
  * keep it short. HW_EBUSY when another writer did not finish within busy_timeout_ms. */
@@ -309,11 +373,18 @@ HW_API HW_CHECKED hw_status hw_txn_begin(hw_db *db, hw_txn **out, hw_error *err)
 HW_API HW_CHECKED hw_status hw_txn_commit(hw_txn *txn, hw_error *err);
 HW_API void hw_txn_abort(hw_txn *txn);
 
-/* One vector of a point. */
+/* One vector of a point. Three kinds, by the collection's config:
+ *
+ *   dense   `dim` values, as many as the field has
+ *   multi   `rows` vectors of `dim` values each, back to back
+ *   sparse  `dim` pairs of an index (distinct, any order) and a value; all others are zero
+ */
 typedef struct hw_vector {
     const char *name; /* NULL or "" for the unnamed vector */
     const float *values;
-    uint32_t dim; /* must equal the field's dimension */
+    uint32_t dim;
+    uint32_t rows;           /* multi; 0 means 1 */
+    const uint32_t *indices; /* sparse; else NULL */
 } hw_vector;
 
 /* Inserts the point, or replaces vectors and payload of the one with this id.
@@ -353,6 +424,16 @@ HW_API HW_CHECKED hw_status hw_txn_update_payload(hw_txn *txn, hw_collection *c,
                                                   const char *json, size_t json_bytes,
                                                   hw_error *err);
 
+/* Ids of the points that match a filter, this transaction's own changes included, in id order: one
+ * block, free with hw_free. The way to change or delete by filter. */
+HW_API HW_CHECKED hw_status hw_txn_match(hw_txn *txn, hw_collection *c, const char *filter,
+                                         size_t filter_bytes, hw_id **ids, size_t *count,
+                                         hw_error *err);
+
+/* Reads points by id as hw_collection_get does, this transaction's own changes included. */
+HW_API HW_CHECKED hw_status hw_txn_get(hw_txn *txn, hw_collection *c, const hw_id *ids,
+                                       size_t count, uint32_t with, hw_result **out, hw_error *err);
+
 /* Deletes a point: record, payload index entries, tree and buckets. *existed (may be NULL) tells
  * whether it was there; deleting an absent point is no error. */
 HW_API HW_CHECKED hw_status hw_txn_delete(hw_txn *txn, hw_collection *c, const hw_id *id,
@@ -380,10 +461,27 @@ HW_API void hw_cancel_free(hw_cancel *cancel);   /* no call may still be using i
 
 /* ---- Reading ---- */
 
-typedef struct hw_result hw_result;
-
 #define HW_WITH_PAYLOAD 1u
 #define HW_WITH_VECTOR 2u
+
+/* How the score of a point is made. s(x) is its similarity to x: the cosine or dot product, or the
+ * negated l2 or l1 distance. Formulas and edge cases in docs/queries.md. */
+typedef enum hw_rule {
+    HW_RULE_NEAREST = 0,    /* to the query vector: the one rule that uses the index */
+    HW_RULE_AVERAGE = 1,    /* nearest to mean(positives) + mean(positives) - mean(negatives) */
+    HW_RULE_BEST_SCORE = 2, /* the best positive counts, or the best negative against it */
+    HW_RULE_SUM_SCORES = 3, /* sum over positives less sum over negatives */
+    HW_RULE_DISCOVER = 4,   /* pairs say where to look, the query vector what is nearest there */
+    HW_RULE_CONTEXT = 5     /* pairs alone: few points on the wrong side */
+} hw_rule;
+
+/* An example of a rule: a vector (of the query's field; `vector.name` is ignored) or a stored
+ * point, which is then left out of the answer. */
+typedef struct hw_example {
+    hw_vector vector;
+    const hw_id *id; /* NULL: `vector` holds */
+    bool negative;   /* DISCOVER and CONTEXT: examples come in pairs, a positive and its negative */
+} hw_example;
 
 /* A search. Start from HW_QUERY_INIT and set what differs. */
 typedef struct hw_query {
@@ -407,6 +505,13 @@ typedef struct hw_query {
     uint64_t deadline_ms; /* CLOCK_MONOTONIC milliseconds after which the call returns HW_ETIMEOUT;
                              0: none */
     hw_cancel *cancel;    /* NULL: none */
+    uint32_t rows;        /* multi-vector query: rows of dim floats; 0 means 1 */
+    const uint32_t *indices; /* sparse query: dim pairs */
+    hw_rule rule;
+    const hw_example *examples; /* of every rule but NEAREST */
+    size_t example_count;
+    const hw_id *among; /* only these points compete (and must match the filter); NULL: all do */
+    size_t among_count;
 } hw_query;
 
 #ifdef __cplusplus
@@ -414,7 +519,7 @@ typedef struct hw_query {
     hw_query                                                                                       \
     {                                                                                              \
         sizeof(hw_query), nullptr, nullptr, 0, nullptr, 10, 0, 0.95, false, 0, false, 0, nullptr,  \
-            0, 0, false, 0, nullptr                                                                \
+            0, 0, false, 0, nullptr, 0, nullptr, HW_RULE_NEAREST, nullptr, 0, nullptr, 0           \
     }
 #else
 #define HW_QUERY_INIT ((hw_query){.size = sizeof(hw_query), .k = 10, .recall = 0.95})
@@ -451,6 +556,30 @@ HW_API HW_CHECKED hw_status hw_collection_count(hw_collection *c, const char *fi
                                                 size_t filter_bytes, uint64_t *count,
                                                 hw_error *err);
 
+/* Points in the order of a payload field that has a range index ("integer", "float", "datetime"):
+ * at most `limit` that match the filter, beginning at `start_from` (NULL, or a JSON number or date
+ * text; values before it in the order are left out). Points without the field are left out; one with
+ * several values comes once for each. Equal values order by id. HW_EINVAL when the field has no such
+ * index. */
+HW_API HW_CHECKED hw_status hw_collection_ordered(hw_collection *c, const char *filter,
+                                                  size_t filter_bytes, const char *field,
+                                                  bool descending, const char *start_from,
+                                                  uint32_t limit, uint32_t with, hw_result **out,
+                                                  hw_error *err);
+
+/* `limit` points drawn at random without repetition from those that match the filter; the same seed
+ * and data give the same points. */
+HW_API HW_CHECKED hw_status hw_collection_sample(hw_collection *c, const char *filter,
+                                                 size_t filter_bytes, uint64_t seed, uint32_t limit,
+                                                 uint32_t with, hw_result **out, hw_error *err);
+
+/* How many points have each value of an indexed payload field ("keyword", "integer", "bool", "uuid"),
+ * among those that match the filter: [{"value": "red", "count": 12}, ...], most frequent first,
+ * equal counts by value. HW_EINVAL when the field has no such index. Free with hw_free. */
+HW_API HW_CHECKED hw_status hw_collection_facet(hw_collection *c, const char *field,
+                                                const char *filter, size_t filter_bytes,
+                                                uint32_t limit, char **json, hw_error *err);
+
 /* One page of points in id order from `from` (NULL: the first), at most `limit`, that match the
  * filter. *more tells whether there are further ones; *next then holds the id to go on from (text
  * borrowed from the result). */
@@ -469,6 +598,13 @@ HW_API const float *hw_result_scores(const hw_result *r);
 HW_API const char *hw_result_payload(const hw_result *r, size_t i, size_t *bytes);
 /* vector `name` of hit i as it was given, or NULL (absent, or not asked for); *dim may be NULL */
 HW_API const float *hw_result_vector(const hw_result *r, size_t i, const char *name, uint32_t *dim);
+/* Vector `name` of hit i of any kind as it was given; false when absent or not asked for. Borrowed
+ * from the result. */
+HW_API bool hw_result_stored_vector(const hw_result *r, size_t i, const char *name, hw_vector *out);
+/* the value by which hw_collection_ordered placed hit i: a JSON number or string; NULL for others */
+HW_API const char *hw_result_order_value(const hw_result *r, size_t i);
+/* version of hit i: the number of the commit that last changed it; 0 when unknown */
+HW_API uint64_t hw_result_version(const hw_result *r, size_t i);
 /* recall@k the answer was calibrated for; 1 when proven exact; below the recall asked when the
  * budget ended it */
 HW_API double hw_result_recall(const hw_result *r);
