@@ -78,7 +78,7 @@ nearest(hw_collection *c, float r, float g, float b, char best[HW_ID_TEXT_MAX + 
 static void
 repaint(hw_db *db, hw_collection *c)
 {
-    hw_vector darker = {NULL, (float[]){220, 20, 60}, 3};
+    hw_vector darker = {.values = (float[]){220, 20, 60}, .dim = 3};
     hw_id red = named("red"), white = named("white");
     hw_txn *txn;
 

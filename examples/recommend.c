@@ -57,7 +57,7 @@ add_films(hw_db *db, hw_collection *c)
 
     check(hw_txn_begin(db, &txn, &err));
     for (size_t i = 0; i < FILMS; i++) {
-        hw_vector taste = {NULL, films[i].taste, DIM};
+        hw_vector taste = {.values = films[i].taste, .dim = DIM};
         hw_id id = HW_ID_U64(films[i].id);
         check(hw_txn_upsert(txn, c, &id, &taste, 1, films[i].payload, strlen(films[i].payload),
                             &err));

@@ -39,7 +39,8 @@ vectors_of(const export_job *job, const hw_result *r, size_t i, hw_vector *out)
         values = hw_result_vector(r, i, name, &dim);
         if (values == NULL) continue;
         /* The only vector asked for goes without its name: npy, fvecs and csv know none. */
-        out[count++] = (hw_vector){job->a->using ? NULL : name, values, dim};
+        out[count++] =
+            (hw_vector){.name = job->a->using ? NULL : name, .values = values, .dim = dim};
     }
     return count;
 }

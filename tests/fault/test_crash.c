@@ -68,7 +68,7 @@ apply_to_database(hw_db *db, hw_collection *c, uint64_t n, hw_error *err)
     HWI_TRY(hw_txn_begin(db, &txn, err));
     for (size_t i = 0; st == HW_OK && i < count; i++) {
         hw_id id = HW_ID_U64(ops[i].id);
-        hw_vector v = {NULL, ops[i].after.v, DIM};
+        hw_vector v = {.values = ops[i].after.v, .dim = DIM};
         char payload[32];
         int bytes = snprintf(payload, sizeof payload, "{\"tag\":%u}", ops[i].after.tag);
         st = ops[i].is_delete ? hw_txn_delete(txn, c, &id, NULL, err)

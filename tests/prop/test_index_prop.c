@@ -198,7 +198,7 @@ random_changes(world *w, uint32_t changes, uint32_t deletes_percent)
             w->set.live[place] = false;
         } else {
             hwt_set_sample(&w->set, w->shape, 3, &w->rng, v);
-            hw_vector vector = {NULL, v, w->set.space.dim};
+            hw_vector vector = {.values = v, .dim = w->set.space.dim};
             int n = snprintf(payload, sizeof payload, "{\"class\": %u}", place % HWT_CLASSES);
             hwt_ok(hw_txn_upsert(txn, w->c, &id, &vector, 1, payload, (size_t)n, &err), &err);
             hwt_set_put(&w->set, place, v);

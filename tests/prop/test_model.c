@@ -83,7 +83,7 @@ upsert(world *w, hw_txn *txn, point *p, const hw_id *id)
     if (below(w, 10)) {
         p->has_main = true;
         random_values(w, p->main, DIM);
-        v[n++] = (hw_vector){"main", p->main, DIM};
+        v[n++] = (hw_vector){.name = "main", .values = p->main, .dim = DIM};
     }
     if (below(w, 2)) {
         p->has_side = true;
@@ -109,7 +109,7 @@ change_vectors(world *w, hw_txn *txn, point *p, const hw_id *id)
     float values[DIM];
     random_values(w, values, DIM);
     if (p->has_main && below(w, 3) == 0) memcpy(values, p->main, sizeof values);
-    hw_vector v = {"main", values, DIM};
+    hw_vector v = {.name = "main", .values = values, .dim = DIM};
     assert_int_equal(p->exists ? HW_OK : HW_ENOTFOUND,
                      hw_txn_update_vectors(txn, w->c, id, &v, 1, &err));
     if (!p->exists) return;
@@ -164,7 +164,7 @@ one_operation(world *w, hw_txn *txn, point *points)
         change_payload(w, txn, p, &id);
         break;
     case 4: { /* refused, and the transaction goes on */
-        hw_vector bad = {"main", (float[DIM]){NAN}, DIM};
+        hw_vector bad = {.name = "main", .values = (float[DIM]){NAN}, .dim = DIM};
         assert_int_equal(HW_EINVAL, hw_txn_upsert(txn, w->c, &id, &bad, 1, NULL, 0, &err));
         break;
     }

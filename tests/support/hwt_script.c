@@ -52,7 +52,7 @@ mixed(hw_db *db, hw_collection *a, hw_error *err)
     hw_id one = HW_ID_U64(1),
           text = {.kind = HW_ID_KIND_TEXT, .text_bytes = 20, .as.text = "twenty bytes of text"};
     row(99, 5, v);
-    hw_vector vector = {NULL, v, DIM};
+    hw_vector vector = {.values = v, .dim = DIM};
     const char *unnamed = "";
     HWI_TRY(open_ours(db, "b", &b, err));
     hw_status st = hw_txn_begin(db, &txn, err);

@@ -348,9 +348,10 @@ bad_points_are_refused_and_the_transaction_goes_on(void **state)
     hw_txn *txn;
     hw_collection *c = hwt_collection(db, "photos", photos);
     hw_id id = HW_ID_U64(5), empty = {.kind = HW_ID_KIND_TEXT};
-    hw_vector v = {NULL, (float[]){1, 2, 3}, 3};
-    hw_vector shorter = {NULL, v.values, 2}, nan = {NULL, (float[]){1, NAN, 3}, 3};
-    hw_vector named = {"other", v.values, 3}, twice[] = {v, v};
+    hw_vector v = {.values = (float[]){1, 2, 3}, .dim = 3};
+    hw_vector shorter = {.values = v.values, .dim = 2};
+    hw_vector nan = {.values = (float[]){1, NAN, 3}, .dim = 3};
+    hw_vector named = {.name = "other", .values = v.values, .dim = 3}, twice[] = {v, v};
     hwt_ok(hw_txn_begin(db, &txn, &good), &good);
     fails(HW_EINVAL, "2 values", hw_txn_upsert(txn, c, &id, &shorter, 1, NULL, 0, &err));
     fails(HW_EINVAL, "expects 3", hw_txn_upsert(txn, c, &id, &shorter, 1, NULL, 0, &err));
@@ -412,7 +413,7 @@ a_transaction_spans_collections_and_can_be_aborted(void **state)
     hw_error good;
     hw_txn *txn;
     hw_id id = HW_ID_U64(1);
-    hw_vector v = {NULL, (float[]){1, 2, 3}, 3};
+    hw_vector v = {.values = (float[]){1, 2, 3}, .dim = 3};
     hw_collection *a = hwt_collection(db, "a", photos), *b = hwt_collection(db, "b", photos);
     hw_collection *stranger = hwt_collection(elsewhere, "a", photos);
     for (int round = 0; round < 2; round++) {

@@ -60,7 +60,7 @@ write_all(hw_db *db)
     hw_txn *txn = NULL;
     for (int i = 0; i < N; i++) {
         hw_id id = HW_ID_U64((uint64_t)i);
-        hw_vector v = {NULL, (float[]){(float)i, 1}, 2};
+        hw_vector v = {.values = (float[]){(float)i, 1}, .dim = 2};
         if (i % 100 == 0) hwt_ok(hw_txn_begin(db, &txn, &err), &err);
         hwt_ok(hw_txn_upsert(txn, open_ones[i], &id, &v, 1, "{\"a\":1}", 7, &err), &err);
         if (i % 100 == 99) hwt_ok(hw_txn_commit(txn, &err), &err);
