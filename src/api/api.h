@@ -78,6 +78,17 @@ void hwi_names_free(hwi_name *names, size_t count);
 void hwi_dropping_key(hwi_key *key, uint32_t coll);
 void hwi_dropping_prefix(hwi_key *key);
 
+/* ---- write.c */
+
+/* The collection's part of a transaction. HW_EINVAL: NULL, or of another database. */
+HW_CHECKED hw_status hwi_txn_target(hw_txn *txn, hw_collection *c, hwi_target **out, hw_error *err);
+
+/* ---- read.c */
+
+/* hw_collection_get on a view. */
+HW_CHECKED hw_status hwi_view_get(hwi_view *view, const hw_id *ids, size_t count, uint32_t with,
+                                  hw_result **out, hw_error *err);
+
 /* ---- result.c */
 
 /* Result of `count` slots; hits NULL: no scores. Takes the answer's texts when given. */

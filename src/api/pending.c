@@ -18,10 +18,6 @@ PENDING(hw_collection_backup, hw_collection *c, const char *f, hw_progress_fn p,
 PENDING(hw_collection_restore, hw_db *db, const char *n, const char *f, bool r, hw_progress_fn p,
         void *arg)
 PENDING(hw_db_metrics, hw_db *db, hw_metrics *m)
-PENDING(hw_txn_match, hw_txn *t, hw_collection *c, const char *f, size_t n, hw_id **ids,
-        size_t *count)
-PENDING(hw_txn_get, hw_txn *t, hw_collection *c, const hw_id *ids, size_t n, uint32_t with,
-        hw_result **out)
 PENDING(hw_collection_ordered, hw_collection *c, const char *f, size_t n, const char *field, bool d,
         const char *s, uint32_t limit, uint32_t with, hw_result **out)
 PENDING(hw_collection_sample, hw_collection *c, const char *f, size_t n, uint64_t seed,

@@ -152,23 +152,29 @@ get_slots(hwi_view *view, const hw_id *ids, size_t count, uint32_t *slots, size_
 }
 
 hw_status
+hwi_view_get(hwi_view *view, const hw_id *ids, size_t count, uint32_t with, hw_result **out,
+             hw_error *err)
+{
+    size_t found, bytes = hwi_size_mul(count, sizeof(uint32_t));
+    *out = NULL;
+    uint32_t *slots = hwi_alloc(bytes);
+    if (!slots) return hwi_nomem(err, bytes);
+    hw_status st = get_slots(view, ids, count, slots, &found, err);
+    if (st == HW_OK) st = hwi_result_new(view, slots, NULL, found, with, NULL, out, err);
+    hwi_free(slots);
+    return st;
+}
+
+hw_status
 hw_collection_get(hw_collection *c, const hw_id *ids, size_t count, uint32_t with, hw_result **out,
                   hw_error *err)
 {
     hwi_view *view;
-    size_t found;
     *out = NULL;
     if (!ids && count) return hwi_fail(err, HW_EINVAL, "ids is NULL, count is %zu", count);
-    size_t bytes = hwi_size_mul(count, sizeof(uint32_t));
-    uint32_t *slots = hwi_alloc(bytes);
-    if (!slots) return hwi_nomem(err, bytes);
-    hw_status st = hwi_views_current(c->shared->views, &view, err);
-    if (st == HW_OK) {
-        st = get_slots(view, ids, count, slots, &found, err);
-        if (st == HW_OK) st = hwi_result_new(view, slots, NULL, found, with, NULL, out, err);
-        hwi_view_release(c->shared->views, view);
-    }
-    hwi_free(slots);
+    HWI_TRY(hwi_views_current(c->shared->views, &view, err));
+    hw_status st = hwi_view_get(view, ids, count, with, out, err);
+    hwi_view_release(c->shared->views, view);
     return st;
 }
 

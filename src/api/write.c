@@ -106,8 +106,8 @@ touch(hw_txn *txn, hwi_shared *shared, hw_error *err)
     return HW_OK;
 }
 
-static hw_status
-target_of(hw_txn *txn, hw_collection *c, hwi_target **out, hw_error *err)
+hw_status
+hwi_txn_target(hw_txn *txn, hw_collection *c, hwi_target **out, hw_error *err)
 {
     *out = NULL;
     if (!txn) return hwi_fail(err, HW_EINVAL, "transaction is NULL");
@@ -133,7 +133,7 @@ hw_txn_upsert(hw_txn *txn, hw_collection *c, const hw_id *id, const hw_vector *v
 {
     hwi_target *t;
     HWI_TRY(check_array(vectors, vector_count, "vectors", err));
-    HWI_TRY(target_of(txn, c, &t, err));
+    HWI_TRY(hwi_txn_target(txn, c, &t, err));
     return hwi_target_upsert(t, id, vectors, vector_count, payload, payload_bytes, err);
 }
 
@@ -143,7 +143,7 @@ hw_txn_update_vectors(hw_txn *txn, hw_collection *c, const hw_id *id, const hw_v
 {
     hwi_target *t;
     HWI_TRY(check_array(vectors, vector_count, "vectors", err));
-    HWI_TRY(target_of(txn, c, &t, err));
+    HWI_TRY(hwi_txn_target(txn, c, &t, err));
     return hwi_target_update_vectors(t, id, vectors, vector_count, err);
 }
 
@@ -153,7 +153,7 @@ hw_txn_delete_vectors(hw_txn *txn, hw_collection *c, const hw_id *id, const char
 {
     hwi_target *t;
     HWI_TRY(check_array(names, name_count, "names", err));
-    HWI_TRY(target_of(txn, c, &t, err));
+    HWI_TRY(hwi_txn_target(txn, c, &t, err));
     return hwi_target_delete_vectors(t, id, names, name_count, err);
 }
 
@@ -162,7 +162,7 @@ hw_txn_update_payload(hw_txn *txn, hw_collection *c, const hw_id *id, hw_payload
                       const char *at, const char *json, size_t json_bytes, hw_error *err)
 {
     hwi_target *t;
-    HWI_TRY(target_of(txn, c, &t, err));
+    HWI_TRY(hwi_txn_target(txn, c, &t, err));
     return hwi_target_update_payload(t, id, op, at, json, json_bytes, err);
 }
 
@@ -170,7 +170,7 @@ hw_status
 hw_txn_delete(hw_txn *txn, hw_collection *c, const hw_id *id, bool *existed, hw_error *err)
 {
     hwi_target *t;
-    HWI_TRY(target_of(txn, c, &t, err));
+    HWI_TRY(hwi_txn_target(txn, c, &t, err));
     return hwi_target_delete(t, id, existed, err);
 }
 

@@ -31,6 +31,10 @@ HW_CHECKED hw_status hwi_writer_target(hwi_writer *w, uint32_t coll, const char 
                                        hwi_index_of_fn index_of, void *arg, hwi_target **out,
                                        hw_error *err);
 
+/* Writes out what the target holds back, so that reads through the store transaction see all that
+ * was done so far, vector indexes excepted. The transaction goes on. */
+HW_CHECKED hw_status hwi_target_settle(hwi_target *t, hw_error *err);
+
 /* Contracts of hw_txn_upsert and its siblings. */
 HW_CHECKED hw_status hwi_target_upsert(hwi_target *t, const hw_id *id, const hw_vector *vectors,
                                        size_t vector_count, const char *payload,

@@ -141,14 +141,21 @@ view_unref(hwi_view *v)
     if (v && atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) == 1) view_free(v);
 }
 
+/* Tables of the records; v->txn, conf and counts are set. */
 static hw_status
-make_field(hwi_views *views, hwi_view *v, size_t i, hw_error *err)
+open_tables(hwi_view *v, hw_error *err)
 {
-    hwi_view_field *f = &v->fields[i];
-    f->conf = &v->conf->fields[i];
-    HWI_TRY(hwi_vec_table_new(v->txn, views->coll, f->conf, v->counts.slots_below, &f->vecs, err));
-    return hwi_index_view_new(views->indexes[i], v->txn, f->vecs, v->slots, v->counts.slots_below,
-                              &f->index, err);
+    uint32_t coll = v->conf->coll, below = v->counts.slots_below;
+    HWI_TRY(hwi_slot_table_new(v->txn, coll, below, &v->slots, err));
+    size_t bytes = v->conf->field_count * sizeof *v->fields;
+    v->fields = hwi_alloc_zero(bytes);
+    if (!v->fields) return hwi_nomem(err, bytes);
+    for (size_t i = 0; i < v->conf->field_count; i++) {
+        hwi_view_field *f = &v->fields[i];
+        f->conf = &v->conf->fields[i];
+        HWI_TRY(hwi_vec_table_new(v->txn, coll, f->conf, below, &f->vecs, err));
+    }
+    return HW_OK;
 }
 
 static hw_status
@@ -166,11 +173,12 @@ fill_view(hwi_views *views, hwi_view *v, hw_error *err)
         return hwi_fail(err, HW_ECORRUPT, "collection `%s` changed its vectors", views->name);
     }
     HWI_TRY(hwi_counts_get(v->txn, views->coll, &v->counts, err));
-    HWI_TRY(hwi_slot_table_new(v->txn, views->coll, v->counts.slots_below, &v->slots, err));
-    size_t bytes = v->conf->field_count * sizeof *v->fields;
-    v->fields = hwi_alloc_zero(bytes);
-    if (!v->fields) return hwi_nomem(err, bytes);
-    for (size_t i = 0; i < v->conf->field_count; i++) HWI_TRY(make_field(views, v, i, err));
+    HWI_TRY(open_tables(v, err));
+    for (size_t i = 0; i < v->conf->field_count; i++) {
+        hwi_view_field *f = &v->fields[i];
+        HWI_TRY(hwi_index_view_new(views->indexes[i], v->txn, f->vecs, v->slots,
+                                   v->counts.slots_below, &f->index, err));
+    }
     return HW_OK;
 }
 
@@ -187,6 +195,34 @@ make_view(hwi_views *views, hwi_view **out, hw_error *err)
     }
     *out = v;
     return HW_OK;
+}
+
+/* ---- A view of a write transaction ---- */
+
+hw_status
+hwi_view_of_txn(hw_store_txn *txn, hwi_conf *conf, const hwi_counts *counts, hwi_view **out,
+                hw_error *err)
+{
+    *out = NULL;
+    hwi_view *v = hwi_alloc_zero(sizeof *v);
+    if (!v) return hwi_nomem(err, sizeof *v);
+    atomic_init(&v->refs, 1);
+    v->txn = txn;
+    v->conf = hwi_conf_ref(conf);
+    v->counts = *counts;
+    hw_status st = open_tables(v, err);
+    if (st != HW_OK) {
+        view_free(v);
+        return st;
+    }
+    *out = v;
+    return HW_OK;
+}
+
+void
+hwi_view_of_txn_free(hwi_view *view)
+{
+    view_unref(view);
 }
 
 /* ---- Views: the cached one ---- */

@@ -68,4 +68,11 @@ const hwi_view_field *hwi_view_field_by_name(const hwi_view *view, const char *n
 /* Id of a slot; HW_ENOTFOUND for a free one. */
 HW_CHECKED hw_status hwi_view_id(hwi_view *view, uint32_t slot, hw_id *out, hw_error *err);
 
+/* What a write transaction has done so far, for reads inside it: records and payload indexes, no
+ * vector index (fields[i].index is NULL). What the transaction's caches hold must have been written
+ * (hwi_target_settle); good until its next write. */
+HW_CHECKED hw_status hwi_view_of_txn(hw_store_txn *txn, hwi_conf *conf, const hwi_counts *counts,
+                                     hwi_view **out, hw_error *err);
+void hwi_view_of_txn_free(hwi_view *view); /* NULL is fine */
+
 #endif
