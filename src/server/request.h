@@ -94,8 +94,9 @@ extern const hwi_route hwi_routes_collections[]; /* collections, aliases, fields
 extern const hwi_route hwi_routes_points[]; /* points, payload, vectors, batch, scroll, count */
 extern const hwi_route hwi_routes_query[];  /* query, search, recommend, discover, facet ... */
 extern const hwi_route hwi_routes_snapshots[];
-extern const hwi_route hwi_routes_index[]; /* the tree, its leaves, why, recall */
-extern const hwi_route hwi_routes_page[];  /* the web page and its files */
+extern const hwi_route hwi_routes_index[];  /* the tree, its leaves, why, recall */
+extern const hwi_route hwi_routes_native[]; /* describe, stats, build, check */
+extern const hwi_route hwi_routes_page[];   /* the web page and its files */
 
 /* ---- Asking */
 
