@@ -62,9 +62,11 @@ void hwi_janitor_stop(struct hwi_janitor *j); /* NULL is fine */
 
 /* ---- collections.c */
 
-/* Number of a collection: HW_ENOTFOUND "there is no collection `x`". */
-HW_CHECKED hw_status hwi_collection_number(hw_store_txn *txn, const char *name, uint32_t *coll,
-                                           hw_error *err);
+/* The collection that a name or an alias means, with its own name: HW_ENOTFOUND "there is no
+ * collection `x`". */
+HW_CHECKED hw_status hwi_collection_find(hw_store_txn *txn, const char *name,
+                                         char own_name[HW_NAME_MAX + 1], uint32_t *coll,
+                                         hw_error *err);
 /* Names and numbers in byte order. */
 typedef struct hwi_name {
     char *name; /* hwi_alloc'ed */
@@ -77,6 +79,17 @@ void hwi_names_free(hwi_name *names, size_t count);
 /* The key that marks a collection whose drop was begun, and the prefix of them all. */
 void hwi_dropping_key(hwi_key *key, uint32_t coll);
 void hwi_dropping_prefix(hwi_key *key);
+
+/* ---- aliases.c */
+
+/* The name an alias leads to: HW_ENOTFOUND (err untouched). */
+HW_CHECKED hw_status hwi_alias_get(hw_store_txn *txn, const char *name,
+                                   char target[HW_NAME_MAX + 1], hw_error *err);
+/* Every alias in byte order. fn must not write; a failure of it ends the walk. */
+typedef hw_status (*hwi_alias_fn)(void *arg, const char *name, const char *target, hw_error *err);
+HW_CHECKED hw_status hwi_aliases_each(hw_store_txn *txn, hwi_alias_fn fn, void *arg, hw_error *err);
+/* Removes those that lead to a collection. */
+HW_CHECKED hw_status hwi_aliases_drop(hw_store_txn *txn, const char *target, hw_error *err);
 
 /* ---- write.c */
 

@@ -145,6 +145,7 @@ check_all(hwi_check *c, uint64_t keys)
     hw_status st = hwi_names_read(c->txn, &names, &count, &detail);
     HWI_TRY(hwi_check_take(c, "names", st, &detail));
     st = check_keys(c, names, count, keys);
+    if (st == HW_OK) st = hwi_check_aliases(c);
     for (size_t i = 0; st == HW_OK && i < count; i++) {
         st = hwi_progress_step(&c->progress, "collections", i, count, c->err);
         c->collection = names[i].name;

@@ -25,6 +25,9 @@ void hwi_check_found(hwi_check *c, const char *where, const char *format, ...) H
 HW_CHECKED hw_status hwi_check_take(hwi_check *c, const char *where, hw_status st,
                                     const hw_error *detail);
 
+/* Aliases lead to collections, and are not called like one (aliases.c). */
+HW_CHECKED hw_status hwi_check_aliases(hwi_check *c);
+
 /* Everything a collection holds. HW_OK also when damages were found. */
 HW_CHECKED hw_status hwi_check_collection(hwi_check *c, const char *name, uint32_t coll);
 

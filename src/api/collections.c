@@ -3,6 +3,7 @@
  *     `name, n`      -> u32 collection number        the only place where a name counts
  *     `conf, c`      -> settings                      gone: the collection was dropped
  *     `meta, 2, c`   -> a drop was begun              its remaining keys are rubbish
+ *     `meta, 3, n`   -> an alias (aliases.c)
  *
  * Dropping takes the name and the settings away in a first transaction, so that the name is free
  * and open handles notice; the same transaction deletes as much of the rest as one transaction
@@ -53,10 +54,18 @@ find_number(hw_store_txn *txn, const char *name, uint32_t *coll, hw_error *err)
     return read_number(value, coll, err);
 }
 
+/* A name too long to be one leads nowhere. */
 hw_status
-hwi_collection_number(hw_store_txn *txn, const char *name, uint32_t *coll, hw_error *err)
+hwi_collection_find(hw_store_txn *txn, const char *name, char own_name[HW_NAME_MAX + 1],
+                    uint32_t *coll, hw_error *err)
 {
-    hw_status st = find_number(txn, name, coll, err);
+    bool fits = strlen(name) <= HW_NAME_MAX;
+    hw_status st = fits ? find_number(txn, name, coll, err) : HW_ENOTFOUND;
+    if (st == HW_OK) memcpy(own_name, name, strlen(name) + 1);
+    if (st == HW_ENOTFOUND && fits) {
+        st = hwi_alias_get(txn, name, own_name, err);
+        if (st == HW_OK) st = find_number(txn, own_name, coll, err);
+    }
     if (st == HW_ENOTFOUND) return hwi_fail(err, st, "there is no collection `%s`", name);
     return st;
 }
@@ -141,8 +150,14 @@ create_body(hw_store_txn *txn, void *arg, hw_error *err)
     int64_t next;
     uint8_t number[4];
     uint32_t taken;
+    char target[HW_NAME_MAX + 1];
     hw_status st = find_number(txn, conf->name, &taken, err);
     if (st == HW_OK) return hwi_fail(err, HW_EEXIST, "collection `%s` exists", conf->name);
+    if (st != HW_ENOTFOUND) return st;
+    st = hwi_alias_get(txn, conf->name, target, err);
+    if (st == HW_OK) {
+        return hwi_fail(err, HW_EEXIST, "`%s` is an alias of collection `%s`", conf->name, target);
+    }
     if (st != HW_ENOTFOUND) return st;
 
     hwi_key_next_coll(&key);
@@ -231,9 +246,11 @@ drop_body(hw_store_txn *txn, void *arg, hw_error *err)
 {
     drop *d = arg;
     hwi_key key;
-    HWI_TRY(hwi_collection_number(txn, d->name, &d->coll, err));
-    hwi_key_name(&key, d->name, strlen(d->name));
+    char name[HW_NAME_MAX + 1];
+    HWI_TRY(hwi_collection_find(txn, d->name, name, &d->coll, err));
+    hwi_key_name(&key, name, strlen(name));
     HWI_TRY(hwi_store_del(txn, hwi_key_view(&key), err));
+    HWI_TRY(hwi_aliases_drop(txn, name, err));
     hwi_key_sub(&key, HWI_SUB_CONF, d->coll);
     HWI_TRY(hwi_blob_del(txn, hwi_key_view(&key), err));
     HWI_TRY(delete_some(txn, d->coll, &d->more, err));
@@ -339,11 +356,11 @@ hw_collection_list(hw_db *db, char ***names, size_t *count, hw_error *err)
 /* ---- Open and close ---- */
 
 static hw_status
-number_of(hw_db *db, const char *name, uint32_t *coll, hw_error *err)
+find(hw_db *db, const char *name, char own_name[HW_NAME_MAX + 1], uint32_t *coll, hw_error *err)
 {
     hw_store_txn *txn;
     HWI_TRY(hwi_store_begin(db->store, HW_TXN_READ, &txn, err));
-    hw_status st = hwi_collection_number(txn, name, coll, err);
+    hw_status st = hwi_collection_find(txn, name, own_name, coll, err);
     hwi_store_abort(txn);
     return st;
 }
@@ -352,13 +369,14 @@ hw_status
 hw_collection_open(hw_db *db, const char *name, hw_collection **out, hw_error *err)
 {
     uint32_t coll;
+    char own_name[HW_NAME_MAX + 1];
     *out = NULL;
     if (!name) return hwi_fail(err, HW_EINVAL, "collection name is NULL");
-    HWI_TRY(number_of(db, name, &coll, err));
+    HWI_TRY(find(db, name, own_name, &coll, err));
     hw_collection *c = hwi_alloc(sizeof *c);
     if (!c) return hwi_nomem(err, sizeof *c);
     c->db = db;
-    hw_status st = hwi_shared_take(db, coll, name, &c->shared, err);
+    hw_status st = hwi_shared_take(db, coll, own_name, &c->shared, err);
     if (st != HW_OK) {
         hwi_free(c);
         return st;

@@ -6,6 +6,8 @@
  *
  *     0 META   ()                     format version, uuid, creation time (meta.c)
  *              (1)                    the next collection number
+ *              (2, c)                 a collection whose drop was begun (api/collections.c)
+ *              (3, alias)             the name of a collection (api/aliases.c)
  *     1 NAME   (name)                 collection number
  *     2 CONF   (c)                    settings
  *     3 ID     (c, kind, id)          slot of a point
