@@ -463,6 +463,7 @@ HW_API void hw_cancel_free(hw_cancel *cancel);   /* no call may still be using i
 
 #define HW_WITH_PAYLOAD 1u
 #define HW_WITH_VECTOR 2u
+#define HW_WITH_VERSION 4u /* hw_result_version; costs a look-up a hit */
 
 /* How the score of a point is made. s(x) is its similarity to x: the cosine or dot product, or the
  * negated l2 or l1 distance. Formulas and edge cases in docs/queries.md. */
@@ -500,7 +501,7 @@ typedef struct hw_query {
     float score_threshold; /* cosine, dot: at least this; l2, l1: at most this */
     const char *filter;    /* JSON filter (docs/filters.md); NULL: none */
     size_t filter_bytes;
-    uint32_t with;        /* HW_WITH_PAYLOAD | HW_WITH_VECTOR */
+    uint32_t with;        /* HW_WITH_... */
     bool explain;         /* fill hw_result_explain */
     uint64_t deadline_ms; /* CLOCK_MONOTONIC milliseconds after which the call returns HW_ETIMEOUT;
                              0: none */
@@ -603,7 +604,7 @@ HW_API const float *hw_result_vector(const hw_result *r, size_t i, const char *n
 HW_API bool hw_result_stored_vector(const hw_result *r, size_t i, const char *name, hw_vector *out);
 /* the value by which hw_collection_ordered placed hit i: a JSON number or string; NULL for others */
 HW_API const char *hw_result_order_value(const hw_result *r, size_t i);
-/* version of hit i: the number of the commit that last changed it; 0 when unknown */
+/* version of hit i: the number of the commit that last changed it; 0 when not asked for */
 HW_API uint64_t hw_result_version(const hw_result *r, size_t i);
 /* recall@k the answer was calibrated for; 1 when proven exact; below the recall asked when the
  * budget ended it */

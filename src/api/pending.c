@@ -23,22 +23,8 @@ PENDING(hw_collection_sample, hw_collection *c, const char *f, size_t n, uint64_
 PENDING(hw_collection_facet, hw_collection *c, const char *field, const char *f, size_t n,
         uint32_t limit, char **json)
 
-bool
-hw_result_stored_vector(const hw_result *r, size_t i, const char *name, hw_vector *out)
-{
-    *out = (hw_vector){.name = name};
-    out->values = hw_result_vector(r, i, name, &out->dim);
-    return out->values != NULL;
-}
-
 const char *
 hw_result_order_value(const hw_result *r, size_t i)
 {
     return NULL;
-}
-
-uint64_t
-hw_result_version(const hw_result *r, size_t i)
-{
-    return 0;
 }

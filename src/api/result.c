@@ -19,6 +19,7 @@ struct hw_result {
     size_t *payload_bytes;
     const float **vectors; /* count x conf->field_count */
     hwi_conf *conf;        /* names of vectors; NULL unless they were asked for */
+    uint64_t *versions;    /* NULL unless asked for */
     double recall;
     char *warning;
     char *explain;
@@ -120,6 +121,21 @@ fill_vectors(hw_result *r, hwi_view *view, const uint32_t *slots, hw_error *err)
     return HW_OK;
 }
 
+static hw_status
+fill_versions(hw_result *r, hwi_view *view, hw_error *err)
+{
+    uint32_t slot;
+    r->versions = hwi_arena_alloc(&r->arena, hwi_size_mul(r->count, sizeof *r->versions));
+    if (!r->versions) return hwi_nomem(err, r->count * sizeof *r->versions);
+    for (size_t i = 0; i < r->count; i++) {
+        hw_status st =
+            hwi_id_slot(view->txn, view->conf->coll, &r->ids[i], &slot, &r->versions[i], err);
+        if (st == HW_ENOTFOUND) return hwi_fail(err, HW_ECORRUPT, "a point's id has no entry");
+        if (st != HW_OK) return st;
+    }
+    return HW_OK;
+}
+
 /* ---- Making one ---- */
 
 static void
@@ -145,6 +161,7 @@ fill(hw_result *r, hwi_view *view, const uint32_t *slots, uint32_t with, hw_erro
     HWI_TRY(fill_ids(r, view, slots, err));
     if (with & HW_WITH_PAYLOAD) HWI_TRY(fill_payloads(r, view, slots, err));
     if (with & HW_WITH_VECTOR) HWI_TRY(fill_vectors(r, view, slots, err));
+    if (with & HW_WITH_VERSION) HWI_TRY(fill_versions(r, view, err));
     return HW_OK;
 }
 
@@ -154,7 +171,7 @@ hwi_result_new(hwi_view *view, const uint32_t *slots, const hwi_hit *hits, size_
 {
     static_assert(sizeof(hw_result) % _Alignof(hw_id) == 0, "ids follow the struct");
     *out = NULL;
-    if (with & ~(HW_WITH_PAYLOAD | HW_WITH_VECTOR)) {
+    if (with & ~(HW_WITH_PAYLOAD | HW_WITH_VECTOR | HW_WITH_VERSION)) {
         return hwi_fail(err, HW_EINVAL, "with: %#x has unknown bits", with);
     }
     size_t row = sizeof(hw_id) + sizeof(uint32_t) + sizeof(float);
@@ -233,6 +250,20 @@ hw_result_vector(const hw_result *r, size_t i, const char *name, uint32_t *dim)
     const float *v = r->vectors[i * r->conf->field_count + (size_t)(f - r->conf->fields)];
     if (dim && v) *dim = f->dim;
     return v;
+}
+
+bool
+hw_result_stored_vector(const hw_result *r, size_t i, const char *name, hw_vector *out)
+{
+    *out = (hw_vector){.name = name};
+    out->values = hw_result_vector(r, i, name, &out->dim);
+    return out->values != NULL;
+}
+
+uint64_t
+hw_result_version(const hw_result *r, size_t i)
+{
+    return r->versions && i < r->count ? r->versions[i] : 0;
 }
 
 double

@@ -1,7 +1,9 @@
 /* search.c - one query against one view.
  *
- *     check     field, dimension, numbers, limits
+ *     check     field, numbers, limits
+ *     aim       what to compare with (aim.c)
  *     filter    parse, then ask the payload indexes: slots that may match, slots that surely do
+ *               (filtering.c)
  *     search    hwi_index_search, which asks back only about slots the indexes could not decide
  *     answer    drop the offset, note recall and warnings, explain
  */
@@ -9,22 +11,9 @@
 
 #include <math.h>
 
-#include "kernel/kernel.h"
 #include "payload/pix.h"
-
-/* A filter on its way through a search. */
-typedef struct filtering {
-    hwi_arena arena;
-    const hwi_filter *filter; /* NULL: none */
-    hwi_filter_resolved resolved;
-    hwi_filter_tester *tester;
-    hwi_buf large; /* payloads that take several values */
-    hwi_view *view;
-    hwi_accept accept;
-    hw_status status; /* of a test that failed: it cannot say so itself */
-    hw_error error;
-    uint64_t tested;
-} filtering;
+#include "query/aim.h"
+#include "query/filtering.h"
 
 void
 hwi_answer_release(hwi_answer *a)
@@ -33,66 +22,6 @@ hwi_answer_release(hwi_answer *a)
     hwi_free(a->warning);
     hwi_buf_release(&a->explain);
     *a = (hwi_answer){0};
-}
-
-/* Whether a slot that the indexes left open matches: reads its payload. */
-static bool
-test_slot(void *arg, uint32_t slot)
-{
-    filtering *f = arg;
-    hw_id id;
-    hw_bytes payload;
-    bool matches = false;
-
-    if (f->status != HW_OK) return false;
-    f->tested++;
-    hw_status st = HW_OK;
-    bool needs_id = hwi_filter_needs_id(f->filter);
-    if (needs_id) st = hwi_view_id(f->view, slot, &id, &f->error);
-    if (st == HW_ENOTFOUND) return false;
-    if (st == HW_OK)
-        st = hwi_payload_get(f->view->txn, f->view->conf->coll, slot, &f->large, &payload,
-                             &f->error);
-    if (st == HW_OK)
-        st = hwi_filter_test(f->tester, needs_id ? &id : NULL, payload, &matches, &f->error);
-    f->status = st;
-    return st == HW_OK && matches;
-}
-
-static void
-filtering_release(filtering *f)
-{
-    hwi_filter_tester_free(f->tester);
-    hwi_filter_resolved_release(&f->resolved);
-    hwi_buf_release(&f->large);
-    hwi_arena_release(&f->arena);
-}
-
-static hw_status
-filtering_open(filtering *f, hwi_view *view, const char *json, size_t bytes, hw_error *err)
-{
-    *f = (filtering){.view = view};
-    if (!json) return HW_OK;
-    if (bytes > HW_FILTER_MAX)
-        return hwi_fail(err, HW_ELIMIT, "filter of %zu bytes is above the maximum %u", bytes,
-                        HW_FILTER_MAX);
-    HWI_TRY(hwi_filter_parse(json, bytes, &f->arena, &f->filter, err));
-    HWI_TRY(hwi_filter_resolve(f->filter, view->txn, view->conf->coll, &view->conf->schema,
-                               &f->resolved, err));
-    f->accept.may = f->resolved.may;
-    if (f->resolved.exact) return HW_OK;
-    f->accept.sure = f->resolved.sure;
-    f->accept.test = test_slot, f->accept.arg = f;
-    return hwi_filter_tester_new(f->filter, &f->tester, err);
-}
-
-/* The status of a search, or of a payload test that failed within it. */
-static hw_status
-filtering_status(const filtering *f, hw_status st, hw_error *err)
-{
-    if (st != HW_OK || f->status == HW_OK) return st;
-    if (err) *err = f->error;
-    return f->status;
 }
 
 /* ---- checks ---- */
@@ -117,64 +46,6 @@ check_limits(const hw_query *q, hw_error *err)
     return HW_OK;
 }
 
-/* One sum that is finite and in range proves that every value is; a kernel makes it cost nothing
- * next to the search. */
-static hw_status
-check_vector(const hwi_field *field, const float *v, uint32_t dim, hw_error *err)
-{
-    const float most = (float)(HWI_VECTOR_LENGTH_MAX * HWI_VECTOR_LENGTH_MAX);
-    float squares;
-
-    if (dim != field->dim)
-        return hwi_fail(err, HW_EINVAL,
-                        "query has %u dimensions, the collection's vector%s%s has %u", dim,
-                        field->name[0] ? " " : "", field->name, field->dim);
-    hwi_kernels_active()->dot_rows(v, v, 0, 1, dim, &squares);
-    if (!(squares <= most)) {
-        for (uint32_t j = 0; j < dim; j++)
-            if (!isfinite(v[j]))
-                return hwi_fail(err, HW_EINVAL, "query value %u is not a finite number", j);
-        return hwi_fail(err, HW_EINVAL, "query has a length above the maximum %g",
-                        HWI_VECTOR_LENGTH_MAX);
-    }
-    if (squares == 0 && field->metric == HWI_COSINE)
-        return hwi_fail(err, HW_EINVAL, "query is the zero vector, which has no direction");
-    return HW_OK;
-}
-
-/* The query's vector and, when it is a stored point's, that slot (else HWI_SLOT_NONE). */
-static hw_status
-query_vector(hwi_view *view, const hwi_view_field *field, const hw_query *q, const float **vector,
-             uint32_t *self, hw_error *err)
-{
-    const hwi_field *conf = field->conf;
-    uint32_t per_page = hwi_vec_rows_per_page(conf->dim);
-    const uint8_t *page;
-    char text[HW_ID_TEXT_MAX + 1];
-
-    *self = HWI_SLOT_NONE;
-    if (q->vector) {
-        *vector = q->vector;
-        return check_vector(conf, q->vector, q->dim, err);
-    }
-    if (!q->id) return hwi_fail(err, HW_EINVAL, "a query needs a vector or an id");
-    hw_status st = hwi_id_slot(view->txn, view->conf->coll, q->id, self, NULL, err);
-    if (st == HW_ENOTFOUND) {
-        hw_id_format(q->id, text);
-        return hwi_fail(err, HW_ENOTFOUND, "there is no point `%s`", text);
-    }
-    HWI_TRY(st);
-    HWI_TRY(hwi_page_table_get(field->vecs, *self / per_page, &page, err));
-    const uint8_t *row =
-        page ? hwi_page_row(page, *self % per_page, hwi_vec_row_bytes(conf->dim)) : NULL;
-    if (!row || hwi_vec_inv_norm(row, conf->dim) == 0) {
-        hw_id_format(q->id, text);
-        return hwi_fail(err, HW_EINVAL, "point `%s` has no vector `%s`", text, conf->name);
-    }
-    *vector = hwi_vec_row(row);
-    return HW_OK;
-}
-
 static hw_status
 find_field(const hwi_view *view, const hw_query *q, const hwi_view_field **out, hw_error *err)
 {
@@ -186,14 +57,14 @@ find_field(const hwi_view *view, const hw_query *q, const hwi_view_field **out, 
 
 /* ---- answering ---- */
 
-/* Leaves out the query's own point and the offset; at most k stay. */
+/* Leaves out the points the query named and the offset; at most k stay. */
 static void
-trim(hwi_answer *a, uint32_t self, const hw_query *q)
+trim(hwi_answer *a, const hwi_aim *aim, const hw_query *q)
 {
     uint32_t n = 0, skipped = 0;
 
     for (uint32_t i = 0; i < a->count && n < q->k; i++) {
-        if (a->hits[i].slot == self) continue;
+        if (hwi_aim_leaves_out(aim, a->hits[i].slot)) continue;
         if (skipped < q->offset)
             skipped++;
         else
@@ -203,7 +74,7 @@ trim(hwi_answer *a, uint32_t self, const hw_query *q)
 }
 
 static void
-explain(const hwi_view *view, const hwi_view_field *field, const filtering *f, hwi_buf *detail,
+explain(const hwi_view *view, const hwi_view_field *field, const hwi_filtering *f, hwi_buf *detail,
         hwi_answer *a)
 {
     const hwi_trace *t = &a->trace;
@@ -242,16 +113,13 @@ explain(const hwi_view *view, const hwi_view_field *field, const filtering *f, h
 }
 
 static hw_status
-run(hwi_view *view, const hwi_view_field *field, const hw_query *q, filtering *f, hwi_answer *a,
-    hwi_buf *detail, hw_error *err)
+run(hwi_view *view, const hwi_view_field *field, const hw_query *q, const hwi_aim *aim,
+    hwi_filtering *f, hwi_answer *a, hwi_buf *detail, hw_error *err)
 {
-    const float *vector;
-    uint32_t self;
     float most = INFINITY;
-
-    HWI_TRY(query_vector(view, field, q, &vector, &self, err));
-    uint32_t wanted = q->k + q->offset + (self != HWI_SLOT_NONE);
+    uint32_t wanted = q->k + q->offset + aim->left_out_count;
     uint32_t room = (uint32_t)HWI_MIN((uint64_t)wanted, view->counts.points + 1);
+
     a->hits = hwi_alloc(room * sizeof *a->hits);
     if (!a->hits) return hwi_nomem(err, room * sizeof *a->hits);
     if (q->has_score_threshold)
@@ -261,38 +129,67 @@ run(hwi_view *view, const hwi_view_field *field, const hw_query *q, filtering *f
     a->trace.deadline_us = q->deadline_ms * 1000;
     a->trace.cancel = (const atomic_bool *)(const void *)q->cancel;
     double recall = q->exact ? 1 : q->recall;
-    hw_status st =
-        hwi_index_search(field->index, vector, room, recall, most, f->filter ? &f->accept : NULL,
-                         &a->trace, a->hits, &a->count, err);
-    HWI_TRY(filtering_status(f, st, err));
-    trim(a, self, q);
+    hw_status st = hwi_index_search(field->index, aim->target.values, room, recall, most,
+                                    hwi_filtering_accept(f), &a->trace, a->hits, &a->count, err);
+    HWI_TRY(hwi_filtering_status(f, st, err));
+    trim(a, aim, q);
     a->metric = field->conf->metric;
     a->recall = a->trace.recall;
     if (q->explain) explain(view, field, f, detail, a);
     return HW_OK;
 }
 
+/* The answer takes over the filter's warning. */
+static hw_status
+finish(hwi_answer *a, hwi_filtering *f, hw_status st, hw_error *err)
+{
+    if (st == HW_OK) {
+        a->warning = f->resolved.warning;
+        f->resolved.warning = NULL;
+    }
+    a->trace.detail = NULL, a->trace.cancel = NULL;
+    if (st == HW_OK && a->explain.failed) st = hwi_nomem(err, a->explain.size);
+    if (st != HW_OK) hwi_answer_release(a);
+    return st;
+}
+
 hw_status
 hwi_search(hwi_view *view, const hw_query *q, hwi_answer *out, hw_error *err)
 {
     const hwi_view_field *field;
-    filtering f;
+    hwi_filtering f = {0};
+    hwi_aim aim = {0};
     hwi_buf detail = {0};
 
     *out = (hwi_answer){0};
     HWI_TRY(check_limits(q, err));
     HWI_TRY(find_field(view, q, &field, err));
-    hw_status st = filtering_open(&f, view, q->filter, q->filter_bytes, err);
-    if (st == HW_OK) st = run(view, field, q, &f, out, &detail, err);
-    if (st == HW_OK && f.resolved.warning) {
-        out->warning = f.resolved.warning;
-        f.resolved.warning = NULL;
-    }
-    out->trace.detail = NULL, out->trace.cancel = NULL;
-    filtering_release(&f);
+    hw_status st = hwi_aim_read(view, field, q, &aim, err);
+    if (st == HW_OK)
+        st =
+            hwi_filtering_open(&f, view, q->filter, q->filter_bytes, q->among, q->among_count, err);
+    if (st == HW_OK) st = run(view, field, q, &aim, &f, out, &detail, err);
+    st = finish(out, &f, st, err);
+    hwi_filtering_release(&f);
+    hwi_aim_release(&aim);
     hwi_buf_release(&detail);
-    if (st == HW_OK && out->explain.failed) st = hwi_nomem(err, out->explain.size);
-    if (st != HW_OK) hwi_answer_release(out);
+    return st;
+}
+
+static hw_status
+why(hwi_view *view, const hwi_view_field *field, const hw_query *q, const hwi_aim *aim,
+    uint32_t slot, hwi_buf *json, hw_error *err)
+{
+    hwi_filtering f;
+    uint32_t k = q->k + q->offset + aim->left_out_count;
+
+    hw_status st =
+        hwi_filtering_open(&f, view, q->filter, q->filter_bytes, q->among, q->among_count, err);
+    if (st == HW_OK)
+        st = hwi_index_why(field->index, aim->target.values, k, q->exact ? 1 : q->recall,
+                           hwi_filtering_accept(&f), slot, json, err);
+    st = hwi_filtering_status(&f, st, err);
+    hwi_filtering_release(&f);
     return st;
 }
 
@@ -300,13 +197,11 @@ hw_status
 hwi_why(hwi_view *view, const hw_query *q, const hw_id *id, hwi_buf *json, hw_error *err)
 {
     const hwi_view_field *field;
-    const float *vector;
-    uint32_t self, slot;
-    filtering f;
+    uint32_t slot;
+    hwi_aim aim = {0};
 
     HWI_TRY(check_limits(q, err));
     HWI_TRY(find_field(view, q, &field, err));
-    HWI_TRY(query_vector(view, field, q, &vector, &self, err));
     hw_status st = hwi_id_slot(view->txn, view->conf->coll, id, &slot, NULL, err);
     if (st == HW_ENOTFOUND) {
         char text[HW_ID_TEXT_MAX + 1];
@@ -314,41 +209,37 @@ hwi_why(hwi_view *view, const hw_query *q, const hw_id *id, hwi_buf *json, hw_er
         return hwi_fail(err, HW_ENOTFOUND, "there is no point `%s`", text);
     }
     HWI_TRY(st);
-    uint32_t k = q->k + q->offset + (self != HWI_SLOT_NONE);
-    st = filtering_open(&f, view, q->filter, q->filter_bytes, err);
-    if (st == HW_OK)
-        st = hwi_index_why(field->index, vector, k, q->exact ? 1 : q->recall,
-                           f.filter ? &f.accept : NULL, slot, json, err);
-    st = filtering_status(&f, st, err);
-    filtering_release(&f);
+    st = hwi_aim_read(view, field, q, &aim, err);
+    if (st == HW_OK) st = why(view, field, q, &aim, slot, json, err);
+    hwi_aim_release(&aim);
     return st;
 }
 
 /* ---- all that match ---- */
 
 static hw_status
-test_undecided(filtering *f, roaring_bitmap_t *matching, hw_error *err)
+test_undecided(hwi_filtering *f, roaring_bitmap_t *matching, hw_error *err)
 {
     roaring_bitmap_t *open = roaring_bitmap_andnot(f->resolved.may, f->resolved.sure);
     roaring_uint32_iterator_t it;
 
     if (!open) return hwi_nomem(err, sizeof *open);
     for (roaring_init_iterator(open, &it); it.has_value; roaring_advance_uint32_iterator(&it))
-        if (test_slot(f, it.current_value)) roaring_bitmap_add(matching, it.current_value);
+        if (hwi_filtering_test(f, it.current_value)) roaring_bitmap_add(matching, it.current_value);
     roaring_bitmap_free(open);
-    return filtering_status(f, HW_OK, err);
+    return hwi_filtering_status(f, HW_OK, err);
 }
 
 hw_status
 hwi_match(hwi_view *view, const char *filter, size_t filter_bytes, roaring_bitmap_t **out,
           char **warning, hw_error *err)
 {
-    filtering f;
+    hwi_filtering f;
 
     *out = NULL;
     if (warning) *warning = NULL;
     if (!filter) return hwi_pix_live(view->txn, view->conf->coll, out, err);
-    hw_status st = filtering_open(&f, view, filter, filter_bytes, err);
+    hw_status st = hwi_filtering_open(&f, view, filter, filter_bytes, NULL, 0, err);
     if (st == HW_OK) {
         *out = roaring_bitmap_copy(f.resolved.exact ? f.resolved.may : f.resolved.sure);
         if (!*out) st = hwi_nomem(err, sizeof **out);
@@ -358,7 +249,7 @@ hwi_match(hwi_view *view, const char *filter, size_t filter_bytes, roaring_bitma
         *warning = f.resolved.warning;
         f.resolved.warning = NULL;
     }
-    filtering_release(&f);
+    hwi_filtering_release(&f);
     if (st != HW_OK && *out) {
         roaring_bitmap_free(*out);
         *out = NULL;

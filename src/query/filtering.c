@@ -1,0 +1,104 @@
+/* filtering.c - a query's filter, resolved through the payload indexes as far as they know.
+ *
+ *     may      slots that may match: from the indexes, and only those of the ids given
+ *     sure     slots that surely do
+ *     test     the rest: one payload read each
+ *
+ * A search asks about as few slots as it can, and last of all. A test that fails has no way to say
+ * so; its failure is kept here and becomes the query's when the search is over. */
+#include "query/filtering.h"
+
+static bool
+test_slot(void *arg, uint32_t slot)
+{
+    return hwi_filtering_test(arg, slot);
+}
+
+bool
+hwi_filtering_test(hwi_filtering *f, uint32_t slot)
+{
+    hw_id id;
+    hw_bytes payload;
+    bool matches = false;
+
+    if (f->status != HW_OK) return false;
+    f->tested++;
+    hw_status st = HW_OK;
+    bool needs_id = hwi_filter_needs_id(f->filter);
+    if (needs_id) st = hwi_view_id(f->view, slot, &id, &f->error);
+    if (st == HW_ENOTFOUND) return false;
+    if (st == HW_OK)
+        st = hwi_payload_get(f->view->txn, f->view->conf->coll, slot, &f->large, &payload,
+                             &f->error);
+    if (st == HW_OK)
+        st = hwi_filter_test(f->tester, needs_id ? &id : NULL, payload, &matches, &f->error);
+    f->status = st;
+    return st == HW_OK && matches;
+}
+
+void
+hwi_filtering_release(hwi_filtering *f)
+{
+    hwi_filter_tester_free(f->tester);
+    hwi_filter_resolved_release(&f->resolved);
+    if (f->among) roaring_bitmap_free(f->among);
+    hwi_buf_release(&f->large);
+    hwi_arena_release(&f->arena);
+}
+
+static hw_status
+resolve(hwi_filtering *f, const char *json, size_t bytes, hw_error *err)
+{
+    const hwi_view *view = f->view;
+
+    if (bytes > HW_FILTER_MAX)
+        return hwi_fail(err, HW_ELIMIT, "filter of %zu bytes is above the maximum %u", bytes,
+                        HW_FILTER_MAX);
+    HWI_TRY(hwi_filter_parse(json, bytes, &f->arena, &f->filter, err));
+    HWI_TRY(hwi_filter_resolve(f->filter, view->txn, view->conf->coll, &view->conf->schema,
+                               &f->resolved, err));
+    f->accept.may = f->resolved.may;
+    if (f->resolved.exact) return HW_OK;
+    f->accept.sure = f->resolved.sure;
+    f->accept.test = test_slot, f->accept.arg = f;
+    return hwi_filter_tester_new(f->filter, &f->tester, err);
+}
+
+static hw_status
+limit_to(hwi_filtering *f, const hw_id *ids, size_t count, hw_error *err)
+{
+    if (count > HWI_AMONG_MAX)
+        return hwi_fail(err, HW_ELIMIT, "search among %zu ids is above the maximum %u", count,
+                        HWI_AMONG_MAX);
+    if (!(f->among = roaring_bitmap_create())) return hwi_nomem(err, sizeof *f->among);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t slot;
+        hw_status st = hwi_id_slot(f->view->txn, f->view->conf->coll, &ids[i], &slot, NULL, err);
+        if (st == HW_OK)
+            roaring_bitmap_add(f->among, slot);
+        else if (st != HW_ENOTFOUND)
+            return st;
+    }
+    if (f->filter) roaring_bitmap_and_inplace(f->among, f->resolved.may);
+    f->accept.may = f->among;
+    return HW_OK;
+}
+
+hw_status
+hwi_filtering_open(hwi_filtering *f, hwi_view *view, const char *json, size_t bytes,
+                   const hw_id *among, size_t among_count, hw_error *err)
+{
+    *f = (hwi_filtering){.view = view};
+    if (!among && among_count)
+        return hwi_fail(err, HW_EINVAL, "among is NULL, among_count is %zu", among_count);
+    if (json) HWI_TRY(resolve(f, json, bytes, err));
+    return among ? limit_to(f, among, among_count, err) : HW_OK;
+}
+
+hw_status
+hwi_filtering_status(const hwi_filtering *f, hw_status st, hw_error *err)
+{
+    if (st != HW_OK || f->status == HW_OK) return st;
+    if (err) *err = f->error;
+    return f->status;
+}
