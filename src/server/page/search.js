@@ -1,0 +1,284 @@
+// search.js - the view to search in: choose a point, a picture or a vector, see what is like it.
+//
+// Everything but a pasted vector is in the address, so back, forward and a copied link work:
+// c collection, id point, q=vector, f filter, recall, exact, n hits a page, o offset, using.
+import {el, field, select, number, duration, percent, short, showError, announce, copy, dialog} from './dom.js';
+import {call, get, result, collection, collectionPath, parseId, sample} from './api.js';
+import {picture, title, needsVectors, vectorOf} from './pictures.js';
+import {FilterForm} from './filter.js';
+import {curl, pythonClient, javascript, pretty} from './snippets.js';
+
+export const COLLECTION = 'hashwood.collection';
+
+/** The collections there are, the one asked for (or used last) first in choice. */
+export async function pickCollection(wanted, signal) {
+  const names = (await get('/collections', signal)).collections.map((c) => c.name).sort();
+  const last = localStorage.getItem(COLLECTION);
+  const pick = [wanted, last].find((n) => n && (n === wanted || names.includes(n))) ?? names[0];
+  if (pick) localStorage.setItem(COLLECTION, pick);
+  return {names, pick};
+}
+
+export function noCollections() {
+  return el('div', {class: 'card empty'}, el('h2', {}, 'No collection yet'),
+    el('p', {}, 'Create one under ', el('a', {href: '#/collections'}, 'Collections'), ', or load the demo with ', el('code', {}, 'make demo'), '.'));
+}
+
+/** The body of POST points/query for what the address says. */
+export function queryBody(params, using, vector) {
+  const body = {query: params.q === 'vector' ? vector : parseId(params.id ?? '')};
+  if (using) body.using = using;
+  if (params.f) body.filter = JSON.parse(params.f);
+  if (params.exact) body.params = {exact: true};
+  else if (params.recall && Number(params.recall) !== 0.95) body.params = {recall: Number(params.recall)};
+  body.limit = Number(params.n ?? 24);
+  if (Number(params.o)) body.offset = Number(params.o);
+  body.with_payload = true;
+  return body;
+}
+
+let pasted = null; // the vector last searched by: too long for an address
+
+class Search {
+  constructor(place, tools) {
+    Object.assign(this, {place, tools, params: {}, collection: null});
+    this.filter = new FilterForm(() => this.#refilter());
+    this.results = el('section', {class: 'results', 'aria-label': 'Results'});
+    this.controls = el('div', {class: 'controls'});
+    place.append(el('div', {class: 'view-top'}, el('div', {}, el('h1', {}, 'Search'),
+      el('p', {class: 'lead'}, 'Click a picture to find what is like it, or name a point, or paste a vector.'))),
+    el('div', {class: 'split'}, this.controls, this.results));
+  }
+
+  async update(params) {
+    const mine = this.turn = Symbol('turn');
+    try {
+      if (!this.collection || (params.c ?? this.collection.name) !== this.collection.name || !this.form) {
+        if (!await this.#open(params.c) || this.turn !== mine) return;
+      }
+      this.params = {...params, c: this.collection.name};
+      this.#fillForm();
+      if (params.id !== undefined && params.id !== '' || (params.q === 'vector' && pasted)) await this.#search(mine);
+      else await this.#browse(mine);
+    } catch (error) {
+      if (this.turn === mine) showError(this.results, error, () => this.update(params));
+    }
+    this.results.classList.remove('busy');
+  }
+
+  leave() { this.turn = null; }
+
+  async #open(wanted) {
+    const {signal} = this.tools;
+    const {names, pick} = await pickCollection(wanted, signal);
+    if (!pick) { this.results.replaceChildren(noCollections()); this.controls.replaceChildren(); return false; }
+    this.#buildForm(names.includes(pick) ? names : [pick, ...names], pick);
+    this.collection = null;
+    const c = await collection(pick, signal);
+    this.using = c.vectors.find((v) => !v.sparse)?.name ?? '';
+    const points = c.points ? await sample(pick, 40, {}, signal) : [];
+    this.withVectors = needsVectors(points, c.vectors.find((v) => v.name === this.using)?.dim);
+    this.collection = c;
+    this.filter.use(c, points);
+    this.usingBox.replaceChildren(...(c.vectors.length > 1 ? [field('Vector', select(c.vectors.filter((v) => !v.sparse).map((v) => [v.name, v.name || '(unnamed)']), this.using,
+      {onchange: (e) => { this.using = e.target.value; this.#go({using: this.using}); }}))] : []));
+    this.dimHint.textContent = c.vectors.filter((v) => v.name === this.using).map((v) => `${number(v.dim)} numbers, ${v.distance}`).join();
+    return true;
+  }
+
+  #buildForm(names, pick) {
+    this.modes = ['point', 'vector'].map((m) => el('input', {type: 'radio', name: 'mode', value: m, onchange: () => this.#mode(m)}));
+    this.id = el('input', {placeholder: 'id', autocomplete: 'off', 'aria-label': 'Id of the point'});
+    this.vector = el('textarea', {rows: 5, spellcheck: 'false', placeholder: '[0.12, 0.5, …]', 'aria-label': 'Vector'});
+    this.dimHint = el('small', {class: 'hint'});
+    this.pointPart = el('div', {class: 'with-button'}, this.id, el('button', {type: 'button', onclick: () => this.#random()}, 'Random'));
+    this.vectorPart = el('div', {hidden: true}, this.vector, this.dimHint);
+    this.recall = el('input', {type: 'range', min: 50, max: 99, step: 1, oninput: () => this.#effort(), onchange: () => this.#go(this.#effortParams())});
+    this.recallText = el('output', {});
+    this.exact = el('input', {type: 'checkbox', onchange: () => { this.#effort(); this.#go(this.#effortParams()); }});
+    this.page = select([12, 24, 48, 96].map((n) => [String(n), `${n} hits a page`]), '24', {'aria-label': 'Hits a page', onchange: (e) => this.#go({n: e.target.value, o: ''})});
+    this.usingBox = el('div', {});
+    this.form = el('form', {class: 'card stack', onsubmit: (e) => { e.preventDefault(); this.#submit(); }},
+      field('Collection', select(names, pick, {onchange: (e) => this.tools.go('search', {c: e.target.value})})), this.usingBox,
+      el('fieldset', {class: 'stack tight'}, el('legend', {}, 'Nearest to'),
+        el('div', {class: 'choice'}, el('label', {}, this.modes[0], 'a stored point'), el('label', {}, this.modes[1], 'a vector')),
+        this.pointPart, this.vectorPart),
+      this.filter.element,
+      el('fieldset', {class: 'stack tight'}, el('legend', {}, 'How sure'),
+        el('label', {class: 'row apart small'}, el('span', {}, 'Recall to aim at'), this.recallText, this.recall),
+        el('label', {class: 'check small'}, this.exact, 'Exact: prove that nothing is nearer'), this.page),
+      el('button', {class: 'primary'}, 'Search'));
+    this.controls.replaceChildren(el('details', {class: 'controls-fold', open: !matchMedia('(max-width: 760px)').matches}, el('summary', {}, 'What to search for'), this.form));
+  }
+
+  #fillForm() {
+    const p = this.params;
+    this.#mode(p.q === 'vector' ? 'vector' : 'point');
+    this.id.value = p.id ?? '';
+    this.recall.value = Math.round(Number(p.recall ?? 0.95) * 100);
+    this.exact.checked = !!p.exact;
+    this.page.value = p.n ?? '24';
+    if (p.using !== undefined) this.using = p.using;
+    this.#effort();
+    const current = JSON.stringify(this.filter.value());
+    if ((p.f ?? 'null') !== current && !this.filter.element.contains(document.activeElement)) this.filter.set(p.f ? JSON.parse(p.f) : null);
+  }
+
+  #mode(m) {
+    this.modes.forEach((r) => { r.checked = r.value === m; });
+    this.pointPart.hidden = m !== 'point';
+    this.vectorPart.hidden = m !== 'vector';
+  }
+
+  #effort() {
+    this.recall.disabled = this.exact.checked;
+    this.recallText.textContent = this.exact.checked ? 'exact' : `${this.recall.value} %`;
+  }
+
+  #effortParams() {
+    const r = this.recall.value / 100;
+    return {recall: r === 0.95 ? '' : String(r), exact: this.exact.checked ? '1' : '', o: ''};
+  }
+
+  #go(changes) {
+    this.tools.go('search', {...this.params, ...changes});
+  }
+
+  #refilter() {
+    const f = this.filter.value();
+    this.#go({f: f ? JSON.stringify(f) : '', o: ''});
+  }
+
+  #submit() {
+    const isVector = this.modes[1].checked;
+    if (!isVector) {
+      if (this.id.value.trim() === '') { this.id.focus(); return; }
+      const next = {id: this.id.value.trim(), q: '', o: '', ...this.#effortParams()};
+      if (this.params.id === next.id && !this.params.q) this.update({...this.params, ...next});
+      this.#go(next);
+      return;
+    }
+    try {
+      const v = JSON.parse(this.vector.value.trim().replace(/^(?!\[)/, '[').replace(/(?<!\])$/, ']'));
+      if (!Array.isArray(v) || !v.flat().every((x) => typeof x === 'number')) throw new Error('a vector is a list of numbers, like [0.1, 0.2, 0.3]');
+      pasted = v;
+    } catch (error) {
+      showError(this.results, error instanceof SyntaxError ? new Error(`This is not a vector: ${error.message}`) : error);
+      return;
+    }
+    const was = this.params.q;
+    this.#go({q: 'vector', id: '', o: '', ...this.#effortParams()});
+    if (was === 'vector') this.update(this.params);
+  }
+
+  async #random() {
+    const [point] = await sample(this.collection.name, 1, {with_payload: false}, this.tools.signal);
+    if (point) this.#go({id: String(point.id), q: '', o: ''});
+  }
+
+  /** No query yet: a handful of points to begin from. */
+  async #browse(mine) {
+    const c = this.collection;
+    if (!c.points) { this.results.replaceChildren(el('div', {class: 'card empty'}, el('h2', {}, `${c.name} is empty`), el('p', {}, 'Put points into it, for example from the ', el('a', {href: '#/console'}, 'console'), '.'))); return; }
+    this.results.classList.add('busy');
+    const filter = this.params.f ? JSON.parse(this.params.f) : undefined;
+    const points = await sample(c.name, Number(this.params.n ?? 24), {with_vector: this.withVectors, filter}, this.tools.signal);
+    if (this.turn !== mine) return;
+    this.results.replaceChildren(
+      el('div', {class: 'row apart'}, el('h2', {}, `Some of ${number(c.points)} points`),
+        el('button', {type: 'button', onclick: () => this.update(this.params)}, 'Others')),
+      this.#grid(points, false));
+    announce(`${points.length} points to choose from`);
+  }
+
+  async #search(mine) {
+    this.results.classList.add('busy');
+    const c = this.collection;
+    const body = queryBody(this.params, this.using, pasted);
+    const ask = {...body, with_vector: this.withVectors, explain: true};
+    const [envelope, [own]] = await Promise.all([
+      call('POST', collectionPath(c.name, '/points/query'), ask, this.tools.signal),
+      this.params.q === 'vector' ? [{vector: pasted, payload: null, id: ''}]
+        : result('POST', collectionPath(c.name, '/points'), {ids: [body.query], with_payload: true, with_vector: this.withVectors}, this.tools.signal)]);
+    if (this.turn !== mine) return;
+    const points = envelope.result.points;
+    const explain = envelope.result.explain ?? envelope.explain;
+    this.results.replaceChildren(this.#about(own, points, envelope, explain, body),
+      points.length ? this.#grid(points, true, body.offset ?? 0) : el('div', {class: 'card empty'}, el('h2', {}, 'Nothing matches'), el('p', {}, 'No point passes the filter. Loosen it, or clear it.')),
+      this.#pages(points.length, body), this.#request(body));
+    announce(`${points.length} hits in ${duration(envelope.time)}`);
+  }
+
+  #about(own, points, envelope, explain, body) {
+    const f = explain?.funnel;
+    const name = this.params.q === 'vector' ? 'a pasted vector' : title(own?.payload) || `point ${this.params.id}`;
+    return el('div', {class: 'card query'},
+      el('div', {class: 'query-picture'}, own && picture(own, this.using)),
+      el('div', {class: 'query-words'},
+        el('h2', {}, 'Nearest to ', el('em', {}, name)),
+        el('p', {class: 'note'}, this.params.id !== undefined && this.params.q !== 'vector' ? `Point ${this.params.id}. ` : '',
+          body.filter ? 'Filtered. ' : '', `${this.collection.vectors.find((v) => v.name === this.using)?.distance ?? ''} distance.`),
+        el('dl', {class: 'facts'},
+          fact('Answered in', duration(envelope.time)),
+          fact('Recall expected', explain?.recall >= 1 ? 'exact' : percent(explain?.recall)),
+          f && fact('Looked at', number(f.scanned), ` of ${number(explain.points ?? this.collection.points)}`),
+          f && fact('Compared exactly', number(f.exact))),
+        explain?.warning && el('p', {class: 'warning small'}, explain.warning)),
+      el('a', {class: 'button', href: this.tools.address('how', {...this.params, o: '', n: ''})}, 'How it was found →'));
+  }
+
+  #grid(points, scored, offset = 0) {
+    return el('ol', {class: 'grid', start: offset + 1}, points.map((p, i) => {
+      const words = title(p.payload);
+      return el('li', {class: 'hit'},
+        el('button', {type: 'button', class: 'hit-picture', title: `Find what is like ${words || p.id}`,
+          'aria-label': `${scored ? `Hit ${offset + i + 1}: ` : ''}${words || 'point'}, id ${p.id}. Find what is like it`,
+          onclick: () => this.#go({id: String(p.id), q: '', o: ''})}, picture(p, this.using)),
+        el('div', {class: 'hit-words'}, el('span', {class: 'hit-title'}, words || `${p.id}`),
+          el('span', {class: 'hit-line'}, scored ? el('span', {class: 'score', title: `score ${p.score}`}, short(p.score)) : el('span', {class: 'score'}, `#${p.id}`),
+            el('button', {type: 'button', class: 'quiet small', 'aria-label': `Details of ${p.id}`, onclick: () => this.#details(p)}, 'Details'))));
+    }));
+  }
+
+  #pages(count, body) {
+    const offset = body.offset ?? 0;
+    if (!offset && count < body.limit) return null;
+    return el('nav', {class: 'row pager', 'aria-label': 'Pages of hits'},
+      el('button', {type: 'button', disabled: !offset, onclick: () => this.#go({o: String(Math.max(0, offset - body.limit) || '')})}, '← Nearer'),
+      el('span', {class: 'note'}, `Hits ${offset + 1} to ${offset + count}`),
+      el('button', {type: 'button', disabled: count < body.limit, onclick: () => this.#go({o: String(offset + body.limit)})}, 'Farther →'));
+  }
+
+  #request(body) {
+    const kinds = {curl, Python: pythonClient, JavaScript: javascript};
+    const code = el('pre', {tabindex: '0'});
+    const tabs = Object.keys(kinds).map((k) => el('button', {type: 'button', 'aria-pressed': 'false', onclick: () => choose(k)}, k));
+    const choose = (k) => {
+      tabs.forEach((t) => t.setAttribute('aria-pressed', String(t.textContent === k)));
+      code.textContent = kinds[k](this.collection.name, body);
+    };
+    choose('curl');
+    const button = el('button', {type: 'button', class: 'small', onclick: () => copy(code.textContent, button)}, 'Copy');
+    return el('details', {class: 'card request'}, el('summary', {}, 'This search as a request'),
+      el('div', {class: 'row apart'}, el('div', {class: 'choice', role: 'group', 'aria-label': 'Language'}, tabs), button), code);
+  }
+
+  #details(p) {
+    dialog(`Point ${p.id}`, (done) => {
+      const vector = vectorOf(p, this.using);
+      return el('div', {class: 'stack'},
+        el('div', {class: 'row'}, el('div', {class: 'query-picture'}, picture(p, this.using)),
+          el('div', {class: 'stack tight grow'}, p.score !== undefined && el('p', {}, 'Score ', el('b', {}, String(p.score))),
+            el('button', {type: 'button', onclick: () => { done(); this.#go({id: String(p.id), q: '', o: ''}); }}, 'Find what is like it'),
+            this.params.id && el('a', {class: 'button', href: this.tools.address('how', {...this.params, o: '', n: '', why: String(p.id)}), onclick: () => done()}, 'Why is it a hit?'))),
+        el('h3', {}, 'Payload'), el('pre', {tabindex: '0'}, p.payload ? pretty(p.payload).replace(/"data:[^"]{80,}"/g, '"data:…"') : 'none'),
+        vector && el('details', {}, el('summary', {}, `Vector of ${number(vector.length)} numbers`), el('pre', {class: 'vector', tabindex: '0'}, JSON.stringify(vector))));
+    });
+  }
+}
+
+function fact(name, value, more) {
+  return el('div', {}, el('dt', {}, name), el('dd', {}, value, more && el('small', {}, more)));
+}
+
+export default {title: 'Search', mount: (place, tools) => new Search(place, tools)};
