@@ -97,7 +97,7 @@ class Search {
     this.recallText = el('output', {});
     this.exact = el('input', {type: 'checkbox', onchange: () => { this.#effort(); this.#go(this.#effortParams()); }});
     this.page = select([12, 24, 48, 96].map((n) => [String(n), `${n} hits a page`]), '24', {'aria-label': 'Hits a page', onchange: (e) => this.#go({n: e.target.value, o: ''})});
-    this.usingBox = el('div', {});
+    this.usingBox = el('div', {class: 'bare'});
     this.form = el('form', {class: 'card stack', onsubmit: (e) => { e.preventDefault(); this.#submit(); }},
       field('Collection', select(names, pick, {onchange: (e) => this.tools.go('search', {c: e.target.value})})), this.usingBox,
       el('fieldset', {class: 'stack tight'}, el('legend', {}, 'Nearest to'),

@@ -108,8 +108,9 @@ export class Tree {
     const gap = w > 5 ? 1 : w > 2 ? 0.4 : 0;
     const box = svg('rect', {class: `${kind}${this.selected === n.node ? ' selected' : ''}`, x, y, width: Math.max(0.3, w - gap), height: h - 1,
       onclick: () => this.#press(n), onpointerenter: () => this.#tell(n)});
-    const text = w > 74 && svg('text', {x: x + 7, y: y + ROW / 2 + 4}, n.depth === 0 ? `all ${number(n.rows)} points` : `${n.path.slice(-1) === 'L' ? 'left' : 'right'} ${number(n.rows)}`);
-    return svg('g', {}, box, text || '');
+    const words = n.depth ? `${n.path.slice(-1) === 'L' ? 'left' : 'right'} ${number(n.rows)}` : `all ${number(n.rows)} points`;
+    const room = w > words.length * 7.4 + 12 && !n.isLeaf;
+    return svg('g', {}, box, room ? svg('text', {x: x + 7, y: y + ROW / 2 + 4}, words) : '');
   }
 
   #pins(bottom) {
