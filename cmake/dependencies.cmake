@@ -1,7 +1,8 @@
 # What hashwood stands on. Required: LMDB, OpenBLAS with LAPACKE, CRoaring, xxHash, zstd, simdjson,
 # zlib.
 # Optional, told by a message when absent: HDF5 (reading .hdf5 files), libedit (line editing in the
-# shell). tools/deps.sh installs all of them on Debian.
+# shell), libmicrohttpd with libyaml and GnuTLS (the server). tools/deps.sh installs all of them on
+# Debian.
 
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
@@ -55,4 +56,14 @@ if(LIBEDIT_FOUND)
   target_compile_definitions(hashwood_libedit INTERFACE HAVE_LIBEDIT)
 else()
   message(STATUS "libedit was not found: the shell will have no line editing")
+endif()
+
+# The server: HTTP, its configuration file, signatures of tokens and certificates.
+option(HASHWOOD_SERVER "build `hashwood serve`" ON)
+if(HASHWOOD_SERVER)
+  pkg_check_modules(SERVER QUIET IMPORTED_TARGET libmicrohttpd>=0.9.73 yaml-0.1 gnutls)
+  if(NOT SERVER_FOUND)
+    message(STATUS "libmicrohttpd, libyaml or GnuTLS was not found: `hashwood serve` will not be built")
+    set(HASHWOOD_SERVER OFF)
+  endif()
 endif()

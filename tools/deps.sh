@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a task needs and that are missing; says so first. Does nothing,
-# fast, when all are there. deps.sh build|demo|check|fuzz ...
+# fast, when all are there. deps.sh build|demo|check|bench|fuzz ...
 set -euo pipefail
 
 packages_of() {
@@ -8,9 +8,13 @@ packages_of() {
     build)
         echo cmake ninja-build gcc g++ libc6-dev pkg-config python3 libcmocka-dev \
             liblmdb-dev libopenblas-dev liblapacke-dev libroaring-dev libxxhash-dev libzstd-dev \
-            libsimdjson-dev zlib1g-dev libedit-dev libhdf5-dev ;;
+            libsimdjson-dev zlib1g-dev libedit-dev libhdf5-dev \
+            libmicrohttpd-dev libyaml-dev libgnutls28-dev ;;
     demo) echo dataset-fashion-mnist ;;
     check) echo clang-format clang-tidy cppcheck python3 git ;;
+    bench)
+        echo libhnswlib-dev libfaiss-dev libopenblas-dev python3-numpy python3-scipy \
+            python3-matplotlib python3-h5py npm ;;
     fuzz) echo clang libclang-rt-14-dev ;;
     *) echo "deps.sh: unknown task: $1" >&2 && exit 2 ;;
     esac

@@ -34,6 +34,7 @@ const cli_command *const cli_commands[] = {&cli_create_command,
                                            &cli_restore_command,
                                            &cli_bench_command,
                                            &cli_shell_cmd,
+                                           &cli_serve_command,
                                            &cli_version_command,
                                            NULL};
 
