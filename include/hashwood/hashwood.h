@@ -560,8 +560,8 @@ HW_API HW_CHECKED hw_status hw_collection_count(hw_collection *c, const char *fi
 /* Points in the order of a payload field that has a range index ("integer", "float", "datetime"):
  * at most `limit` that match the filter, beginning at `start_from` (NULL, or a JSON number or date
  * text; values before it in the order are left out). Points without the field are left out; one with
- * several values comes once for each. Equal values order by id. HW_EINVAL when the field has no such
- * index. */
+ * several values comes once for each. Equal values order by id; descending is the exact reverse of
+ * ascending. HW_EINVAL when the field has no such index. */
 HW_API HW_CHECKED hw_status hw_collection_ordered(hw_collection *c, const char *filter,
                                                   size_t filter_bytes, const char *field,
                                                   bool descending, const char *start_from,
@@ -602,7 +602,8 @@ HW_API const float *hw_result_vector(const hw_result *r, size_t i, const char *n
 /* Vector `name` of hit i of any kind as it was given; false when absent or not asked for. Borrowed
  * from the result. */
 HW_API bool hw_result_stored_vector(const hw_result *r, size_t i, const char *name, hw_vector *out);
-/* the value by which hw_collection_ordered placed hit i: a JSON number or string; NULL for others */
+/* the value by which hw_collection_ordered placed hit i: a JSON number, of a date its microseconds
+ * since 1970; NULL for others */
 HW_API const char *hw_result_order_value(const hw_result *r, size_t i);
 /* version of hit i: the number of the commit that last changed it; 0 when not asked for */
 HW_API uint64_t hw_result_version(const hw_result *r, size_t i);

@@ -102,6 +102,13 @@ HW_CHECKED hw_status hwi_txn_target(hw_txn *txn, hw_collection *c, hwi_target **
 HW_CHECKED hw_status hwi_view_get(hwi_view *view, const hw_id *ids, size_t count, uint32_t with,
                                   hw_result **out, hw_error *err);
 
+/* ---- payload_index.c */
+
+/* The ready index of a field, of a type that `serves`; else HW_EINVAL, which names `types`. */
+HW_CHECKED hw_status hwi_view_index_of(const hwi_view *view, const char *field,
+                                       bool (*serves)(hwi_pix_type type), const char *types,
+                                       const hwi_pix_field **out, hw_error *err);
+
 /* ---- result.c */
 
 /* Result of `count` slots; hits NULL: no scores. Takes the answer's texts when given. */
@@ -112,6 +119,9 @@ HW_CHECKED hw_status hwi_result_new(hwi_view *view, const uint32_t *slots, const
 void hwi_result_take_warning(hw_result *r, char *warning);
 /* A copy of an id's text that lives as long as the result. */
 HW_CHECKED hw_status hwi_result_keep_id(hw_result *r, hw_id *id, hw_error *err);
+
+/* Keeps a copy of hit i's order value. */
+HW_CHECKED hw_status hwi_result_set_order(hw_result *r, size_t i, hw_bytes text, hw_error *err);
 
 /* ---- small helpers */
 

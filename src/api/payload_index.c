@@ -42,6 +42,28 @@ save_conf(hw_store_txn *txn, hwi_conf *conf, hw_error *err)
     return hwi_conf_put(txn, conf, err);
 }
 
+/* ---- Finding one ---- */
+
+hw_status
+hwi_view_index_of(const hwi_view *view, const char *field, bool (*serves)(hwi_pix_type type),
+                  const char *types, const hwi_pix_field **out, hw_error *err)
+{
+    hwi_arena arena = {0};
+    const hwi_path *path;
+    *out = NULL;
+    if (!field || !field[0]) return hwi_fail(err, HW_EINVAL, "payload field is empty");
+    hw_status st = hwi_path_parse(field, strlen(field), &arena, &path, err);
+    const hwi_pix_field *f = st == HW_OK ? hwi_conf_pix(view->conf, path->text) : NULL;
+    hwi_arena_release(&arena);
+    if (st != HW_OK) return st;
+    if (!f || !f->ready || !serves(f->type)) {
+        return hwi_fail(err, HW_EINVAL, "field `%s` has no index of type %s%s", field, types,
+                        f && !f->ready ? " yet: it is being built" : "");
+    }
+    *out = f;
+    return HW_OK;
+}
+
 /* ---- Indexing ---- */
 
 static hw_status

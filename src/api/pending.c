@@ -16,15 +16,3 @@ PENDING(hw_collection_backup, hw_collection *c, const char *f, hw_progress_fn p,
 PENDING(hw_collection_restore, hw_db *db, const char *n, const char *f, bool r, hw_progress_fn p,
         void *arg)
 PENDING(hw_db_metrics, hw_db *db, hw_metrics *m)
-PENDING(hw_collection_ordered, hw_collection *c, const char *f, size_t n, const char *field, bool d,
-        const char *s, uint32_t limit, uint32_t with, hw_result **out)
-PENDING(hw_collection_sample, hw_collection *c, const char *f, size_t n, uint64_t seed,
-        uint32_t limit, uint32_t with, hw_result **out)
-PENDING(hw_collection_facet, hw_collection *c, const char *field, const char *f, size_t n,
-        uint32_t limit, char **json)
-
-const char *
-hw_result_order_value(const hw_result *r, size_t i)
-{
-    return NULL;
-}

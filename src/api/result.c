@@ -20,6 +20,7 @@ struct hw_result {
     const float **vectors; /* count x conf->field_count */
     hwi_conf *conf;        /* names of vectors; NULL unless they were asked for */
     uint64_t *versions;    /* NULL unless asked for */
+    const char **order;    /* order values; NULL: not an ordered reading */
     double recall;
     char *warning;
     char *explain;
@@ -212,6 +213,15 @@ hwi_result_keep_id(hw_result *r, hw_id *id, hw_error *err)
     return keep_text(r, id, err);
 }
 
+hw_status
+hwi_result_set_order(hw_result *r, size_t i, hw_bytes text, hw_error *err)
+{
+    if (!r->order) r->order = hwi_arena_alloc(&r->arena, r->count * sizeof *r->order);
+    if (!r->order) return hwi_nomem(err, r->count * sizeof *r->order);
+    r->order[i] = hwi_arena_text(&r->arena, text.data, text.size);
+    return r->order[i] ? HW_OK : hwi_nomem(err, text.size);
+}
+
 /* ---- Reading one ---- */
 
 size_t
@@ -264,6 +274,12 @@ uint64_t
 hw_result_version(const hw_result *r, size_t i)
 {
     return r->versions && i < r->count ? r->versions[i] : 0;
+}
+
+const char *
+hw_result_order_value(const hw_result *r, size_t i)
+{
+    return r->order && i < r->count ? r->order[i] : NULL;
 }
 
 double

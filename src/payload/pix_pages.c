@@ -179,9 +179,10 @@ keep_key(void *arg, hw_bytes key, hw_bytes value)
     return false;
 }
 
-hw_status
-hwi_pages_scan(hw_store_txn *txn, uint32_t coll, uint32_t field, uint64_t from, uint64_t to,
-               hwi_page_fn fn, void *arg, hw_error *err)
+/* Pages in either direction; a page's entries are handed over as they lie. */
+static hw_status
+scan_range(hw_store_txn *txn, uint32_t coll, uint32_t field, uint64_t from, uint64_t to,
+           bool downwards, hwi_page_fn fn, void *arg, hw_error *err)
 {
     scan s = {{txn, coll, field}, from, to, fn, arg, err, HW_OK, {0, {0}}};
     hwi_key prefix, last;
@@ -196,9 +197,23 @@ hwi_pages_scan(hw_store_txn *txn, uint32_t coll, uint32_t field, uint64_t from, 
     hwi_key first = s.start;
     HWI_TRY(hwi_store_scan(txn, hwi_key_view(&prefix), hwi_key_view(&s.start), true, keep_key,
                            &first, err));
-    HWI_TRY(
-        hwi_store_scan(txn, hwi_key_view(&first), hwi_key_view(&end), false, scan_page, &s, err));
+    HWI_TRY(hwi_store_scan(txn, hwi_key_view(&first), hwi_key_view(&end), downwards, scan_page, &s,
+                           err));
     return s.st;
+}
+
+hw_status
+hwi_pages_scan(hw_store_txn *txn, uint32_t coll, uint32_t field, uint64_t from, uint64_t to,
+               hwi_page_fn fn, void *arg, hw_error *err)
+{
+    return scan_range(txn, coll, field, from, to, false, fn, arg, err);
+}
+
+hw_status
+hwi_pages_scan_down(hw_store_txn *txn, uint32_t coll, uint32_t field, uint64_t from, uint64_t to,
+                    hwi_page_fn fn, void *arg, hw_error *err)
+{
+    return scan_range(txn, coll, field, from, to, true, fn, arg, err);
 }
 
 /* ---- lists of entries */

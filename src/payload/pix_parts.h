@@ -100,13 +100,20 @@ typedef hw_status (*hwi_page_fn)(void *arg, const hwi_page_part *part, hw_error 
 /* Entries with from <= code <= to, ascending. Stops at the first failure of fn. HW_ECORRUPT. */
 HW_CHECKED hw_status hwi_pages_scan(hw_store_txn *txn, uint32_t coll, uint32_t field, uint64_t from,
                                     uint64_t to, hwi_page_fn fn, void *arg, hw_error *err);
+/* The same from the last page to the first; entries within a part still ascend. */
+HW_CHECKED hw_status hwi_pages_scan_down(hw_store_txn *txn, uint32_t coll, uint32_t field,
+                                         uint64_t from, uint64_t to, hwi_page_fn fn, void *arg,
+                                         hw_error *err);
 
 /* ---- pix_read.c: looking up */
 
 /* Adds the slots stored under `prefix`, a key complete but for its chunk. */
 HW_CHECKED hw_status hwi_pix_read(hw_store_txn *txn, const hwi_key *prefix, hwi_slots *out,
                                   hw_error *err);
-/* How many those are, from the headers. */
+/* Adds the slots of every value below `prefix`, a key that ends with its kind. */
+HW_CHECKED hw_status hwi_pix_read_terms(hw_store_txn *txn, const hwi_key *prefix, hwi_slots *out,
+                                        hw_error *err);
+/* How many hwi_pix_read finds, from the headers. */
 HW_CHECKED hw_status hwi_pix_count(hw_store_txn *txn, const hwi_key *prefix, uint64_t *count,
                                    hw_error *err);
 /* Slots whose code lies in a range. */

@@ -6,6 +6,7 @@
 
 typedef struct reader {
     size_t prefix_bytes;
+    bool any_value;   /* a value comes before the chunk */
     hwi_slots *slots; /* NULL: only count */
     uint64_t count;
     hw_error *err;
@@ -37,7 +38,8 @@ take_chunk(void *arg, hw_bytes key, hw_bytes value)
 
     hwi_key_reader_init(
         &k, hwi_bytes((const uint8_t *)key.data + r->prefix_bytes, key.size - r->prefix_bytes));
-    r->st = hwi_key_read_u32(&k, &chunk, r->err);
+    r->st = r->any_value ? hwi_key_skip(&k, r->err) : HW_OK;
+    if (r->st == HW_OK) r->st = hwi_key_read_u32(&k, &chunk, r->err);
     if (r->st == HW_OK) r->st = hwi_key_read_end(&k, r->err);
     if (r->st == HW_OK) r->st = read_chunk(r, chunk, value);
     return r->st == HW_OK;
@@ -55,6 +57,13 @@ hw_status
 hwi_pix_read(hw_store_txn *txn, const hwi_key *prefix, hwi_slots *out, hw_error *err)
 {
     reader r = {.slots = out, .err = err};
+    return scan_chunks(txn, prefix, &r);
+}
+
+hw_status
+hwi_pix_read_terms(hw_store_txn *txn, const hwi_key *prefix, hwi_slots *out, hw_error *err)
+{
+    reader r = {.any_value = true, .slots = out, .err = err};
     return scan_chunks(txn, prefix, &r);
 }
 

@@ -184,6 +184,37 @@ hwi_chunk_count(hw_bytes value, uint32_t chunk, uint32_t *count, hw_error *err)
     return HW_OK;
 }
 
+static uint32_t
+count_array(const header *h, const uint64_t *words)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < h->count; i++) {
+        uint32_t v = hwi_get_u16(h->body + (size_t)i * 2);
+        n += (uint32_t)(words[v >> 6] >> (v & 63)) & 1;
+    }
+    return n;
+}
+
+hw_status
+hwi_chunk_count_among(hw_bytes value, uint32_t chunk, const uint64_t *words, uint32_t *count,
+                      hw_error *err)
+{
+    uint64_t both[HWI_CHUNK_WORDS];
+    header h;
+
+    HWI_TRY(read_header(value, chunk, &h, err));
+    if (!h.runs && h.count <= ARRAY_MAX) { /* most values of a field with many */
+        if (h.body_bytes != (size_t)h.count * 2) return damaged(err, "wrong length");
+        *count = count_array(&h, words);
+        return HW_OK;
+    }
+    memset(both, 0, sizeof both);
+    HWI_TRY(h.runs ? read_runs(&h, both, err) : read_bitmap(&h, both, err));
+    for (size_t i = 0; i < HWI_CHUNK_WORDS; i++) both[i] &= words[i];
+    *count = hwi_bits_count(both, HWI_CHUNK_WORDS);
+    return HW_OK;
+}
+
 /* ---- writing containers */
 
 typedef enum form { ARRAY, BITMAP, RUNS } form;
@@ -294,6 +325,21 @@ hwi_slots_chunk(hwi_slots *s, uint32_t chunk)
         s->failed = !s->chunks[chunk];
     }
     return s->failed ? NULL : s->chunks[chunk];
+}
+
+static bool
+add_one(uint32_t slot, void *arg)
+{
+    hwi_slots *s = arg;
+    hwi_slots_add(s, slot);
+    return !s->failed;
+}
+
+hw_status
+hwi_slots_add_all(hwi_slots *s, const roaring_bitmap_t *bitmap, hw_error *err)
+{
+    roaring_iterate(bitmap, add_one, s);
+    return s->failed ? hwi_nomem(err, HWI_CHUNK_WORDS * 8) : HW_OK;
 }
 
 void

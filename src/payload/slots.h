@@ -26,6 +26,9 @@ HW_CHECKED hw_status hwi_chunk_read(hw_bytes value, uint32_t chunk, uint64_t *wo
 /* How many slots it says to hold, from its header alone. */
 HW_CHECKED hw_status hwi_chunk_count(hw_bytes value, uint32_t chunk, uint32_t *count,
                                      hw_error *err);
+/* How many of its slots are among the 65,536 bits at `words`. */
+HW_CHECKED hw_status hwi_chunk_count_among(hw_bytes value, uint32_t chunk, const uint64_t *words,
+                                           uint32_t *count, hw_error *err);
 /* Writes the smallest form to `out` (HWI_CHUNK_BYTES_MAX); returns its bytes, 0 for an empty set.
  */
 size_t hwi_chunk_write(const uint64_t *words, uint32_t chunk, uint8_t *out);
@@ -48,6 +51,15 @@ hwi_slots_add(hwi_slots *s, uint32_t slot)
     uint64_t *words = hwi_slots_chunk(s, hwi_chunk_of(slot));
     if (words) words[(slot & 0xffff) >> 6] |= (uint64_t)1 << (slot & 63);
 }
+static inline bool
+hwi_slots_has(const hwi_slots *s, uint32_t slot)
+{
+    uint32_t chunk = hwi_chunk_of(slot);
+    const uint64_t *words = chunk < s->count ? s->chunks[chunk] : NULL;
+    return words && (words[(slot & 0xffff) >> 6] >> (slot & 63) & 1) != 0;
+}
+/* Adds every slot of a bitmap. */
+HW_CHECKED hw_status hwi_slots_add_all(hwi_slots *s, const roaring_bitmap_t *bitmap, hw_error *err);
 void hwi_slots_release(hwi_slots *s);
 /* The set as a Roaring bitmap, which the caller frees; HW_ENOMEM also when `failed`. */
 HW_CHECKED hw_status hwi_slots_bitmap(const hwi_slots *s, roaring_bitmap_t **out, hw_error *err);

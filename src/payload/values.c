@@ -63,6 +63,16 @@ hwi_order_f64(double v)
     return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
 }
 
+double
+hwi_order_f64_back(uint64_t key)
+{
+    uint64_t bits = key >> 63 ? key ^ (uint64_t)1 << 63 : ~key;
+    double v;
+
+    memcpy(&v, &bits, 8);
+    return v;
+}
+
 bool
 hwi_number_as_f64(const hwi_json *number, double *out)
 {

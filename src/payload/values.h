@@ -19,6 +19,13 @@ hwi_order_i64(int64_t v)
     return (uint64_t)v ^ (uint64_t)1 << 63;
 }
 uint64_t hwi_order_f64(double v); /* -0 and 0 are one */
+/* And back. */
+static inline int64_t
+hwi_order_i64_back(uint64_t key)
+{
+    return (int64_t)(key ^ (uint64_t)1 << 63);
+}
+double hwi_order_f64_back(uint64_t key);
 
 /* The double equal to an integer or double node; false when the integer has none. */
 bool hwi_number_as_f64(const hwi_json *number, double *out);
