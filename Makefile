@@ -2,10 +2,12 @@
 #
 #   CC, CXX    compilers (gcc and clang work)
 #   JOBS       how much at once; default: one per processor
+#   WORK, HDF5 what `make bench` measures (bench/bench.py); BENCH: further options of it
 #   PREFIX     where `make install` puts things; default /usr/local (DESTDIR is honoured)
 
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
+WORK   ?= A,B,Bp,C
 BUILD  := build
 
 .DEFAULT_GOAL := help
@@ -31,9 +33,9 @@ test: deps ## build and run all tests
 	@cmake --build $(BUILD) --parallel $(JOBS)
 	@tools/run_tests.sh $(BUILD) --parallel $(JOBS)
 
-bench: build ## measure recall, speed and size on Fashion-MNIST
-	@tools/deps.sh demo
-	@bench/run.sh
+bench: build ## measure beside other engines: WORK=A,B,Bp,C or HDF5=file
+	@tools/deps.sh demo bench
+	@bench/run.sh $(if $(HDF5),--hdf5 $(HDF5),--work $(WORK)) $(BENCH)
 
 install: build ## install the command, library, headers, man pages and completions to PREFIX
 	@cmake --install $(BUILD) --prefix $(PREFIX)
