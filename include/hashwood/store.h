@@ -86,6 +86,13 @@ typedef struct hw_store_ops {
      * store can. */
     hw_status (*add)(hw_store_txn *t, hw_bytes key, int64_t delta, hw_error *err);
 
+    /* Both may be NULL. Between rest and wake a WRITE transaction is not used, for any time, and
+     * nothing borrowed from it is kept: a store that lets transactions share a commit need not make
+     * others wait for it. No other operation but commit and abort comes before wake. A failing wake
+     * leaves only abort. */
+    void (*rest)(hw_store_txn *t);
+    hw_status (*wake)(hw_store_txn *t, hw_error *err);
+
     /* Ends t whatever it returns. HW_OK: durable (unless opened no_sync). Any other: nothing was
      * written, save HW_EUNKNOWN, where it may have been. */
     hw_status (*commit)(hw_store_txn *t, hw_error *err);
@@ -110,6 +117,9 @@ struct hw_store_txn {
     hw_store *store;
     hw_txn_mode mode;
     size_t bytes_written; /* keys and values put so far; kept by the backend */
+    uint64_t group; /* WRITE: not 0 while it sees writes of other transactions that are not yet
+                             durable; the same number for all of those. What it reads may still be
+                             lost, so no other transaction may rely on it. Kept by the backend. */
 };
 
 #ifdef __cplusplus

@@ -3,7 +3,11 @@
  * A hw_txn is ingest's writer plus a reference to every collection it touched: they keep the
  * memory of its indexes alive, and tell after the commit which indexes may want to split off a
  * first generation or calibrate anew (hwi_index_maintain). That work follows the commit and is no
- * part of it: should it fail, the commit stands, and the next one tries again. */
+ * part of it: should it fail, the commit stands, and the next one tries again.
+ *
+ * Concurrent transactions may share one commit (docs/decisions/group-commit.md). One that the
+ * application holds rests between its calls, so that it keeps nobody waiting; a one-call
+ * transaction never does. */
 #include "api/api.h"
 
 typedef struct touched {
@@ -15,6 +19,7 @@ struct hw_txn {
     hw_db *db;
     hwi_writer *writer;
     touched *touched;
+    bool is_held; /* by the application, between its calls */
 };
 
 static void
@@ -29,8 +34,8 @@ txn_free(hw_txn *txn)
     hwi_free(txn);
 }
 
-hw_status
-hw_txn_begin(hw_db *db, hw_txn **out, hw_error *err)
+static hw_status
+txn_begin(hw_db *db, hw_txn **out, hw_error *err)
 {
     *out = NULL;
     hw_txn *txn = hwi_alloc_zero(sizeof *txn);
@@ -43,6 +48,22 @@ hw_txn_begin(hw_db *db, hw_txn **out, hw_error *err)
     }
     *out = txn;
     return HW_OK;
+}
+
+/* The end of an operation that began with hwi_txn_target. */
+static hw_status
+leave(hw_txn *txn, hw_status st)
+{
+    if (txn && txn->is_held) hwi_writer_rest(txn->writer);
+    return st;
+}
+
+hw_status
+hw_txn_begin(hw_db *db, hw_txn **out, hw_error *err)
+{
+    HWI_TRY(txn_begin(db, out, err));
+    (*out)->is_held = true;
+    return leave(*out, HW_OK);
 }
 
 /* The commit has happened: nothing that fails here may be reported as if it had not. */
@@ -115,6 +136,7 @@ hwi_txn_target(hw_txn *txn, hw_collection *c, hwi_target **out, hw_error *err)
     if (c->db != txn->db) {
         return hwi_fail(err, HW_EINVAL, "collection `%s` is of another database", c->shared->name);
     }
+    HWI_TRY(hwi_writer_wake(txn->writer, err));
     HWI_TRY(touch(txn, c->shared, err));
     return hwi_writer_target(txn->writer, c->shared->coll, c->shared->name, index_of, c->shared,
                              out, err);
@@ -133,8 +155,10 @@ hw_txn_upsert(hw_txn *txn, hw_collection *c, const hw_id *id, const hw_vector *v
 {
     hwi_target *t;
     HWI_TRY(check_array(vectors, vector_count, "vectors", err));
-    HWI_TRY(hwi_txn_target(txn, c, &t, err));
-    return hwi_target_upsert(t, id, vectors, vector_count, payload, payload_bytes, err);
+    hw_status st = hwi_txn_target(txn, c, &t, err);
+    if (st == HW_OK)
+        st = hwi_target_upsert(t, id, vectors, vector_count, payload, payload_bytes, err);
+    return leave(txn, st);
 }
 
 hw_status
@@ -143,8 +167,9 @@ hw_txn_update_vectors(hw_txn *txn, hw_collection *c, const hw_id *id, const hw_v
 {
     hwi_target *t;
     HWI_TRY(check_array(vectors, vector_count, "vectors", err));
-    HWI_TRY(hwi_txn_target(txn, c, &t, err));
-    return hwi_target_update_vectors(t, id, vectors, vector_count, err);
+    hw_status st = hwi_txn_target(txn, c, &t, err);
+    if (st == HW_OK) st = hwi_target_update_vectors(t, id, vectors, vector_count, err);
+    return leave(txn, st);
 }
 
 hw_status
@@ -153,8 +178,9 @@ hw_txn_delete_vectors(hw_txn *txn, hw_collection *c, const hw_id *id, const char
 {
     hwi_target *t;
     HWI_TRY(check_array(names, name_count, "names", err));
-    HWI_TRY(hwi_txn_target(txn, c, &t, err));
-    return hwi_target_delete_vectors(t, id, names, name_count, err);
+    hw_status st = hwi_txn_target(txn, c, &t, err);
+    if (st == HW_OK) st = hwi_target_delete_vectors(t, id, names, name_count, err);
+    return leave(txn, st);
 }
 
 hw_status
@@ -162,16 +188,18 @@ hw_txn_update_payload(hw_txn *txn, hw_collection *c, const hw_id *id, hw_payload
                       const char *at, const char *json, size_t json_bytes, hw_error *err)
 {
     hwi_target *t;
-    HWI_TRY(hwi_txn_target(txn, c, &t, err));
-    return hwi_target_update_payload(t, id, op, at, json, json_bytes, err);
+    hw_status st = hwi_txn_target(txn, c, &t, err);
+    if (st == HW_OK) st = hwi_target_update_payload(t, id, op, at, json, json_bytes, err);
+    return leave(txn, st);
 }
 
 hw_status
 hw_txn_delete(hw_txn *txn, hw_collection *c, const hw_id *id, bool *existed, hw_error *err)
 {
     hwi_target *t;
-    HWI_TRY(hwi_txn_target(txn, c, &t, err));
-    return hwi_target_delete(t, id, existed, err);
+    hw_status st = hwi_txn_target(txn, c, &t, err);
+    if (st == HW_OK) st = hwi_target_delete(t, id, existed, err);
+    return leave(txn, st);
 }
 
 /* ---- One-call transactions ---- */
@@ -197,7 +225,7 @@ hw_collection_upsert(hw_collection *c, const hw_id *ids, const float *vectors, s
 {
     hw_txn *txn;
     HWI_TRY(check_array(ids, count, "ids", err));
-    HWI_TRY(hw_txn_begin(c->db, &txn, err));
+    HWI_TRY(txn_begin(c->db, &txn, err));
     hw_status st = upsert_rows(txn, c, ids, vectors, count, payloads, err);
     if (st == HW_OK) return hw_txn_commit(txn, err);
     hw_txn_abort(txn);
@@ -225,7 +253,7 @@ hw_collection_delete(hw_collection *c, const hw_id *ids, size_t count, uint64_t 
     uint64_t n = 0;
     if (deleted) *deleted = 0;
     HWI_TRY(check_array(ids, count, "ids", err));
-    HWI_TRY(hw_txn_begin(c->db, &txn, err));
+    HWI_TRY(txn_begin(c->db, &txn, err));
     hw_status st = delete_rows(txn, c, ids, count, &n, err);
     if (st != HW_OK) {
         hw_txn_abort(txn);

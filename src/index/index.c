@@ -2,7 +2,9 @@
  *
  * Models and calibrations never change once written, so they are kept by number. The tree does
  * change: a copy a few versions old is brought up to date through the tree's log, which costs a few
- * reads instead of a few thousand.
+ * reads instead of a few thousand. A transaction that sees writes which may still be lost
+ * (hw_store_txn.group) reads what it needs and leaves the memory as it is: numbers and versions of
+ * lost commits are given out again.
  *
  * Invariants of an index, all verified by hwi_index_check:
  *   I1  every live slot that has the vector is in exactly one leaf, and `loc` names that leaf
@@ -77,13 +79,15 @@ hwi_index_model(hwi_index *ix, hw_store_txn *txn, const hwi_index_state *state, 
     if (!ix->model || ix->model->generation != state->generation) {
         hwi_model *fresh;
         st = load_model(ix, txn, state->generation, &fresh, err);
-        if (st == HW_OK) {
+        if (st == HW_OK && txn->group) {
+            *out = fresh;
+        } else if (st == HW_OK) {
             hwi_model_unref(ix->model);
             hwi_tree_unref(ix->tree);
             ix->model = fresh, ix->tree = NULL;
         }
     }
-    if (st == HW_OK) *out = hwi_model_ref(ix->model);
+    if (st == HW_OK && !*out) *out = hwi_model_ref(ix->model);
     pthread_mutex_unlock(&ix->lock);
     return st;
 }
@@ -108,7 +112,8 @@ hwi_index_tree(hwi_index *ix, hw_store_txn *txn, const hwi_index_state *state, h
     hwi_tree_unref(old);
     HWI_TRY(st);
     pthread_mutex_lock(&ix->lock);
-    if (ix->model == model && (!ix->tree || ix->tree->version < fresh->version)) {
+    bool newer = !ix->tree || ix->tree->version < fresh->version;
+    if (ix->model == model && newer && !txn->group) {
         hwi_tree_unref(ix->tree);
         ix->tree = hwi_tree_ref(fresh);
     }
@@ -136,14 +141,16 @@ hwi_index_calibration(hwi_index *ix, hw_store_txn *txn, const hwi_index_state *s
         if (st == HW_ENOTFOUND)
             st = hwi_fail(err, HW_ECORRUPT, "generation %u has no calibration", state->generation);
         if (st == HW_OK) st = hwi_calibration_decode(hwi_buf_bytes(&blob), &fresh, err);
-        if (st == HW_OK) {
+        if (st == HW_OK && txn->group) {
+            *out = fresh;
+        } else if (st == HW_OK) {
             hwi_calibration_unref(ix->calibration);
             ix->calibration = fresh;
             ix->calibration_generation = state->generation;
             ix->calibration_number = state->calibration;
         }
     }
-    if (st == HW_OK) *out = hwi_calibration_ref(ix->calibration);
+    if (st == HW_OK && !*out) *out = hwi_calibration_ref(ix->calibration);
     pthread_mutex_unlock(&ix->lock);
     hwi_buf_release(&blob);
     return st;

@@ -12,7 +12,7 @@
  *
  * A crash leaves the job record: the next build (or maintenance) reads from it which generation is
  * unfinished or outdated and removes that first. A job whose process is alive is left alone:
- * HW_EBUSY.
+ * HW_EBUSY. Within this process `hwi_index.busy` says whether the job is somebody's.
  */
 #include "index/index_build.h"
 
@@ -500,9 +500,8 @@ build_generation(hwi_build *b, uint32_t generation, uint32_t *outdated, hw_error
     return st == HW_OK ? switch_over(b, generation, outdated, err) : st;
 }
 
-hw_status
-hwi_index_build(hwi_index *ix, hw_store *store, uint32_t threads, hwi_progress *progress,
-                hw_error *err)
+static hw_status
+build(hwi_index *ix, hw_store *store, uint32_t threads, hwi_progress *progress, hw_error *err)
 {
     hwi_build b = {.ix = ix, .store = store, .threads = threads, .progress = progress};
     uint32_t generation = 0, outdated = 0;
@@ -521,23 +520,43 @@ hwi_index_build(hwi_index *ix, hw_store *store, uint32_t threads, hwi_progress *
 }
 
 hw_status
-hwi_index_maintain(hwi_index *ix, hw_store *store, uint32_t threads, hw_error *err)
+hwi_index_build(hwi_index *ix, hw_store *store, uint32_t threads, hwi_progress *progress,
+                hw_error *err)
+{
+    if (atomic_exchange(&ix->busy, true))
+        return hwi_fail(err, HW_EBUSY, "another thread is building this index");
+    hw_status st = build(ix, store, threads, progress, err);
+    atomic_store(&ix->busy, false);
+    return st;
+}
+
+static hw_status
+maintain(hwi_index *ix, hw_store *store, uint32_t threads, hw_error *err)
 {
     hw_store_txn *txn;
     hwi_index_state state;
 
-    if (ix->field.kind == HWI_FLAT) return HW_OK;
     HWI_TRY(hwi_store_begin(store, HW_TXN_READ, &txn, err));
     hw_status st = hwi_state_get(txn, ix->coll, ix->field.number, &state, err);
     hwi_store_abort(txn);
     HWI_TRY(st);
     if (state.generation == 0) {
         if (state.vectors < ix->field.flat_below || state.vectors == 0) return HW_OK;
-        return hwi_index_build(ix, store, threads, NULL, err);
+        return build(ix, store, threads, NULL, err);
     }
     if (state.changes < DRIFT_LEAST || state.changes < state.vectors / 3) return HW_OK;
     hwi_build b = {.ix = ix, .store = store, .threads = threads};
     st = recalibrate(&b, err);
     hwi_build_release(&b);
+    return st;
+}
+
+hw_status
+hwi_index_maintain(hwi_index *ix, hw_store *store, uint32_t threads, hw_error *err)
+{
+    if (ix->field.kind == HWI_FLAT) return HW_OK;
+    if (atomic_exchange(&ix->busy, true)) return HW_OK; /* whoever is at it looks after this too */
+    hw_status st = maintain(ix, store, threads, err);
+    atomic_store(&ix->busy, false);
     return st;
 }

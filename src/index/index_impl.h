@@ -23,6 +23,9 @@ struct hwi_index {
     hwi_calibration *calibration;
     uint32_t calibration_generation, calibration_number; /* which one that is */
     struct hwi_scratch *scratch;                         /* free list for searches */
+
+    /* a thread of this process builds or calibrates; taken by exchange, so that one does */
+    atomic_bool busy;
 };
 
 /* The model, tree and calibration that a transaction's state names: remembered, brought up to date

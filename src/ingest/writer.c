@@ -133,12 +133,28 @@ writer_free(hwi_writer *w)
     hwi_free(w);
 }
 
+void
+hwi_writer_rest(hwi_writer *w)
+{
+    hwi_store_rest(w->txn);
+}
+
+hw_status
+hwi_writer_wake(hwi_writer *w, hw_error *err)
+{
+    hw_status st = hwi_store_wake(w->txn, err);
+    if (st != HW_OK) w->broken = st;
+    return st;
+}
+
 hw_status
 hwi_writer_commit(hwi_writer *w, hw_error *err)
 {
     hw_status st = w->broken;
     if (st != HW_OK) {
         hwi_fail(err, st, "an operation of this transaction failed: it can only be aborted");
+    } else {
+        st = hwi_writer_wake(w, err);
     }
     bool is_changed = false;
     for (hwi_target *t = w->targets; st == HW_OK && t; t = t->next) {

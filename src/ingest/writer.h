@@ -25,6 +25,12 @@ HW_CHECKED hw_status hwi_writer_begin(hw_store *store, hwi_writer **out, hw_erro
 HW_CHECKED hw_status hwi_writer_commit(hwi_writer *w, hw_error *err);
 void hwi_writer_abort(hwi_writer *w); /* NULL is fine */
 
+/* Between two operations, which may be any time apart: rest lets those go on whose commit shares
+ * one with this transaction; wake comes before the next operation. Nothing is to be borrowed from
+ * the store over a rest. A failing wake leaves only abort. */
+void hwi_writer_rest(hwi_writer *w);
+HW_CHECKED hw_status hwi_writer_wake(hwi_writer *w, hw_error *err);
+
 /* The collection's part of the transaction, begun at first use; owned by the writer. index_of and
  * arg are borrowed until the writer ends. HW_ENOTFOUND "collection `x` was dropped". */
 HW_CHECKED hw_status hwi_writer_target(hwi_writer *w, uint32_t coll, const char *name,

@@ -202,7 +202,22 @@ fault_begin(hw_store *s, hw_txn_mode mode, hw_store_txn **out, hw_error *err)
     }
     t->base.store = s;
     t->base.mode = mode;
+    t->base.group = t->inner->group;
     *out = &t->base;
+    return HW_OK;
+}
+
+static void
+fault_rest(hw_store_txn *t)
+{
+    hwi_store_rest(txn_of(t)->inner);
+}
+
+static hw_status
+fault_wake(hw_store_txn *t, hw_error *err)
+{
+    HWI_TRY(hwi_store_wake(txn_of(t)->inner, err));
+    t->group = txn_of(t)->inner->group;
     return HW_OK;
 }
 
@@ -381,6 +396,8 @@ static const hw_store_ops fault_ops = {
     .del = fault_del,
     .del_range = fault_del_range,
     .add = fault_add,
+    .rest = fault_rest,
+    .wake = fault_wake,
     .commit = fault_commit,
     .abort = fault_abort,
     .info = fault_info,

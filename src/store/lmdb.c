@@ -21,10 +21,9 @@ typedef struct lmdb_store {
 
 typedef struct lmdb_txn {
     hw_store_txn base;
-    MDB_txn *txn;
-    MDB_cursor *cursor; /* WRITE: for puts; opened when first needed */
-    hw_status failed;   /* of the first write that failed: only abort is left */
-    size_t top_bytes;   /* WRITE, once cursor is open: no key in the database is above `top` */
+    hwi_lmdb_member m; /* READ: only its txn */
+    hw_status failed;  /* of the first write that failed: only abort is left */
+    size_t top_bytes;  /* WRITE, once there is a cursor: no key in the database is above `top` */
     uint8_t top[HWI_STORE_KEY_MAX];
 } lmdb_txn;
 
@@ -70,39 +69,38 @@ follow_map(hwi_lmdb_env *e)
 }
 
 static int
-begin_once(hwi_lmdb_env *e, unsigned flags, MDB_txn **out)
+begin_once(hwi_lmdb_env *e, hw_txn_mode mode, hwi_lmdb_member *m)
 {
     pthread_rwlock_rdlock(&e->map_lock);
-    int rc = flags & MDB_RDONLY ? mdb_txn_begin(e->env, NULL, flags, out)
-                                : hwi_lmdb_writer_begin(&e->writer, e->env, out);
+    int rc = mode == HW_TXN_READ ? mdb_txn_begin(e->env, NULL, MDB_RDONLY, &m->txn)
+                                 : hwi_lmdb_group_begin(e, m);
     if (rc == 0) atomic_fetch_add(&e->txns, 1);
     pthread_rwlock_unlock(&e->map_lock);
     return rc;
 }
 
 static hw_status
-begin_txn(hwi_lmdb_env *e, unsigned flags, MDB_txn **out, hw_error *err)
+begin_txn(hwi_lmdb_env *e, hw_txn_mode mode, hwi_lmdb_member *m, hw_error *err)
 {
     int dead;
-    int rc = begin_once(e, flags, out);
+    int rc = begin_once(e, mode, m);
 
-    if (rc == MDB_READERS_FULL && mdb_reader_check(e->env, &dead) == 0)
-        rc = begin_once(e, flags, out);
-    if (rc == MDB_MAP_RESIZED && (rc = follow_map(e)) == 0) rc = begin_once(e, flags, out);
-    if (rc != 0) return hwi_lmdb_fail(e, err, rc, flags & MDB_RDONLY ? "read" : "write to");
+    if (rc == MDB_READERS_FULL && mdb_reader_check(e->env, &dead) == 0) rc = begin_once(e, mode, m);
+    if (rc == MDB_MAP_RESIZED && (rc = follow_map(e)) == 0) rc = begin_once(e, mode, m);
+    if (rc != 0) return hwi_lmdb_fail(e, err, rc, mode == HW_TXN_READ ? "read" : "write to");
     return HW_OK;
 }
 
 static hw_status
-begin_locked(hwi_lmdb_env *e, hw_txn_mode mode, MDB_txn **out, hw_error *err)
+begin_locked(hwi_lmdb_env *e, hw_txn_mode mode, hwi_lmdb_member *m, hw_error *err)
 {
     HWI_TRY(hwi_lmdb_env_usable(e, err));
-    if (mode == HW_TXN_READ) return begin_txn(e, MDB_RDONLY, out, err);
+    if (mode == HW_TXN_READ) return begin_txn(e, mode, m, err);
 
     if (e->read_only) return hwi_fail(err, HW_EREADONLY, "%s is open read-only", e->folder);
     HWI_TRY(hwi_lmdb_writer_lock(e, err));
-    hw_status st = begin_txn(e, 0, out, err);
-    if (st != HW_OK) hwi_lmdb_writer_unlock(e);
+    hw_status st = begin_txn(e, mode, m, err);
+    if (st != HW_OK) hwi_lmdb_group_pass(e);
     return st;
 }
 
@@ -112,13 +110,14 @@ lmdb_begin(hw_store *s, hw_txn_mode mode, hw_store_txn **out, hw_error *err)
     *out = NULL;
     lmdb_txn *t = hwi_alloc_zero(sizeof *t);
     if (!t) return hwi_nomem(err, sizeof *t);
-    hw_status st = begin_locked(env_of(s), mode, &t->txn, err);
+    hw_status st = begin_locked(env_of(s), mode, &t->m, err);
     if (st != HW_OK) {
         hwi_free(t);
         return st;
     }
     t->base.store = s;
     t->base.mode = mode;
+    t->base.group = t->m.is_nested ? env_of(s)->group.number : 0;
     *out = &t->base;
     return HW_OK;
 }
@@ -127,10 +126,7 @@ lmdb_begin(hw_store *s, hw_txn_mode mode, hw_store_txn **out, hw_error *err)
 static void
 end(lmdb_txn *t)
 {
-    hwi_lmdb_env *e = env_of(t->base.store);
-
-    atomic_fetch_sub(&e->txns, 1);
-    if (t->base.mode == HW_TXN_WRITE) hwi_lmdb_writer_unlock(e);
+    atomic_fetch_sub(&env_of(t->base.store)->txns, 1);
     hwi_free(t);
 }
 
@@ -139,13 +135,14 @@ lmdb_abort(hw_store_txn *base)
 {
     if (!base) return;
     lmdb_txn *t = txn_of(base);
-    if (t->cursor) mdb_cursor_close(t->cursor);
     if (base->mode == HW_TXN_READ)
-        mdb_txn_abort(t->txn);
+        mdb_txn_abort(t->m.txn);
     else
-        hwi_lmdb_writer_abort(&env_of(base->store)->writer, t->txn);
+        hwi_lmdb_group_abort(env_of(base->store), &t->m);
     end(t);
 }
+
+static hw_status lmdb_wake(hw_store_txn *base, hw_error *err);
 
 static hw_status
 lmdb_commit(hw_store_txn *base, hw_error *err)
@@ -153,15 +150,15 @@ lmdb_commit(hw_store_txn *base, hw_error *err)
     lmdb_txn *t = txn_of(base);
     hwi_lmdb_env *e = env_of(base->store);
 
-    if (base->mode == HW_TXN_READ || t->failed != HW_OK) {
-        hw_status failed = t->failed;
+    hw_status st = lmdb_wake(base, err);
+    if (st == HW_OK && t->failed != HW_OK)
+        st = hwi_fail(err, t->failed, "cannot commit to %s: a write of the transaction failed",
+                      e->folder);
+    if (base->mode == HW_TXN_READ || st != HW_OK) {
         lmdb_abort(base);
-        if (failed == HW_OK) return HW_OK;
-        return hwi_fail(err, failed, "cannot commit to %s: a write of the transaction failed",
-                        e->folder);
+        return st;
     }
-    if (t->cursor) mdb_cursor_close(t->cursor);
-    int rc = hwi_lmdb_writer_commit(&e->writer, t->txn);
+    int rc = hwi_lmdb_group_commit(e, &t->m, base->bytes_written);
     end(t);
     if (rc != 0) return hwi_lmdb_fail(e, err, rc, "commit to");
     return HW_OK;
@@ -170,7 +167,7 @@ lmdb_commit(hw_store_txn *base, hw_error *err)
 static uint64_t
 lmdb_snapshot(hw_store_txn *t)
 {
-    uint64_t id = mdb_txn_id(txn_of(t)->txn);
+    uint64_t id = mdb_txn_id(txn_of(t)->m.txn);
     return t->mode == HW_TXN_WRITE ? id - 1 : id; /* a writer's id is that of its own commit */
 }
 
@@ -192,7 +189,7 @@ lmdb_get(hw_store_txn *t, hw_bytes key, hw_bytes *value, hw_error *err)
     MDB_val k = val_of(key), v;
 
     if (key.size == 0 || key.size > HWI_STORE_KEY_MAX) return HW_ENOTFOUND; /* never stored */
-    int rc = mdb_get(txn_of(t)->txn, e->dbi, &k, &v);
+    int rc = mdb_get(txn_of(t)->m.txn, e->dbi, &k, &v);
     if (rc == MDB_NOTFOUND) return HW_ENOTFOUND;
     if (rc != 0) return hwi_lmdb_fail(e, err, rc, "read");
     *value = hwi_bytes(v.mv_data, v.mv_size);
@@ -222,7 +219,7 @@ lmdb_scan(hw_store_txn *t, hw_bytes from, hw_bytes to, bool reverse, hw_scan_fn 
     MDB_cursor *c;
     MDB_val k, v;
 
-    int rc = mdb_cursor_open(txn_of(t)->txn, e->dbi, &c);
+    int rc = mdb_cursor_open(txn_of(t)->m.txn, e->dbi, &c);
     if (rc != 0) return hwi_lmdb_fail(e, err, rc, "read");
     rc = seek(c, from, to, reverse, &k, &v);
     while (rc == 0) {
@@ -247,15 +244,42 @@ broken(lmdb_txn *t, hw_error *err, int rc)
     return st;
 }
 
+/* What the log of a nested transaction says (hwi_lmdb_member.log): u8 operation, u32 bytes of a and
+ * of b, a, b. */
+enum { LOG_PUT = 1, LOG_DEL = 2, LOG_DEL_RANGE = 3 };
+#define LOG_HEADER 9u
+#define LOG_BYTES_MAX ((size_t)32 << 20)
+
+static hw_status
+note(lmdb_txn *t, uint8_t op, hw_bytes a, hw_bytes b, hw_error *err)
+{
+    uint8_t header[LOG_HEADER] = {op};
+
+    if (!t->m.is_nested || t->m.is_pinned) return HW_OK;
+    if (t->m.log.size + a.size + b.size > LOG_BYTES_MAX) {
+        t->m.is_pinned = true;
+        hwi_buf_release(&t->m.log);
+        return HW_OK;
+    }
+    hwi_put_u32(header + 1, (uint32_t)a.size);
+    hwi_put_u32(header + 5, (uint32_t)b.size);
+    hwi_buf_add(&t->m.log, header, sizeof header);
+    hwi_buf_add(&t->m.log, a.data, a.size);
+    hwi_buf_add(&t->m.log, b.data, b.size);
+    if (!t->m.log.failed) return HW_OK;
+    t->failed = HW_ENOMEM;
+    return hwi_nomem(err, a.size + b.size);
+}
+
 /* The put cursor, and with it the highest key of the database. */
 static hw_status
 open_cursor(lmdb_txn *t, hw_error *err)
 {
     MDB_val k, v;
 
-    int rc = mdb_cursor_open(t->txn, env_of(t->base.store)->dbi, &t->cursor);
+    int rc = mdb_cursor_open(t->m.txn, env_of(t->base.store)->dbi, &t->m.cursor);
     if (rc != 0) return broken(t, err, rc);
-    rc = mdb_cursor_get(t->cursor, &k, &v, MDB_LAST);
+    rc = mdb_cursor_get(t->m.cursor, &k, &v, MDB_LAST);
     if (rc == MDB_NOTFOUND) return HW_OK;
     if (rc != 0) return broken(t, err, rc);
     if (k.mv_size > sizeof t->top) return broken(t, err, MDB_CORRUPTED);
@@ -272,16 +296,16 @@ lmdb_put(hw_store_txn *base, hw_bytes key, hw_bytes value, hw_error *err)
     unsigned flags = 0;
 
     HWI_TRY(hwi_store_check_put(base, key, value, err));
-    if (!t->cursor) HWI_TRY(open_cursor(t, err));
+    if (!t->m.cursor) HWI_TRY(open_cursor(t, err));
     if (compare(key, t->top, t->top_bytes) > 0) {
         memcpy(t->top, key.data, key.size);
         t->top_bytes = key.size;
         flags = MDB_APPEND;
     }
-    int rc = mdb_cursor_put(t->cursor, &k, &v, flags);
+    int rc = mdb_cursor_put(t->m.cursor, &k, &v, flags);
     if (rc != 0) return broken(t, err, rc);
     base->bytes_written += key.size + value.size;
-    return HW_OK;
+    return note(t, LOG_PUT, key, value, err);
 }
 
 static hw_status
@@ -292,11 +316,11 @@ lmdb_del(hw_store_txn *base, hw_bytes key, hw_error *err)
 
     HWI_TRY(hwi_store_check_write(base, key.size, err));
     if (key.size == 0 || key.size > HWI_STORE_KEY_MAX) return HW_OK; /* never stored */
-    int rc = mdb_del(t->txn, env_of(base->store)->dbi, &k, NULL);
+    int rc = mdb_del(t->m.txn, env_of(base->store)->dbi, &k, NULL);
     if (rc == MDB_NOTFOUND) return HW_OK;
     if (rc != 0) return broken(t, err, rc);
     base->bytes_written += key.size;
-    return HW_OK;
+    return note(t, LOG_DEL, key, (hw_bytes){NULL, 0}, err);
 }
 
 static int
@@ -323,12 +347,12 @@ lmdb_del_range(hw_store_txn *base, hw_bytes from, hw_bytes to, hw_error *err)
     MDB_cursor *c;
 
     HWI_TRY(hwi_store_check_write(base, 0, err));
-    int rc = mdb_cursor_open(t->txn, env_of(base->store)->dbi, &c);
+    int rc = mdb_cursor_open(t->m.txn, env_of(base->store)->dbi, &c);
     if (rc != 0) return broken(t, err, rc);
     rc = del_keys(t, c, from, to);
     mdb_cursor_close(c);
     if (rc != 0) return broken(t, err, rc);
-    return HW_OK;
+    return note(t, LOG_DEL_RANGE, from, to, err);
 }
 
 static hw_status
@@ -337,6 +361,49 @@ lmdb_add(hw_store_txn *t, hw_bytes key, int64_t delta, hw_error *err)
     uint8_t sum[8];
     HWI_TRY(hwi_store_sum(t, key, delta, sum, err));
     return lmdb_put(t, key, hwi_bytes(sum, sizeof sum), err);
+}
+
+/* ---- resting */
+
+static void
+lmdb_rest(hw_store_txn *base)
+{
+    if (base->mode == HW_TXN_WRITE) hwi_lmdb_group_rest(env_of(base->store), &txn_of(base)->m);
+}
+
+/* Does an evicted transaction's writes again. */
+static hw_status
+replay(hw_store_txn *t, const hwi_buf *log, hw_error *err)
+{
+    t->bytes_written = 0;
+    for (size_t at = 0; at < log->size;) {
+        const uint8_t *r = log->data + at;
+        hw_bytes a = {r + LOG_HEADER, hwi_get_u32(r + 1)};
+        hw_bytes b = {r + LOG_HEADER + a.size, hwi_get_u32(r + 5)};
+        if (r[0] == LOG_PUT)
+            HWI_TRY(lmdb_put(t, a, b, err));
+        else if (r[0] == LOG_DEL)
+            HWI_TRY(lmdb_del(t, a, err));
+        else
+            HWI_TRY(lmdb_del_range(t, a, b, err));
+        at += LOG_HEADER + a.size + b.size;
+    }
+    return HW_OK;
+}
+
+static hw_status
+lmdb_wake(hw_store_txn *base, hw_error *err)
+{
+    lmdb_txn *t = txn_of(base);
+
+    if (base->mode == HW_TXN_READ || !hwi_lmdb_group_wake(env_of(base->store), &t->m)) return HW_OK;
+    base->group = 0;
+    t->top_bytes = 0;
+    if (t->m.rc != 0) return broken(t, err, t->m.rc);
+    hw_status st = replay(base, &t->m.log, err);
+    hwi_buf_release(&t->m.log);
+    if (st != HW_OK) t->failed = st;
+    return st;
 }
 
 /* ---- life */
@@ -373,7 +440,7 @@ lmdb_info(hw_store *s, hw_store_info *info, hw_error *err)
 
     memset(info, 0, sizeof *info);
     HWI_TRY(lmdb_begin(s, HW_TXN_READ, &base, err));
-    MDB_txn *txn = txn_of(base)->txn;
+    MDB_txn *txn = txn_of(base)->m.txn;
     hw_status st = HW_OK;
     int rc = mdb_stat(txn, e->dbi, &stat);
     if (rc == 0) rc = mdb_env_info(e->env, &env_info);
@@ -431,6 +498,8 @@ static const hw_store_ops lmdb_ops = {
     .del = lmdb_del,
     .del_range = lmdb_del_range,
     .add = lmdb_add,
+    .rest = lmdb_rest,
+    .wake = lmdb_wake,
     .commit = lmdb_commit,
     .abort = lmdb_abort,
     .info = lmdb_info,

@@ -355,8 +355,15 @@ init_locks(hwi_lmdb_env *e, hw_error *err)
         hwi_turn_release(&e->turn);
         return st;
     }
+    st = hwi_lmdb_group_init(&e->group, err);
+    if (st != HW_OK) {
+        hwi_lmdb_writer_release(&e->writer);
+        hwi_turn_release(&e->turn);
+        return st;
+    }
     int rc = pthread_rwlock_init(&e->map_lock, NULL);
     if (rc == 0) return HW_OK;
+    hwi_lmdb_group_release(&e->group);
     hwi_lmdb_writer_release(&e->writer);
     hwi_turn_release(&e->turn);
     return hwi_fail_errno(err, rc, "cannot make a lock");
@@ -419,6 +426,7 @@ hwi_lmdb_env_release(hwi_lmdb_env *e)
     if (e->lock_fd >= 0) close(e->lock_fd);
     unregister_folder(e);
     if (!forked) pthread_rwlock_destroy(&e->map_lock);
+    if (!forked) hwi_lmdb_group_release(&e->group);
     if (!forked) hwi_turn_release(&e->turn);
     hwi_free(e->folder);
 }
@@ -450,6 +458,7 @@ hwi_lmdb_writer_lock(hwi_lmdb_env *e, hw_error *err)
     uint64_t deadline_us = hwi_clock_us() + (uint64_t)e->busy_timeout_ms * 1000;
 
     if (!hwi_turn_take(&e->turn, deadline_us)) return hwi_turn_busy(err, e->busy_timeout_ms);
+    if (hwi_lmdb_group_is_open(&e->group)) return HW_OK;
     hw_status st = lock_file(e, deadline_us, err);
     if (st != HW_OK) hwi_turn_give(&e->turn);
     return st;

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "store/backend.h"
+#include "store/lmdb_group.h"
 #include "store/lmdb_writer.h"
 #include "store/turn.h"
 
@@ -21,6 +22,7 @@ typedef struct hwi_lmdb_env {
 
     hwi_lmdb_writer writer;    /* begins and ends write transactions; used by the turn's holder */
     hwi_turn turn;             /* among the threads of this process */
+    hwi_lmdb_group group;      /* transactions that share a commit */
     int lock_fd;               /* writer.lock: among processes; -1 when read-only */
     pthread_rwlock_t map_lock; /* held for reading while a transaction begins, for writing while
                                   the map changes size */
@@ -43,7 +45,8 @@ HW_CHECKED hw_status hwi_lmdb_env_usable(const hwi_lmdb_env *e, hw_error *err);
 /* Opens a file of the folder; -1 and errno. */
 int hwi_lmdb_open_file(const hwi_lmdb_env *e, const char *name, int flags);
 
-/* The writer's turn over all threads and processes: HW_EBUSY after busy_timeout_ms. */
+/* The writer's turn over all threads and processes: HW_EBUSY after busy_timeout_ms. While a group
+ * is open the lock file is this process's already. unlock gives both back. */
 HW_CHECKED hw_status hwi_lmdb_writer_lock(hwi_lmdb_env *e, hw_error *err);
 void hwi_lmdb_writer_unlock(hwi_lmdb_env *e);
 

@@ -67,6 +67,17 @@ hwi_store_newest(hw_store *s)
 {
     return s->ops->newest(s);
 }
+/* A WRITE transaction is left alone for a while, and used again: see hashwood/store.h. */
+static inline void
+hwi_store_rest(hw_store_txn *t)
+{
+    if (t->store->ops->rest) t->store->ops->rest(t);
+}
+HW_CHECKED static inline hw_status
+hwi_store_wake(hw_store_txn *t, hw_error *err)
+{
+    return t->store->ops->wake ? t->store->ops->wake(t, err) : HW_OK;
+}
 /* Ends t whatever it returns. */
 HW_CHECKED static inline hw_status
 hwi_store_commit(hw_store_txn *t, hw_error *err)
