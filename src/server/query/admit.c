@@ -1,0 +1,61 @@
+/* admit.c - whether a collection's strict mode lets a request search at all.
+ *
+ * Every step of every tree is checked as a search of its own: a prefetch costs as much as a root.
+ */
+#include "server/query/query.h"
+#include "server/rest/strict.h"
+
+static bool
+check_vectors(hwi_run *run, const hwi_plan *p)
+{
+    hwi_request *r = run->request;
+    if (p->has_target && !p->target.is_id &&
+        !hwi_strict_vector(r, &run->shape, &p->target.vector)) {
+        return false;
+    }
+    for (size_t i = 0; i < p->example_count; i++) {
+        if (p->examples[i].is_id) continue;
+        if (!hwi_strict_vector(r, &run->shape, &p->examples[i].vector)) return false;
+    }
+    return true;
+}
+
+static bool
+check(hwi_run *run, const hwi_plan *p, uint32_t *cost)
+{
+    const hwi_json *filter = hwi_json_member(p->source, "filter");
+    const hwi_json *params = hwi_json_member(p->source, "params");
+    hwi_strict_ask ask = {.filter = filter,
+                          .has_limit = true,
+                          .limit = p->limit,
+                          .exact = p->params.exact,
+                          .params = params};
+    *cost += hwi_strict_cost(filter);
+    if (!hwi_strict_check(run->request, &run->shape, &ask) || !check_vectors(run, p)) return false;
+    for (size_t i = 0; i < p->prefetch_count; i++) {
+        if (!check(run, &p->prefetches[i], cost)) return false;
+    }
+    return true;
+}
+
+bool
+hwi_admit(hwi_run *run, const hwi_search *searches, size_t count, const hwi_grouping *how)
+{
+    hwi_request *r = run->request;
+    uint32_t cost = 0;
+    if (count > 1 && !hwi_strict_batch(r, &run->shape, count)) return false;
+    if (how && !hwi_strict_group(r, &run->shape, how->by)) return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!check(run, &searches[i].plan, &cost)) return false;
+    }
+    return hwi_strict_admit(r, &run->shape, false, cost);
+}
+
+bool
+hwi_admit_filter(hwi_request *r, const hwi_shape *shape, const hwi_json *body, uint32_t limit)
+{
+    const hwi_json *filter = hwi_json_member(body, "filter");
+    hwi_strict_ask ask = {.filter = filter, .has_limit = true, .limit = limit};
+    return hwi_strict_check(r, shape, &ask) &&
+           hwi_strict_admit(r, shape, false, hwi_strict_cost(filter));
+}
