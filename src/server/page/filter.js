@@ -36,7 +36,7 @@ export function fieldsOf(schema, points) {
     if (kind) found.set(path, {values: new Set(), ...found.get(path), kind, indexed: s.data_type});
   }
   for (const path of found.keys()) if (/^(image|thumbnail|picture|img)$/.test(path)) found.delete(path);
-  return found;
+  return new Map([...found].sort(([, a], [, b]) => !!b.indexed - !!a.indexed));
 }
 
 const typed = (text, kind) => (kind === 'number' ? Number(text) : kind === 'bool' ? text === 'true' : text);

@@ -4,7 +4,7 @@
 import {el, number} from './dom.js';
 import {colour} from './pictures.js';
 
-const HUES = ['#3f8f6b', '#c47a1f', '#4a84c4', '#a85a9c', '#b8514f', '#6f8f2f', '#2f9aa0', '#8c6d4f', '#7a6fd0', '#cf6f9a', '#5d7f8f', '#a09030'];
+const HUES = ['#3fa076', '#d08828', '#4f93db', '#b566aa', '#cd5a57', '#7fa02f', '#2fabb2', '#a07d5a', '#8579e0', '#df79a8', '#6d93a5', '#b0a035'];
 
 export class PointMap {
   constructor(chosen) {
@@ -65,7 +65,7 @@ export class PointMap {
     for (const p of this.points) {
       const [x, y] = this.#place(p);
       const group = this.groups.indexOf(p.group);
-      g.globalAlpha = group >= 0 ? 0.62 : 0.35;
+      g.globalAlpha = group >= 0 ? 0.75 : 0.35;
       g.fillStyle = group >= 0 ? HUES[group] : c.soft;
       g.fillRect(x - r, y - r, 2 * r, 2 * r);
     }

@@ -75,7 +75,7 @@ export class Tree {
     const places = this.places = new Map();
     const boxes = [];
     const put = (n, x, w, level) => {
-      if (w < SMALLEST || level >= levels) return;
+      if (level >= levels || (w < SMALLEST && !this.onTheWay?.has(n.node))) return;
       places.set(n.node, {x, w, y: level * ROW});
       boxes.push(this.#box(n, x, w, level * ROW, n.isLeaf ? (levels - level) * ROW : ROW));
       if (n.isLeaf) return;
@@ -106,7 +106,7 @@ export class Tree {
     const size = n.isLeaf ? Math.round(1 + 4 * (n.rows - this.smallest) / Math.max(1, this.largest - this.smallest)) : 0;
     const kind = this.opened.includes(n.node) ? 'opened' : n.isLeaf ? `leaf size${size}` : this.onTheWay?.has(n.node) ? 'way' : 'inner';
     const gap = w > 5 ? 1 : w > 2 ? 0.4 : 0;
-    const box = svg('rect', {class: `${kind}${this.selected === n.node ? ' selected' : ''}`, x, y, width: Math.max(0.3, w - gap), height: h - 1,
+    const box = svg('rect', {class: `${kind}${this.selected === n.node ? ' selected' : ''}`, x, y, width: Math.max(kind === 'opened' ? 2 : 0.3, w - gap), height: h - 1,
       onclick: () => this.#press(n), onpointerenter: () => this.#tell(n)});
     const words = n.depth ? `${n.path.slice(-1) === 'L' ? 'left' : 'right'} ${number(n.rows)}` : `all ${number(n.rows)} points`;
     const room = w > words.length * 7.4 + 12 && !n.isLeaf;
