@@ -335,7 +335,7 @@ HW_API HW_CHECKED hw_status hw_collection_restore(hw_db *db, const char *name, c
 /* What this handle has done and how it stands, for monitoring. Counters only grow; times are
  * nanoseconds. */
 typedef struct hw_metrics {
-    size_t size;
+    size_t size; /* sizeof(hw_metrics); set by the caller before the call */
     uint64_t searches, searches_exact, searches_filtered; /* finished */
     uint64_t leaves_opened, codes_scanned, rows_refined, rows_exact;
     uint64_t ns_rotate, ns_rank, ns_scan, ns_refine, ns_exact, ns_filter; /* 0 where not measured */

@@ -21,8 +21,17 @@ typedef struct hwi_shared {
     char name[HW_NAME_MAX + 1];
 } hwi_shared;
 
+/* What hw_db_metrics counts here; every member only grows and orders nothing. */
+typedef struct hwi_metrics {
+    atomic_uint_least64_t searches, searches_exact, searches_filtered;
+    atomic_uint_least64_t leaves_opened, codes_scanned, rows_refined, rows_exact;
+    atomic_uint_least64_t ns_rotate, ns_rank, ns_scan, ns_exact, ns_filter;
+    atomic_uint_least64_t commits, commit_bytes, points_written, points_deleted;
+} hwi_metrics;
+
 struct hw_db {
     hw_store *store;
+    hwi_metrics metrics;
     hwi_snapshots *snapshots;
     hwi_store_meta meta;
     hw_db_opts opts;
@@ -122,6 +131,11 @@ HW_CHECKED hw_status hwi_result_keep_id(hw_result *r, hw_id *id, hw_error *err);
 
 /* Keeps a copy of hit i's order value. */
 HW_CHECKED hw_status hwi_result_set_order(hw_result *r, size_t i, hw_bytes text, hw_error *err);
+
+/* ---- metrics.c */
+
+/* One search that succeeded. */
+void hwi_metrics_search(hw_db *db, const hw_query *query, const hwi_answer *answer);
 
 /* ---- small helpers */
 

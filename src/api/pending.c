@@ -15,4 +15,3 @@ PENDING(hw_collection_drop_vector, hw_collection *c, const char *n)
 PENDING(hw_collection_backup, hw_collection *c, const char *f, hw_progress_fn p, void *arg)
 PENDING(hw_collection_restore, hw_db *db, const char *n, const char *f, bool r, hw_progress_fn p,
         void *arg)
-PENDING(hw_db_metrics, hw_db *db, hw_metrics *m)

@@ -24,7 +24,7 @@ full_query(const hw_query *query, hw_query *out, hw_error *err)
 }
 
 static hw_status
-search_view(hwi_view *view, const hw_query *query, hw_result **out, hw_error *err)
+search_view(hw_db *db, hwi_view *view, const hw_query *query, hw_result **out, hw_error *err)
 {
     hwi_answer answer = {0};
     hw_query q;
@@ -34,6 +34,7 @@ search_view(hwi_view *view, const hw_query *query, hw_result **out, hw_error *er
     if (st == HW_OK) {
         st = hwi_result_new(view, NULL, answer.hits, answer.count, q.with, &answer, out, err);
     }
+    if (st == HW_OK) hwi_metrics_search(db, &q, &answer);
     hwi_answer_release(&answer);
     return st;
 }
@@ -44,7 +45,7 @@ hw_collection_search(hw_collection *c, const hw_query *query, hw_result **out, h
     hwi_view *view;
     *out = NULL;
     HWI_TRY(hwi_views_current(c->shared->views, &view, err));
-    hw_status st = search_view(view, query, out, err);
+    hw_status st = search_view(c->db, view, query, out, err);
     hwi_view_release(c->shared->views, view);
     return st;
 }
@@ -52,6 +53,7 @@ hw_collection_search(hw_collection *c, const hw_query *query, hw_result **out, h
 /* ---- Batch ---- */
 
 typedef struct batch {
+    hw_db *db;
     hwi_view *view;
     const hw_query *queries;
     hw_result **out;
@@ -68,7 +70,7 @@ search_one(void *arg, size_t i)
     batch *b = arg;
     hw_error error = {0};
     if (atomic_load_explicit(&b->stop, memory_order_relaxed)) return;
-    hw_status st = search_view(b->view, &b->queries[i], &b->out[i], &error);
+    hw_status st = search_view(b->db, b->view, &b->queries[i], &b->out[i], &error);
     if (st == HW_OK) return;
     pthread_mutex_lock(&b->lock);
     if (b->status == HW_OK || i < b->failed_at) {
@@ -98,7 +100,7 @@ hw_status
 hw_collection_search_batch(hw_collection *c, const hw_query *queries, size_t count,
                            uint32_t threads, hw_result **out, hw_error *err)
 {
-    batch b = {.queries = queries, .out = out};
+    batch b = {.db = c->db, .queries = queries, .out = out};
     for (size_t i = 0; i < count; i++) out[i] = NULL;
     if (count == 0) return HW_OK;
     if (!queries) return hwi_fail(err, HW_EINVAL, "queries is NULL, count is %zu", count);

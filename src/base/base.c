@@ -82,11 +82,17 @@ hwi_rng_normal(hwi_rng *r)
 }
 
 uint64_t
-hwi_clock_us(void)
+hwi_clock_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t
+hwi_clock_us(void)
+{
+    return hwi_clock_ns() / 1000;
 }
 
 uint64_t

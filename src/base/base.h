@@ -192,7 +192,8 @@ uint64_t hwi_rng_below(hwi_rng *r, uint64_t bound); /* 0 .. bound-1, unbiased; b
 double hwi_rng_unit(hwi_rng *r);                    /* [0, 1) */
 double hwi_rng_normal(hwi_rng *r);                  /* mean 0, deviation 1 */
 
-uint64_t hwi_clock_us(void); /* CLOCK_MONOTONIC microseconds */
+uint64_t hwi_clock_ns(void); /* CLOCK_MONOTONIC nanoseconds, and ... */
+uint64_t hwi_clock_us(void); /* ... microseconds */
 
 /* XXH3-64 of some bytes: page checksums. */
 uint64_t hwi_checksum(const void *data, size_t bytes);

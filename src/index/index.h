@@ -94,7 +94,7 @@ typedef struct hwi_accept {
 typedef struct hwi_trace {
     uint64_t leaves, leaves_ranked, leaves_skipped, scanned, survivors, refined, exact,
         filtered_out;
-    uint64_t us_rotate, us_rank, us_scan, us_exact;
+    uint64_t ns_rotate, ns_rank, ns_scan, ns_exact; /* 0 where not measured */
     double recall;    /* calibrated for, or 1 when proven exact */
     const char *plan; /* "flat", "gather", "leaves", "exact" */
     hwi_buf *detail;  /* when not NULL: JSON of the way taken is appended (tree path, leaves with

@@ -105,9 +105,9 @@ explain(const hwi_view *view, const hwi_view_field *field, const hwi_filtering *
         (unsigned long long)t->leaves_ranked, (unsigned long long)t->leaves,
         (unsigned long long)t->leaves_skipped, (unsigned long long)t->scanned,
         (unsigned long long)t->survivors, (unsigned long long)t->refined,
-        (unsigned long long)t->exact, a->count, (unsigned long long)t->us_rotate,
-        (unsigned long long)t->us_rank, (unsigned long long)t->us_scan,
-        (unsigned long long)t->us_exact);
+        (unsigned long long)t->exact, a->count, (unsigned long long)t->ns_rotate / 1000,
+        (unsigned long long)t->ns_rank / 1000, (unsigned long long)t->ns_scan / 1000,
+        (unsigned long long)t->ns_exact / 1000);
     hwi_buf_add(out, detail->data, detail->size);
     hwi_buf_printf(out, "], \"metric\": \"%s\"}", hwi_metric_text(field->conf->metric));
 }
@@ -165,9 +165,11 @@ hwi_search(hwi_view *view, const hw_query *q, hwi_answer *out, hw_error *err)
     HWI_TRY(check_limits(q, err));
     HWI_TRY(find_field(view, q, &field, err));
     hw_status st = hwi_aim_read(view, field, q, &aim, err);
+    uint64_t start = q->filter ? hwi_clock_ns() : 0;
     if (st == HW_OK)
         st =
             hwi_filtering_open(&f, view, q->filter, q->filter_bytes, q->among, q->among_count, err);
+    if (q->filter) out->ns_filter = hwi_clock_ns() - start;
     if (st == HW_OK) st = run(view, field, q, &aim, &f, out, &detail, err);
     st = finish(out, &f, st, err);
     hwi_filtering_release(&f);

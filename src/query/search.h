@@ -14,6 +14,7 @@ typedef struct hwi_answer {
     char *warning;   /* NULL or hwi_alloc'ed */
     hwi_buf explain; /* empty unless asked for */
     hwi_trace trace;
+    uint64_t ns_filter; /* until the payload indexes had answered; 0 without a filter */
 } hwi_answer;
 void hwi_answer_release(hwi_answer *a);
 

@@ -393,23 +393,23 @@ hwi_leaves_search(hwi_search_run *run, const hwi_effort *effort, hw_error *err)
 {
     hwi_trace *trace = run->trace;
     lsh_walk w = {.run = run, .eps = effort->eps, .bound = INFINITY};
-    uint64_t start = hwi_clock_us(), now;
+    uint64_t start = hwi_clock_ns(), now;
     uint32_t done, total = run->v->tree->leaf_count;
 
     prepare(run, &w.q);
-    now = hwi_clock_us(), trace->us_rotate = now - start, start = now;
+    now = hwi_clock_ns(), trace->ns_rotate = now - start, start = now;
     rank(run);
     uint32_t picked = pick_leaves(run, HWI_MAX(effort->leaves, 1u));
-    now = hwi_clock_us(), trace->us_rank = now - start, start = now;
+    now = hwi_clock_ns(), trace->ns_rank = now - start, start = now;
     HWI_TRY(open_leaves(&w, 0, picked, false, &done, err));
     if (done == picked && picked < total && (is_filtered(run) || run->top.count < run->k)) {
         rank_the_rest(run, picked);
         HWI_TRY(open_leaves(&w, picked, total, true, &done, err));
     }
     trace->leaves_skipped = total - trace->leaves;
-    now = hwi_clock_us(), trace->us_scan = now - start, start = now;
+    now = hwi_clock_ns(), trace->ns_scan = now - start, start = now;
     if (run->v->model->words) HWI_TRY(measure(run, err));
-    trace->us_exact = hwi_clock_us() - start;
+    trace->ns_exact = hwi_clock_ns() - start;
     trace->recall = effort->recall;
     if (done < picked) trace->recall *= (double)done / picked;
     return HW_OK;
