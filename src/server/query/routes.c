@@ -78,7 +78,8 @@ groups(hwi_request *r, hwi_decode_fn decode, bool is_old)
     hwi_search s;
     hwi_grouping how;
     bool ok = hwi_run_begin(&run, r) && decode(&run, r->body, &s) &&
-              hwi_decode_grouping(&run, r->body, is_old, &how) && hwi_answer_groups(&run, &s, &how);
+              hwi_decode_grouping(&run, r->body, is_old, &how) && hwi_admit(&run, &s, 1, &how) &&
+              hwi_answer_groups(&run, &s, &how);
     hwi_run_end(&run);
     return ok;
 }
