@@ -209,12 +209,31 @@ forget_aliases(hwi_request *r, const char *name)
     hw_free(text);
 }
 
+/* Whether it is the collection's own name: dropping by an alias would take more than was named. */
+static bool
+is_own_name(hwi_request *r, const char *name, bool *out)
+{
+    char **names;
+    size_t count;
+    hw_error err;
+    *out = false;
+    if (!hwi_ok(r, hw_collection_list(r->db, &names, &count, &err), &err)) return false;
+    for (size_t i = 0; i < count; i++) *out |= strcmp(names[i], name) == 0;
+    hw_free(names);
+    return true;
+}
+
 static bool
 drop(hwi_request *r)
 {
     hw_error err;
+    bool is_there;
     const char *name = hwi_request_param(r, "collection");
-    if (!hwi_args_timeout(r)) return false;
+    if (!hwi_args_timeout(r) || !is_own_name(r, name, &is_there)) return false;
+    if (!is_there) {
+        hwi_buf_text(&r->out, "false");
+        return true;
+    }
     forget_aliases(r, name);
     hw_status st = hw_collection_drop(r->db, name, &err);
     hwi_server_forget(r->server, name);

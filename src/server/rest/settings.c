@@ -251,9 +251,9 @@ check_choice(hwi_request *r, const char *at, const hwi_json *j, const hwi_settin
 static bool
 check_map(hwi_request *r, const char *at, const hwi_json *j, const hwi_setting *s)
 {
-    char inner_at[512];
+    char inner_at[400];
     for (const hwi_json *i = j->child; i; i = i->next) {
-        snprintf(inner_at, sizeof inner_at, "%s.%s", at, i->key);
+        snprintf(inner_at, sizeof inner_at, "%.100s.%.255s", at, i->key);
         if (i->kind != HWI_JSON_OBJECT) {
             return hwi_refuse_format(r, "%s: expected an object", inner_at);
         }
@@ -292,10 +292,10 @@ check_one(hwi_request *r, const char *at, const hwi_json *j, const hwi_setting *
 bool
 hwi_settings_check(hwi_request *r, const char *at, const hwi_json *o, const hwi_setting *settings)
 {
-    char path[512];
+    char path[600]; /* names of vectors are short, settings shorter */
     for (const hwi_setting *s = settings; s->key; s++) {
         const hwi_json *j = hwi_json_member(o, s->key);
-        snprintf(path, sizeof path, "%s%s%s", at, *at ? "." : "", s->key);
+        snprintf(path, sizeof path, "%.400s%s%s", at, *at ? "." : "", s->key);
         if (s->required && !j) return hwi_refuse_format(r, "%s: missing field", path);
         if (!j || (j->kind == HWI_JSON_NULL && !s->required)) continue;
         if (!check_one(r, path, j, s)) return false;
