@@ -45,6 +45,7 @@ typedef struct hw_store_info {
     uint64_t free_bytes; /* of those, in free pages */
     uint64_t map_bytes;  /* largest size it can grow to; 0: unlimited */
     uint64_t keys;       /* number of keys, 0 if unknown */
+    uint64_t grouped;    /* commits through this handle that shared another's sync */
 } hw_store_info;
 
 typedef struct hw_store_ops {

@@ -104,6 +104,9 @@ HW_CHECKED hw_status hwi_aliases_drop(hw_store_txn *txn, const char *target, hw_
 
 /* The collection's part of a transaction. HW_EINVAL: NULL, or of another database. */
 HW_CHECKED hw_status hwi_txn_target(hw_txn *txn, hw_collection *c, hwi_target **out, hw_error *err);
+/* Ends what hwi_txn_target began: a transaction that the application holds rests until its next
+ * call. Returns st. txn NULL is fine. */
+hw_status hwi_txn_leave(hw_txn *txn, hw_status st);
 
 /* ---- read.c */
 
@@ -136,6 +139,8 @@ HW_CHECKED hw_status hwi_result_set_order(hw_result *r, size_t i, hw_bytes text,
 
 /* One search that succeeded. */
 void hwi_metrics_search(hw_db *db, const hw_query *query, const hwi_answer *answer);
+/* One transaction that was committed. */
+void hwi_metrics_commit(hw_db *db, const hwi_writer_done *done);
 
 /* ---- small helpers */
 

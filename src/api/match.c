@@ -13,9 +13,10 @@ open_view(hw_txn *txn, hw_collection *c, hwi_view **out, hw_error *err)
 {
     hwi_target *t;
     *out = NULL;
-    HWI_TRY(hwi_txn_target(txn, c, &t, err));
-    HWI_TRY(hwi_target_settle(t, err));
-    return hwi_view_of_txn(t->writer->txn, t->conf, &t->counts, out, err);
+    hw_status st = hwi_txn_target(txn, c, &t, err);
+    if (st == HW_OK) st = hwi_target_settle(t, err);
+    if (st == HW_OK) st = hwi_view_of_txn(t->writer->txn, t->conf, &t->counts, out, err);
+    return st == HW_OK ? HW_OK : hwi_txn_leave(txn, st);
 }
 
 /* ---- Match ---- */
@@ -99,7 +100,7 @@ hw_txn_match(hw_txn *txn, hw_collection *c, const char *filter, size_t filter_by
     if (st == HW_OK) st = ids_of(view, slots, ids, count, err);
     if (slots) roaring_bitmap_free(slots);
     hwi_view_of_txn_free(view);
-    return st;
+    return hwi_txn_leave(txn, st);
 }
 
 /* ---- Get ---- */
@@ -114,5 +115,5 @@ hw_txn_get(hw_txn *txn, hw_collection *c, const hw_id *ids, size_t count, uint32
     HWI_TRY(open_view(txn, c, &view, err));
     hw_status st = hwi_view_get(view, ids, count, with, out, err);
     hwi_view_of_txn_free(view);
-    return st;
+    return hwi_txn_leave(txn, st);
 }

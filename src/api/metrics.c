@@ -37,6 +37,26 @@ hwi_metrics_search(hw_db *db, const hw_query *q, const hwi_answer *a)
     add(&m->ns_filter, a->ns_filter);
 }
 
+void
+hwi_metrics_commit(hw_db *db, const hwi_writer_done *done)
+{
+    hwi_metrics *m = &db->metrics;
+    if (!done->is_changed) return;
+    add(&m->commits, 1);
+    add(&m->commit_bytes, done->bytes);
+    add(&m->points_written, done->written);
+    add(&m->points_deleted, done->deleted);
+}
+
+static void
+read_events(hwi_index_events *e, hw_metrics *out)
+{
+    out->leaf_splits = read(&e->splits);
+    out->leaf_merges = read(&e->merges);
+    out->builds = read(&e->builds);
+    out->calibrations = read(&e->calibrations);
+}
+
 static void
 read_counters(hwi_metrics *m, hw_metrics *out)
 {
@@ -69,6 +89,8 @@ hw_db_metrics(hw_db *db, hw_metrics *out, hw_error *err)
     }
     HWI_TRY(hwi_store_info(db->store, &info, err));
     read_counters(&db->metrics, &full);
+    read_events(hwi_snapshots_events(db->snapshots), &full);
+    full.commits_grouped = info.grouped;
     full.map_bytes = info.map_bytes;
     full.free_bytes = info.free_bytes;
     full.used_bytes = info.disk_bytes - HWI_MIN(info.free_bytes, info.disk_bytes);

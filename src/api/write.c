@@ -51,8 +51,8 @@ txn_begin(hw_db *db, hw_txn **out, hw_error *err)
 }
 
 /* The end of an operation that began with hwi_txn_target. */
-static hw_status
-leave(hw_txn *txn, hw_status st)
+hw_status
+hwi_txn_leave(hw_txn *txn, hw_status st)
 {
     if (txn && txn->is_held) hwi_writer_rest(txn->writer);
     return st;
@@ -63,7 +63,7 @@ hw_txn_begin(hw_db *db, hw_txn **out, hw_error *err)
 {
     HWI_TRY(txn_begin(db, out, err));
     (*out)->is_held = true;
-    return leave(*out, HW_OK);
+    return hwi_txn_leave(*out, HW_OK);
 }
 
 /* The commit has happened: nothing that fails here may be reported as if it had not. */
@@ -84,10 +84,14 @@ maintain(hw_txn *txn)
 hw_status
 hw_txn_commit(hw_txn *txn, hw_error *err)
 {
+    hwi_writer_done done;
     if (!txn) return hwi_fail(err, HW_EINVAL, "transaction is NULL");
-    hw_status st = hwi_writer_commit(txn->writer, err);
+    hw_status st = hwi_writer_commit(txn->writer, &done, err);
     hwi_db_committed(txn->db);
-    if (st == HW_OK) maintain(txn);
+    if (st == HW_OK) {
+        hwi_metrics_commit(txn->db, &done);
+        maintain(txn);
+    }
     txn_free(txn);
     return st;
 }
@@ -158,7 +162,7 @@ hw_txn_upsert(hw_txn *txn, hw_collection *c, const hw_id *id, const hw_vector *v
     hw_status st = hwi_txn_target(txn, c, &t, err);
     if (st == HW_OK)
         st = hwi_target_upsert(t, id, vectors, vector_count, payload, payload_bytes, err);
-    return leave(txn, st);
+    return hwi_txn_leave(txn, st);
 }
 
 hw_status
@@ -169,7 +173,7 @@ hw_txn_update_vectors(hw_txn *txn, hw_collection *c, const hw_id *id, const hw_v
     HWI_TRY(check_array(vectors, vector_count, "vectors", err));
     hw_status st = hwi_txn_target(txn, c, &t, err);
     if (st == HW_OK) st = hwi_target_update_vectors(t, id, vectors, vector_count, err);
-    return leave(txn, st);
+    return hwi_txn_leave(txn, st);
 }
 
 hw_status
@@ -180,7 +184,7 @@ hw_txn_delete_vectors(hw_txn *txn, hw_collection *c, const hw_id *id, const char
     HWI_TRY(check_array(names, name_count, "names", err));
     hw_status st = hwi_txn_target(txn, c, &t, err);
     if (st == HW_OK) st = hwi_target_delete_vectors(t, id, names, name_count, err);
-    return leave(txn, st);
+    return hwi_txn_leave(txn, st);
 }
 
 hw_status
@@ -190,7 +194,7 @@ hw_txn_update_payload(hw_txn *txn, hw_collection *c, const hw_id *id, hw_payload
     hwi_target *t;
     hw_status st = hwi_txn_target(txn, c, &t, err);
     if (st == HW_OK) st = hwi_target_update_payload(t, id, op, at, json, json_bytes, err);
-    return leave(txn, st);
+    return hwi_txn_leave(txn, st);
 }
 
 hw_status
@@ -199,7 +203,7 @@ hw_txn_delete(hw_txn *txn, hw_collection *c, const hw_id *id, bool *existed, hw_
     hwi_target *t;
     hw_status st = hwi_txn_target(txn, c, &t, err);
     if (st == HW_OK) st = hwi_target_delete(t, id, existed, err);
-    return leave(txn, st);
+    return hwi_txn_leave(txn, st);
 }
 
 /* ---- One-call transactions ---- */

@@ -40,6 +40,12 @@ hwi_index_new(uint32_t coll, const hwi_field *field, hwi_index **out, hw_error *
 }
 
 void
+hwi_index_watch(hwi_index *ix, hwi_index_events *events)
+{
+    ix->events = events;
+}
+
+void
 hwi_index_free(hwi_index *ix)
 {
     if (!ix) return;

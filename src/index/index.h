@@ -29,6 +29,14 @@ HW_CHECKED hw_status hwi_index_new(uint32_t coll, const hwi_field *field, hwi_in
                                    hw_error *err);
 void hwi_index_free(hwi_index *ix);
 
+/* What happened to indexes: counters that only grow, shared by those of one database handle. Splits
+ * and merges count when they are made, whether the transaction is then committed or not. */
+typedef struct hwi_index_events {
+    atomic_uint_least64_t splits, merges, builds, calibrations;
+} hwi_index_events;
+/* Counts here from now on; borrowed. Before the index is shared. */
+void hwi_index_watch(hwi_index *ix, hwi_index_events *events);
+
 /* ---- writing ---- */
 
 typedef struct hwi_index_writer hwi_index_writer;
@@ -95,8 +103,8 @@ typedef struct hwi_trace {
     uint64_t leaves, leaves_ranked, leaves_skipped, scanned, survivors, refined, exact,
         filtered_out;
     uint64_t ns_rotate, ns_rank, ns_scan, ns_exact; /* 0 where not measured */
-    double recall;    /* calibrated for, or 1 when proven exact */
-    const char *plan; /* "flat", "gather", "leaves", "exact" */
+    double recall;                                  /* calibrated for, or 1 when proven exact */
+    const char *plan;                               /* "flat", "gather", "leaves", "exact" */
     hwi_buf *detail;  /* when not NULL: JSON of the way taken is appended (tree path, leaves with
                          counts) */
     uint64_t stop_us; /* hwi_clock_us() at which a time budget ends; 0: none */

@@ -427,6 +427,7 @@ measure(hwi_build *b, const hwi_index_state *state, hwi_calibration **out, hw_er
     HWI_TRY(hwi_index_view_of(b->ix, b->snapshot, b->vecs, b->slot_table, b->slots_below, state, &v,
                               err));
     hw_status st = hwi_calibrate(v, b->threads, b->progress, out, err);
+    if (st == HW_OK) hwi_index_note(b->ix, calibrations);
     hwi_index_view_free(v);
     return st;
 }
@@ -515,6 +516,7 @@ build(hwi_index *ix, hw_store *store, uint32_t threads, hwi_progress *progress, 
         (void)!clean(ix, store, generation, NULL); /* what is left, the next build removes */
         return st;
     }
+    hwi_index_note(ix, builds);
     HWI_TRY(clean(ix, store, outdated, err));
     return hwi_progress_step(progress, "build", 1, 1, err);
 }

@@ -26,7 +26,15 @@ struct hwi_index {
 
     /* a thread of this process builds or calibrates; taken by exchange, so that one does */
     atomic_bool busy;
+
+    hwi_index_events *events; /* NULL: nobody counts */
 };
+
+/* Counts one event: hwi_index_note(ix, splits). */
+#define hwi_index_note(ix, what)                                                                   \
+    do {                                                                                           \
+        if ((ix)->events) atomic_fetch_add_explicit(&(ix)->events->what, 1, memory_order_relaxed); \
+    } while (0)
 
 /* The model, tree and calibration that a transaction's state names: remembered, brought up to date
  * or loaded. Each is a reference of the caller's. */

@@ -20,6 +20,7 @@ unlink_leaf(hwi_index_writer *w, uint32_t node, hw_error *err)
     HWI_TRY(hwi_leaf_edits_delete(w->edits, node, err));
     hwi_tree_remove_leaf(t, node);
     w->state.leaves--, w->state.merges++;
+    hwi_index_note(w->ix, merges);
     HWI_TRY(hwi_writer_changed(w, node, err));
     if (parent == HWI_NODE_NONE) return HW_OK; /* a bucket */
     if (parent >= t->node_count || !t->nodes[parent].used)

@@ -121,6 +121,7 @@ replace_leaf(hwi_index_writer *w, uint32_t node, const uint32_t child[2], const 
                        w->state.generation);
     HWI_TRY(hwi_tree_put_inner(w->txn, &prefix, m->dc, node, &w->tree->nodes[node], plane, err));
     w->state.leaves++, w->state.splits++;
+    hwi_index_note(w->ix, splits);
     return hwi_writer_changed(w, node, err);
 }
 
@@ -238,6 +239,7 @@ split_bucket(hwi_index_writer *w, uint32_t node, uint32_t child[2], hw_error *er
     if (st == HW_OK) {
         hwi_tree_remove_leaf(w->tree, node);
         w->state.leaves--, w->state.splits++;
+        hwi_index_note(w->ix, splits);
         st = hwi_writer_changed(w, node, err);
     }
     for (uint32_t s = 0; st == HW_OK && s < 2; s++)

@@ -33,8 +33,9 @@ begin_operation(hwi_target *t, const hw_id *id, hw_error *err)
 
 /* Marks a transaction whose apply half failed. */
 static hw_status
-end_operation(hwi_target *t, hw_status st)
+end_operation(hwi_target *t, uint64_t *counter, hw_status st)
 {
+    *counter += 1;
     t->is_changed = true;
     if (st != HW_OK) t->writer->broken = st;
     return st;
@@ -207,7 +208,7 @@ hwi_target_upsert(hwi_target *t, const hw_id *id, const hw_vector *vectors, size
         for (size_t i = 0; i < t->conf->field_count; i++) t->fields[i].is_wanted = true;
     }
     hw_bytes after = hwi_bytes(payload, payload ? payload_bytes : 0);
-    return end_operation(t, apply_upsert(t, id, slot, after, err));
+    return end_operation(t, &t->writer->done.written, apply_upsert(t, id, slot, after, err));
 }
 
 /* ---- Changes of an existing point ---- */
@@ -227,7 +228,7 @@ hwi_target_update_vectors(hwi_target *t, const hw_id *id, const hw_vector *vecto
     HWI_TRY(begin_operation(t, id, err));
     HWI_TRY(check_vectors(t, vectors, vector_count, err));
     HWI_TRY(must_find_slot(t, id, &slot, err));
-    return end_operation(t, apply_vectors(t, id, slot, err));
+    return end_operation(t, &t->writer->done.written, apply_vectors(t, id, slot, err));
 }
 
 hw_status
@@ -242,7 +243,7 @@ hwi_target_delete_vectors(hwi_target *t, const hw_id *id, const char *const *nam
         f->is_wanted = true;
     }
     HWI_TRY(must_find_slot(t, id, &slot, err));
-    return end_operation(t, apply_vectors(t, id, slot, err));
+    return end_operation(t, &t->writer->done.written, apply_vectors(t, id, slot, err));
 }
 
 static hw_status
@@ -263,7 +264,7 @@ hwi_target_update_payload(hwi_target *t, const hw_id *id, hw_payload_op op, cons
     hwi_buf_clear(&t->new_payload);
     HWI_TRY(hwi_payload_change(hwi_buf_bytes(&t->old_payload), op, at, json, json_bytes,
                                &t->new_payload, err));
-    return end_operation(t, apply_payload(t, id, slot, err));
+    return end_operation(t, &t->writer->done.written, apply_payload(t, id, slot, err));
 }
 
 /* ---- Delete ---- */
@@ -293,7 +294,7 @@ hwi_target_delete(hwi_target *t, const hw_id *id, bool *existed, hw_error *err)
     HWI_TRY(begin_operation(t, id, err));
     HWI_TRY(find_slot(t, id, &slot, err));
     if (slot == HWI_SLOT_NONE) return HW_OK;
-    HWI_TRY(end_operation(t, apply_delete(t, id, slot, err)));
+    HWI_TRY(end_operation(t, &t->writer->done.deleted, apply_delete(t, id, slot, err)));
     if (existed) *existed = true;
     return HW_OK;
 }

@@ -38,6 +38,7 @@ struct hwi_writer {
     hw_store_txn *txn;
     hwi_target *targets;
     hw_status broken; /* why only abort is left; HW_OK: it is sound */
+    hwi_writer_done done;
 };
 
 /* The field's caches and index writer, begun now if they were not. */

@@ -148,7 +148,7 @@ hwi_writer_wake(hwi_writer *w, hw_error *err)
 }
 
 hw_status
-hwi_writer_commit(hwi_writer *w, hw_error *err)
+hwi_writer_commit(hwi_writer *w, hwi_writer_done *done, hw_error *err)
 {
     hw_status st = w->broken;
     if (st != HW_OK) {
@@ -156,15 +156,16 @@ hwi_writer_commit(hwi_writer *w, hw_error *err)
     } else {
         st = hwi_writer_wake(w, err);
     }
-    bool is_changed = false;
     for (hwi_target *t = w->targets; st == HW_OK && t; t = t->next) {
         if (!t->is_changed) continue;
-        is_changed = true;
+        w->done.is_changed = true;
         st = target_flush(t, err);
     }
     hw_store_txn *txn = w->txn;
+    w->done.bytes = txn->bytes_written;
+    *done = w->done;
     writer_free(w);
-    if (st == HW_OK && is_changed) return hwi_store_commit(txn, err);
+    if (st == HW_OK && done->is_changed) return hwi_store_commit(txn, err);
     hwi_store_abort(txn);
     return st;
 }

@@ -21,8 +21,15 @@ typedef hwi_index *(*hwi_index_of_fn)(void *arg, uint32_t field_number);
 
 /* HW_EBUSY, HW_EREADONLY. */
 HW_CHECKED hw_status hwi_writer_begin(hw_store *store, hwi_writer **out, hw_error *err);
+/* What a committed transaction amounted to. */
+typedef struct hwi_writer_done {
+    bool is_changed;           /* else nothing was committed */
+    uint64_t written, deleted; /* operations on points */
+    size_t bytes;              /* keys and values put */
+} hwi_writer_done;
+
 /* Both end and free the writer. */
-HW_CHECKED hw_status hwi_writer_commit(hwi_writer *w, hw_error *err);
+HW_CHECKED hw_status hwi_writer_commit(hwi_writer *w, hwi_writer_done *done, hw_error *err);
 void hwi_writer_abort(hwi_writer *w); /* NULL is fine */
 
 /* Between two operations, which may be any time apart: rest lets those go on whose commit shares

@@ -33,6 +33,7 @@ struct hwi_snapshots {
     pthread_mutex_t lock; /* guards newest, cached and the links of its elements */
     hwi_snapshot *newest; /* holds a reference; may be NULL */
     hwi_views *cached;    /* views objects that may hold a cached view */
+    hwi_index_events events;
 };
 
 struct hwi_views {
@@ -78,6 +79,12 @@ hwi_snapshots_free(hwi_snapshots *s)
     snapshot_unref(s->newest);
     pthread_mutex_destroy(&s->lock);
     hwi_free(s);
+}
+
+hwi_index_events *
+hwi_snapshots_events(hwi_snapshots *s)
+{
+    return &s->events;
 }
 
 static hw_status
@@ -370,6 +377,7 @@ make_indexes(hwi_views *views, hw_error *err)
     if (!views->indexes) return hwi_nomem(err, bytes);
     for (size_t i = 0; i < conf->field_count; i++) {
         HWI_TRY(hwi_index_new(views->coll, &conf->fields[i], &views->indexes[i], err));
+        hwi_index_watch(views->indexes[i], &views->snapshots->events);
     }
     return HW_OK;
 }

@@ -22,6 +22,8 @@ typedef struct hwi_view_field {
 typedef struct hwi_snapshots hwi_snapshots;
 HW_CHECKED hw_status hwi_snapshots_new(hw_store *store, hwi_snapshots **out, hw_error *err);
 void hwi_snapshots_free(hwi_snapshots *s); /* no views may be left */
+/* What happened to the indexes of all views over these snapshots. */
+hwi_index_events *hwi_snapshots_events(hwi_snapshots *s);
 
 /* Lets go of every cached view and of the newest snapshot: after a commit of this process, so that
  * idle views do not hold back pages a writer could reuse. `stale_only`: only if the store has moved

@@ -455,6 +455,7 @@ lmdb_info(hw_store *s, hw_store_info *info, hw_error *err)
     info->map_bytes = env_info.me_mapsize;
     info->disk_bytes = ((uint64_t)env_info.me_last_pgno + 1) * stat.ms_psize;
     info->free_bytes = free_pages * stat.ms_psize;
+    info->grouped = atomic_load_explicit(&e->group.grouped, memory_order_relaxed);
     return HW_OK;
 }
 

@@ -99,6 +99,8 @@ commit_parent(hwi_lmdb_env *e, MDB_txn *parent)
 
     g->sync_us = hwi_clock_us() - from_us;
     g->last_members = g->members;
+    if (rc == 0 && g->members > 1)
+        atomic_fetch_add_explicit(&g->grouped, g->members - 1, memory_order_relaxed);
     return rc;
 }
 

@@ -43,6 +43,7 @@ typedef struct hwi_lmdb_group {
     uint32_t last_members; /* of the last group: as many may come again */
     uint64_t opened_us, sync_us;
     size_t bytes;
+    atomic_uint_least64_t grouped; /* transactions that went along with another's commit, so far */
 
     pthread_mutex_t mutex; /* guards the rest, the rounds, and stages */
     pthread_cond_t changed;
