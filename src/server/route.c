@@ -10,8 +10,8 @@
 #include <strings.h>
 
 static const hwi_route *const tables[] = {
-    hwi_routes_service, hwi_routes_collections, hwi_routes_points, hwi_routes_query,
-    hwi_routes_index,   hwi_routes_snapshots,   hwi_routes_page};
+    hwi_routes_service, hwi_routes_collections, hwi_routes_points,    hwi_routes_query,
+    hwi_routes_index,   hwi_routes_native,      hwi_routes_snapshots, hwi_routes_page};
 
 static const char *const method_names[] = {
     [HWI_GET] = "GET",       [HWI_POST] = "POST", [HWI_PUT] = "PUT",         [HWI_PATCH] = "PATCH",

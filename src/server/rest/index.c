@@ -1,5 +1,16 @@
-/* index.c - the index for people: its tree, its leaves, why a point was not found.
+/* index.c - the index for people: how well it finds what there is to find.
  */
-#include "server/request.h"
+#include "server/server.h"
 
-const hwi_route hwi_routes_index[] = {{0}};
+static bool
+recall(hwi_request *r)
+{
+    if (!hwi_request_collection(r)) return false;
+    hwi_sampler_report(r->server, hwi_request_param(r, "collection"), &r->out);
+    return true;
+}
+
+const hwi_route hwi_routes_index[] = {
+    {HWI_GET, "/collections/{collection}/recall", HWI_NEED_READ, 0, recall},
+    {0},
+};
