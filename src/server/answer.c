@@ -247,7 +247,7 @@ hwi_exchange_account(hwi_exchange *x)
 
     snprintf(status, sizeof status, "%d", r->status);
     snprintf(took, sizeof took, "%llu", (unsigned long long)took_us);
-    hwi_metrics_request(r->server->metrics, x->route, r->method, r->status,
+    hwi_metrics_request(r->server->metrics, x->route, r->status,
                         param >= 0 ? r->params[param] : NULL, took_us);
     log_access(x, status, took);
     log_audit(x, status);

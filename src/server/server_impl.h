@@ -57,5 +57,13 @@ void hwi_http_stop(hwi_http *h);
 
 HW_CHECKED hw_status hwi_sampler_new(hwi_server *s, hwi_sampler **out, hw_error *err);
 void hwi_sampler_free(hwi_sampler *sampler);
+/* What was measured today (UTC); returns how many rows were filled. */
+typedef struct hwi_recall_today {
+    char collection[HW_NAME_MAX + 1];
+    bool is_filtered;
+    uint64_t samples;
+    double recall;
+} hwi_recall_today;
+size_t hwi_sampler_today(hwi_server *s, hwi_recall_today *out, size_t room);
 
 #endif
