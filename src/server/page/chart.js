@@ -6,9 +6,9 @@ const W = 480, H = 170, LEFT = 6, RIGHT = 8, TOP = 16, BOTTOM = 18;
 const DASHES = ['', '7 3', '2 3', '10 3 2 3', '1 4'];
 
 export class Chart {
-  /** series: names; format: number -> text; span: seconds shown */
-  constructor(title, series, format, {span = 300, note, floor = 0} = {}) {
-    Object.assign(this, {title, series, format, span, floor, points: []});
+  /** series: names; format: number -> text; span: seconds shown at most, from one minute on */
+  constructor(title, series, format, {span = 300, note, floor = 0, ceiling} = {}) {
+    Object.assign(this, {title, series, format, span, floor, ceiling, points: []});
     this.picture = svg('svg', {class: 'chart', viewBox: `0 0 ${W} ${H}`, role: 'img', onpointermove: (e) => this.#hover(e), onpointerleave: () => { this.hovered = null; this.draw(); }});
     this.values = el('dl', {class: 'chart-values'});
     this.element = el('section', {class: 'card chart-card'}, el('div', {class: 'row apart'}, el('h2', {}, title), note && el('small', {class: 'note'}, note)), this.values, this.picture);
@@ -22,13 +22,13 @@ export class Chart {
   }
 
   draw() {
-    const now = this.points.at(-1)?.at ?? 0, from = now - this.span * 1000;
+    const now = this.points.at(-1)?.at ?? 0, span = this.#shown(), from = now - span * 1000;
     const all = this.points.flatMap((p) => p.values.filter((v) => Number.isFinite(v)));
     const [low, high] = this.#scale(all);
     const x = (at) => LEFT + (at - from) / (now - from || 1) * (W - LEFT - RIGHT);
     const y = (v) => H - BOTTOM - (v - low) / (high - low || 1) * (H - TOP - BOTTOM);
     const lines = [low, (low + high) / 2, high].map((v) => [svg('line', {class: 'rule', x1: LEFT, x2: W - RIGHT, y1: y(v), y2: y(v)}), svg('text', {class: 'axis', x: LEFT, y: y(v) - 3}, this.format(v))]);
-    const minutes = [0, 0.5, 1].map((t) => svg('text', {class: 'axis', x: LEFT + t * (W - LEFT - RIGHT), y: H - 4, 'text-anchor': t === 0 ? 'start' : t === 1 ? 'end' : 'middle'}, t === 1 ? 'now' : `−${Math.round(this.span * (1 - t) / 60 * 10) / 10} min`));
+    const minutes = [0, 0.5, 1].map((t) => svg('text', {class: 'axis', x: LEFT + t * (W - LEFT - RIGHT), y: H - 4, 'text-anchor': t === 0 ? 'start' : t === 1 ? 'end' : 'middle'}, t === 1 ? 'now' : `−${Math.round(span * (1 - t))} s`));
     const curves = this.series.map((_, i) => svg('path', {class: `line line${i}`, 'stroke-dasharray': DASHES[i], d: this.#path(i, x, y)}));
     const shown = this.hovered ?? this.points.at(-1);
     const cursor = this.hovered ? svg('line', {class: 'cursor', x1: x(this.hovered.at), x2: x(this.hovered.at), y1: TOP, y2: H - BOTTOM}) : '';
@@ -37,7 +37,14 @@ export class Chart {
     this.#say(shown);
   }
 
+  /** Seconds on the axis: as many as have been seen, in whole minutes. */
+  #shown() {
+    const seen = this.points.length ? (this.points.at(-1).at - this.points[0].at) / 1000 : 0;
+    return Math.min(this.span, Math.max(1, Math.ceil(seen / 60)) * 60);
+  }
+
   #scale(all) {
+    if (this.ceiling) return [Math.min(this.ceiling - 0.1, ...all.map((v) => Math.floor(v * 10) / 10)), this.ceiling];
     if (!all.length) return [0, 1];
     const high = Math.max(...all), low = Math.min(this.floor ?? Infinity, ...all);
     if (high === low) return [low, low + (Math.abs(low) || 1)];
@@ -60,12 +67,12 @@ export class Chart {
     const value = (i) => { const v = shown?.values[i]; return Number.isFinite(v) ? this.format(v) : '–'; };
     this.values.replaceChildren(...this.series.map((name, i) => el('div', {}, el('dt', {},
       svg('svg', {viewBox: '0 0 26 8', class: 'dash', 'aria-hidden': 'true'}, svg('path', {class: `line line${i}`, 'stroke-dasharray': DASHES[i], d: 'M0 4H26'})), name), el('dd', {}, value(i)))));
-    this.picture.setAttribute('aria-label', `${this.title}, the last ${Math.round(this.span / 60)} minutes: ${this.series.map((n, i) => `${n} ${value(i)}`).join(', ')}`);
+    this.picture.setAttribute('aria-label', `${this.title}, the last minutes: ${this.series.map((n, i) => `${n} ${value(i)}`).join(', ')}`);
   }
 
   #hover(event) {
     const box = this.picture.getBoundingClientRect(), now = this.points.at(-1)?.at ?? 0;
-    const at = now - this.span * 1000 * (1 - ((event.clientX - box.left) / box.width * W - LEFT) / (W - LEFT - RIGHT));
+    const at = now - this.#shown() * 1000 * (1 - ((event.clientX - box.left) / box.width * W - LEFT) / (W - LEFT - RIGHT));
     this.hovered = this.points.reduce((best, p) => (!best || Math.abs(p.at - at) < Math.abs(best.at - at) ? p : best), null);
     this.draw();
   }

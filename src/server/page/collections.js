@@ -81,7 +81,8 @@ class Collections {
       if (v.leaf_rows?.histogram_fifths_of_leaf_size) out.push(histogram(v));
       if (v.calibration?.efforts?.length) out.push(calibration(v.calibration));
     }
-    if (recall?.recall !== undefined && recall.recall !== null) facts.push(['Recall measured', percent(recall.recall)]);
+    const today = (recall.days ?? []).filter((d) => d.day === recall.days.at(-1).day);
+    for (const d of today) facts.push([d.filter === 'none' ? 'Recall, measured' : 'Recall with filters', percent(d.recall), ` in ${number(d.samples)} samples`]);
     out[0].append(...facts.map(([n, v, more]) => el('div', {}, el('dt', {}, n), el('dd', {}, v ?? '–', more && el('small', {}, more)))));
     if (stats.error && stats.error.status !== 404) out.push(errorBox(stats.error));
     const place = el('div', {});

@@ -2,7 +2,7 @@
 // follow from what has grown between two readings.
 import {el, number, bytes, duration, percent, short, showError} from './dom.js';
 import {text} from './api.js';
-import {parse, sum, rate, quantiles} from './prometheus.js';
+import {parse, sum, rate, weighted, quantiles} from './prometheus.js';
 import {Chart} from './chart.js';
 
 const EVERY = 2000;
@@ -14,13 +14,13 @@ function charts() {
   const of = (name, where) => (a, b) => rate(a, b, name, where);
   const level = (name) => (a, b) => sum(b, name);
   const mean = (total, count) => (a, b) => { const n = rate(a, b, count); return n ? rate(a, b, total) / n : undefined; };
-  const either = (...ways) => (a, b) => ways.map((w) => w(a, b)).find((v) => v !== undefined);
+  const recall = (where) => (a, b) => weighted(b, 'hashwood_recall', 'hashwood_recall_samples', where);
   return [
     ['Requests', {answered: of('rest_responses_total', {status: /^2/}), refused: of('rest_responses_total', {status: /^4/}), failed: of('rest_responses_total', {status: /^5/})}, perSecond],
     ['Latency of all requests', {median: null, '95 of 100': null, '99 of 100': null}, duration],
     ['Searches', {all: of('hashwood_searches_total'), filtered: of('hashwood_searches_filtered_total'), exact: of('hashwood_searches_exact_total')}, perSecond],
     ['Work of one search', {'codes scanned': mean('hashwood_codes_scanned_total', 'hashwood_searches_total'), 'rows refined': mean('hashwood_rows_refined_total', 'hashwood_searches_total'), 'compared exactly': mean('hashwood_rows_exact_total', 'hashwood_searches_total')}, short],
-    ['Recall', {'measured on samples': either(level('hashwood_recall_at_k'), level('hashwood_recall'))}, percent, {floor: null}],
+    ['Recall, measured on a sample', {'no filter': recall({filter: 'none'}), filtered: recall({filter: 'some'})}, percent, {floor: null, ceiling: 1}],
     ['Memory', {resident: level('memory_resident_bytes'), allocated: level('memory_allocated_bytes')}, bytes],
     ['Writes', {points: of('hashwood_points_written_total'), commits: of('hashwood_commits_total'), deletes: of('hashwood_points_deleted_total')}, perSecond],
     ['Storage', {used: level('hashwood_used_bytes'), free: level('hashwood_free_bytes')}, bytes],

@@ -56,3 +56,15 @@ export function quantiles(before, now, name, where, wanted) {
     return top === Infinity ? low : low + (top - low) * (target - below) / Math.max(1, above - below);
   });
 }
+
+/** The mean of a gauge over its labels, each weighing as much as another gauge of the same labels says. */
+export function weighted(reading, name, weightName, where) {
+  const key = (s) => JSON.stringify(Object.entries(s.labels).sort());
+  const weights = new Map(reading.samples.filter((s) => fits(s, weightName, where)).map((s) => [key(s), s.value]));
+  let total = 0, weight = 0;
+  for (const s of reading.samples.filter((x) => fits(x, name, where))) {
+    total += s.value * (weights.get(key(s)) ?? 1);
+    weight += weights.get(key(s)) ?? 1;
+  }
+  return weight ? total / weight : undefined;
+}
