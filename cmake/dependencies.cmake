@@ -67,3 +67,14 @@ if(HASHWOOD_SERVER)
     set(HASHWOOD_SERVER OFF)
   endif()
 endif()
+
+# Vectors from files: decoders of pictures and sounds. ONNX Runtime is opened at run time.
+option(HASHWOOD_EMBEDDING "build `hashwood embed`" ON)
+if(HASHWOOD_EMBEDDING)
+  pkg_check_modules(EMBEDDING QUIET IMPORTED_TARGET libjpeg libpng libwebp libwebpdemux libexif
+                    sndfile samplerate kissfft-float)
+  if(NOT EMBEDDING_FOUND)
+    message(STATUS "a decoder of pictures or sounds was not found: `hashwood embed` will not be built")
+    set(HASHWOOD_EMBEDDING OFF)
+  endif()
+endif()

@@ -16,7 +16,7 @@ add_library(test_support STATIC ${support_sources} cmake/empty.c)
 target_include_directories(test_support PUBLIC ${PROJECT_SOURCE_DIR}/tests)
 target_compile_definitions(test_support PUBLIC HWT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 target_link_libraries(test_support PRIVATE hashwood_flags
-                      PUBLIC hashwood_formats hashwood_core PkgConfig::CMOCKA)
+                      PUBLIC hashwood_formats hashwood_embedding hashwood_core PkgConfig::CMOCKA)
 
 set(test_environment
     HASHWOOD=${PROJECT_BINARY_DIR}/hashwood HASHWOOD_SOURCE=${PROJECT_SOURCE_DIR}
@@ -35,6 +35,9 @@ endfunction()
 
 foreach(kind unit prop conform fault recall)
   file(GLOB sources CONFIGURE_DEPENDS tests/${kind}/test_*.c)
+  if(NOT HASHWOOD_EMBEDDING)
+    list(FILTER sources EXCLUDE REGEX "/test_embed_")
+  endif()
   if(NOT HASHWOOD_SERVER)
     list(FILTER sources EXCLUDE REGEX "/test_server_")
   endif()
@@ -56,6 +59,9 @@ endforeach()
 file(GLOB sources CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
 if(NOT HASHWOOD_SERVER)
   list(FILTER sources EXCLUDE REGEX "/fuzz_server\\.c$")
+endif()
+if(NOT HASHWOOD_EMBEDDING)
+  list(FILTER sources EXCLUDE REGEX "/fuzz_(image|sound)\\.c$")
 endif()
 foreach(source IN LISTS sources)
   get_filename_component(stem ${source} NAME_WE)

@@ -9,7 +9,9 @@ packages_of() {
         echo cmake ninja-build gcc g++ libc6-dev pkg-config python3 libcmocka-dev \
             liblmdb-dev libopenblas-dev liblapacke-dev libroaring-dev libxxhash-dev libzstd-dev \
             libsimdjson-dev zlib1g-dev libedit-dev libhdf5-dev \
-            libmicrohttpd-dev libyaml-dev libgnutls28-dev ;;
+            libmicrohttpd-dev libyaml-dev libgnutls28-dev \
+            libjpeg62-turbo-dev libpng-dev libwebp-dev libexif-dev libsndfile1-dev \
+            libsamplerate0-dev libkissfft-dev ;;
     demo) echo dataset-fashion-mnist ;;
     check) echo clang-format clang-tidy cppcheck python3 git ;;
     bench)

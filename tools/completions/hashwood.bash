@@ -4,7 +4,7 @@ _hashwood() {
     local opts= collection=0
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'create collections describe drop import export put get update delete search why count scroll index build stats check compact backup restore bench shell version' -- "$cur"))
+        COMPREPLY=($(compgen -W 'create collections describe drop import export embed put get update delete search why count scroll index build stats check compact backup restore bench shell serve version' -- "$cur"))
         return
     fi
     case ${COMP_WORDS[1]} in
@@ -68,6 +68,28 @@ _hashwood() {
         --busy-timeout) return ;;
         esac
         opts='--format --filter --using --ids --payload --json --quiet --busy-timeout --help'
+        collection=1 ;;
+    embed)
+        case $prev in
+        --model) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --features) COMPREPLY=($(compgen -W 'pixels colour-histogram logmel' -- "$cur")); return ;;
+        --search|-s) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --index) COMPREPLY=($(compgen -W 'hybrid kdtree lsh flat' -- "$cur")); return ;;
+        --set) return ;;
+        --payload-index) return ;;
+        --thumbnail) return ;;
+        --threads|-t) return ;;
+        --vector|-v) return ;;
+        --using) return ;;
+        --k|-k) return ;;
+        --offset) return ;;
+        --filter|-f) return ;;
+        --recall|-r) return ;;
+        --budget) return ;;
+        --threshold) return ;;
+        --busy-timeout) return ;;
+        esac
+        opts='--model --features --create --search --index --set --payload-index --thumbnail --again --no-build --threads --vector --using --k --offset --filter --recall --exact --budget --threshold --json --quiet --busy-timeout --help'
         collection=1 ;;
     put)
         case $prev in
@@ -236,6 +258,47 @@ _hashwood() {
         --busy-timeout) return ;;
         esac
         opts='--command --readonly --json --quiet --busy-timeout --help'
+        collection=0 ;;
+    serve)
+        case $prev in
+        --config-path) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --host) return ;;
+        --http-port) return ;;
+        --api-key) return ;;
+        --alt-api-key) return ;;
+        --read-only-api-key) return ;;
+        --jwt-rbac) return ;;
+        --enable-tls) return ;;
+        --verify-client-certificate) return ;;
+        --enable-cors) return ;;
+        --max-request-size-mb) return ;;
+        --max-workers) return ;;
+        --event-threads) return ;;
+        --queue-length) return ;;
+        --max-connections) return ;;
+        --keep-alive-timeout-sec) return ;;
+        --client-request-timeout-sec) return ;;
+        --request-timeout-sec) return ;;
+        --long-request-timeout-sec) return ;;
+        --shutdown-timeout-sec) return ;;
+        --compress) return ;;
+        --compat) return ;;
+        --enable-static-content) return ;;
+        --slow-query-secs) return ;;
+        --metrics-prefix) return ;;
+        --recall-sample) return ;;
+        --tls-cert) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --tls-key) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --tls-ca-cert) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --storage-path) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --snapshots-path) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --log-level) return ;;
+        --log-format) return ;;
+        --log-access) return ;;
+        --log-audit) return ;;
+        --busy-timeout) return ;;
+        esac
+        opts='--config-path --print-config --host --http-port --api-key --alt-api-key --read-only-api-key --jwt-rbac --enable-tls --verify-client-certificate --enable-cors --max-request-size-mb --max-workers --event-threads --queue-length --max-connections --keep-alive-timeout-sec --client-request-timeout-sec --request-timeout-sec --long-request-timeout-sec --shutdown-timeout-sec --compress --compat --enable-static-content --slow-query-secs --metrics-prefix --recall-sample --tls-cert --tls-key --tls-ca-cert --storage-path --snapshots-path --log-level --log-format --log-access --log-audit --json --quiet --busy-timeout --help'
         collection=0 ;;
     version)
         case $prev in

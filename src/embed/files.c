@@ -1,0 +1,160 @@
+/* files.c - walking folders, reading files, naming what was found. */
+#include "embed/files.h"
+
+#include <errno.h>
+#include <fts.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define XXH_STATIC_LINKING_ONLY
+#include <xxhash.h>
+
+#define DEPTH_MAX 64
+
+typedef struct walk {
+    hwi_files *out;
+    size_t room;
+    hwi_skipped_fn skipped;
+    void *arg;
+    hw_error *err;
+} walk;
+
+static hw_status
+add_file(walk *w, const char *path, size_t root_bytes)
+{
+    hwi_files *f = w->out;
+    if (f->count == HWI_FILES_MAX) {
+        return hwi_fail(w->err, HW_ELIMIT, "more than %u files", HWI_FILES_MAX);
+    }
+    if (f->count == w->room) {
+        size_t room = w->room ? w->room * 2 : 256;
+        hwi_file *grown = hwi_realloc(f->items, room * sizeof *grown);
+        if (!grown) return hwi_nomem(w->err, room * sizeof *grown);
+        f->items = grown;
+        w->room = room;
+    }
+    const char *copy = hwi_arena_text(&f->arena, path, strlen(path));
+    if (!copy) return hwi_nomem(w->err, strlen(path));
+    f->items[f->count++] = (hwi_file){copy, root_bytes};
+    return HW_OK;
+}
+
+static bool
+links_to_file(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static hw_status
+visit(walk *w, FTS *fts, FTSENT *e, size_t root_bytes)
+{
+    if (e->fts_level > 0 && e->fts_name[0] == '.') {
+        fts_set(fts, e, FTS_SKIP);
+        return HW_OK;
+    }
+    switch (e->fts_info) {
+    case FTS_D:
+        if (e->fts_level <= DEPTH_MAX) return HW_OK;
+        w->skipped(w->arg, e->fts_path, "too deep");
+        fts_set(fts, e, FTS_SKIP);
+        return HW_OK;
+    case FTS_F:
+        return add_file(w, e->fts_path, e->fts_level ? root_bytes : 0);
+    case FTS_SL:
+        return links_to_file(e->fts_path) ? add_file(w, e->fts_path, root_bytes) : HW_OK;
+    case FTS_NS:
+    case FTS_ERR:
+        if (e->fts_level == 0) return hwi_fail_errno(w->err, e->fts_errno, "%s", e->fts_path);
+        w->skipped(w->arg, e->fts_path, strerror(e->fts_errno));
+        return HW_OK;
+    case FTS_DNR:
+        w->skipped(w->arg, e->fts_path, strerror(e->fts_errno));
+        return HW_OK;
+    default:
+        return HW_OK; /* a folder left behind, a socket, a loop */
+    }
+}
+
+static int
+by_name(const FTSENT **a, const FTSENT **b)
+{
+    return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static hw_status
+walk_path(walk *w, const char *path)
+{
+    char *const roots[] = {(char *)path, NULL};
+    FTSENT *e;
+    hw_status st = HW_OK;
+    FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, by_name);
+    if (!fts) return hwi_fail_errno(w->err, errno, "%s", path);
+    size_t root_bytes = strlen(path);
+    while (root_bytes > 1 && path[root_bytes - 1] == '/') root_bytes--;
+    while (st == HW_OK && (e = fts_read(fts)) != NULL) st = visit(w, fts, e, root_bytes);
+    fts_close(fts);
+    return st;
+}
+
+hw_status
+hwi_files_find(const char *const *paths, size_t count, hwi_skipped_fn skipped, void *arg,
+               hwi_files *out, hw_error *err)
+{
+    walk w = {.out = out, .skipped = skipped, .arg = arg, .err = err};
+    hw_status st = HW_OK;
+    *out = (hwi_files){0};
+    for (size_t i = 0; st == HW_OK && i < count; i++) st = walk_path(&w, paths[i]);
+    if (st != HW_OK) hwi_files_release(out);
+    return st;
+}
+
+void
+hwi_files_release(hwi_files *files)
+{
+    hwi_free(files->items);
+    hwi_arena_release(&files->arena);
+    *files = (hwi_files){0};
+}
+
+hw_status
+hwi_file_read(const char *path, hwi_buf *out, hw_error *err)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f) return hwi_fail_errno(err, errno, "cannot open");
+    hw_status st = HW_OK;
+    for (size_t got = 1; st == HW_OK && got > 0;) {
+        if (!hwi_buf_reserve(out, 1u << 16)) {
+            st = hwi_nomem(err, out->size);
+            break;
+        }
+        got = fread(out->data + out->size, 1, 1u << 16, f);
+        out->size += got;
+        if (out->size > HWI_FILE_BYTES_MAX) {
+            st =
+                hwi_fail(err, HW_ELIMIT, "file above the maximum of %zu bytes", HWI_FILE_BYTES_MAX);
+        }
+    }
+    if (st == HW_OK && ferror(f)) st = hwi_fail_errno(err, errno, "cannot read");
+    fclose(f);
+    return st;
+}
+
+hw_id
+hwi_file_id(const char *path)
+{
+    hw_id id = {.kind = HW_ID_KIND_UUID};
+    XXH128_canonical_t h;
+    XXH128_canonicalFromHash(&h, XXH3_128bits(path, strlen(path)));
+    memcpy(id.as.uuid, h.digest, 16);
+    id.as.uuid[6] = (uint8_t)((id.as.uuid[6] & 0x0F) | 0x80); /* version 8: made our own way */
+    id.as.uuid[8] = (uint8_t)((id.as.uuid[8] & 0x3F) | 0x80); /* RFC 9562's variant */
+    return id;
+}
+
+void
+hwi_file_hash(hw_bytes content, char *out)
+{
+    snprintf(out, 17, "%016llx", (unsigned long long)hwi_checksum(content.data, content.size));
+}

@@ -1,0 +1,137 @@
+/* Sounds: the descriptor tells apart what sounds different and keeps together what sounds alike. */
+#include <math.h>
+#include <stdio.h>
+
+#include "embed/embed.h"
+#include "support/hwt_db.h"
+
+#define SECOND HWI_SOUND_RATE
+#define PI 3.14159265358979323846
+
+/* A tone with falling overtones, `gain` loud, after `pause` samples of silence. */
+static hwi_sound
+tone(double hz, double gain, size_t pause, size_t count)
+{
+    hwi_sound s = {.samples = hwi_alloc_zero((pause + count) * sizeof(float)),
+                   .count = pause + count};
+    for (size_t i = 0; i < count; i++) {
+        double t = (double)i / SECOND, v = 0;
+        for (int overtone = 1; overtone <= 4; overtone++) {
+            v += sin(2 * PI * hz * overtone * t) / overtone;
+        }
+        s.samples[pause + i] = (float)(gain * v * exp(-3 * t));
+    }
+    return s;
+}
+
+static hwi_sound
+noise(uint64_t seed, size_t count)
+{
+    hwi_rng rng;
+    hwi_sound s = {.samples = hwi_alloc(count * sizeof(float)), .count = count};
+    hwi_rng_init(&rng, seed);
+    for (size_t i = 0; i < count; i++) s.samples[i] = (float)(0.1 * hwi_rng_normal(&rng));
+    return s;
+}
+
+static void
+describe(hwi_sound s, float *out)
+{
+    hw_error err = {0};
+    double length = 0;
+    hwt_ok(hwi_sound_logmel(&s, out, &err), &err);
+    for (size_t i = 0; i < HWI_LOGMEL_DIM; i++) length += (double)out[i] * out[i];
+    assert_true(fabs(length - 1) < 1e-5);
+    hwi_sound_release(&s);
+}
+
+static double
+likeness(const float *a, const float *b)
+{
+    double sum = 0;
+    for (size_t i = 0; i < HWI_LOGMEL_DIM; i++) sum += (double)a[i] * b[i];
+    return sum;
+}
+
+static void
+louder_or_later_is_the_same_sound(void **state)
+{
+    (void)state;
+    float plain[HWI_LOGMEL_DIM], loud[HWI_LOGMEL_DIM], late[HWI_LOGMEL_DIM];
+    describe(tone(220, 0.1, 0, SECOND), plain);
+    describe(tone(220, 0.3, 0, SECOND), loud);
+    describe(tone(220, 0.1, SECOND / 2, SECOND), late);
+    assert_true(likeness(plain, loud) > 0.98);
+    assert_true(likeness(plain, late) > 0.95);
+}
+
+static void
+tones_are_nearer_to_tones_than_to_noise(void **state)
+{
+    (void)state;
+    float low[HWI_LOGMEL_DIM], near[HWI_LOGMEL_DIM], high[HWI_LOGMEL_DIM], hiss[HWI_LOGMEL_DIM];
+    float other_hiss[HWI_LOGMEL_DIM];
+    describe(tone(220, 0.2, 0, SECOND), low);
+    describe(tone(233, 0.2, 0, SECOND), near);
+    describe(tone(1500, 0.2, 0, SECOND), high);
+    describe(noise(1, SECOND), hiss);
+    describe(noise(2, SECOND), other_hiss);
+    assert_true(likeness(low, near) > likeness(low, high));
+    assert_true(likeness(low, near) > likeness(low, hiss));
+    assert_true(likeness(hiss, other_hiss) > 0.9);
+}
+
+static void
+silence_and_a_single_sample_have_a_descriptor_too(void **state)
+{
+    (void)state;
+    float v[HWI_LOGMEL_DIM];
+    hwi_sound silence = {.samples = hwi_alloc_zero(SECOND * sizeof(float)), .count = SECOND};
+    hwi_sound click = {.samples = hwi_alloc(sizeof(float)), .count = 1};
+    click.samples[0] = 1;
+    describe(silence, v);
+    describe(click, v);
+}
+
+static void
+files_are_read_at_one_rate_in_one_channel(void **state)
+{
+    (void)state;
+    hwi_sound s;
+    hw_error err = {0};
+    hwt_ok(hwi_sound_read(HWT_SOURCE_DIR "/tests/fuzz/corpus/sound/tone.wav", &s, &err), &err);
+    assert_in_range(s.count, 2900, 3100); /* 1,500 frames at 8,000 a second */
+    assert_true(fabs(s.seconds - 1500.0 / 8000) < 1e-6);
+    float loudest = 0;
+    for (size_t i = 0; i < s.count; i++) loudest = fmaxf(loudest, fabsf(s.samples[i]));
+    assert_true(loudest > 0.1F && loudest < 0.5F);
+    hwi_sound_release(&s);
+}
+
+static void
+headers_that_lie_are_refused(void **state)
+{
+    (void)state;
+    hwi_sound s;
+    hw_error err = {0};
+    const char *const names[] = {"rate.wav", "channels.wav"};
+    for (size_t i = 0; i < HWI_COUNT(names); i++) {
+        char path[512];
+        snprintf(path, sizeof path, HWT_SOURCE_DIR "/tests/fuzz/corpus/sound/%s", names[i]);
+        assert_int_equal(hwi_sound_read(path, &s, &err), HW_EINVAL);
+        assert_null(s.samples);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(louder_or_later_is_the_same_sound),
+        cmocka_unit_test(tones_are_nearer_to_tones_than_to_noise),
+        cmocka_unit_test(silence_and_a_single_sample_have_a_descriptor_too),
+        cmocka_unit_test(files_are_read_at_one_rate_in_one_channel),
+        cmocka_unit_test(headers_that_lie_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
