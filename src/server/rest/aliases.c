@@ -161,6 +161,21 @@ keep_changes(plan *p, const hwi_json *before)
     p->count = kept;
 }
 
+/* Refuses with the first collection that is not there. */
+static bool
+refuse_unknown(hwi_request *r, const plan *p, const hw_error *err)
+{
+    hw_collection *c;
+    for (size_t i = 0; i < p->count; i++) {
+        const char *name = p->aliases[i].collection;
+        hw_status st = name ? hw_collection_open(r->db, name, &c, NULL) : HW_ENOTFOUND;
+        if (st == HW_OK) hw_collection_close(c);
+        if (!name || st == HW_OK) continue;
+        return hwi_refuse(r, 404, "Not found: Collection `%.255s` doesn't exist!", name);
+    }
+    return hwi_refuse_engine(r, err);
+}
+
 static bool
 apply(hwi_request *r, const plan *p)
 {
@@ -169,14 +184,7 @@ apply(hwi_request *r, const plan *p)
     hw_status st = hw_db_alias(r->db, p->aliases, p->count, &err);
     for (size_t i = 0; i < p->count; i++) hwi_server_forget(r->server, p->aliases[i].name);
     if (st == HW_EEXIST) return hwi_refuse(r, 409, "Wrong input: %s", err.message);
-    if (st == HW_ENOTFOUND) {
-        for (size_t i = 0; i < p->count; i++) {
-            const char *name = p->aliases[i].collection;
-            if (name && strstr(err.message, name)) {
-                return hwi_refuse(r, 404, "Not found: Collection `%s` doesn't exist!", name);
-            }
-        }
-    }
+    if (st == HW_ENOTFOUND) return refuse_unknown(r, p, &err);
     return hwi_ok(r, st, &err);
 }
 
