@@ -61,6 +61,7 @@ check_fits(hwi_request *r, const hwi_shape_field *field, const hw_vector *v)
                       field->dim, v->dim);
 }
 
+/* Under cosine a stored vector counts with length one, whatever was stored: in a mean it matters. */
 static bool
 take_vector(hwi_run *run, const hwi_plan *p, const hw_result *found, size_t row, hwi_input *to)
 {
@@ -70,7 +71,8 @@ take_vector(hwi_run *run, const hwi_plan *p, const hw_result *found, size_t row,
         return hwi_refuse(run->request, 404, "Not found: Vector with name \"%s\" for point", name);
     }
     to->is_id = false;
-    return check_fits(run->request, p->field, &to->vector);
+    return check_fits(run->request, p->field, &to->vector) &&
+           hwi_vector_prepare(run->request, p->field, &to->vector, &to->vector);
 }
 
 bool

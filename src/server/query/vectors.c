@@ -99,7 +99,7 @@ prepare_sparse(hwi_request *r, const hw_vector *v, hw_vector *out)
         indices[i] = pairs[i].index;
         values[i] = pairs[i].value;
     }
-    *out = *v;
+    if (out != v) *out = *v;
     out->indices = indices;
     out->values = values;
     return true;
@@ -108,8 +108,8 @@ prepare_sparse(hwi_request *r, const hw_vector *v, hw_vector *out)
 bool
 hwi_vector_prepare(hwi_request *r, const hwi_shape_field *field, const hw_vector *v, hw_vector *out)
 {
-    *out = *v;
     if (field->kind == HWI_VECTOR_SPARSE) return prepare_sparse(r, v, out);
+    if (out != v) *out = *v;
     if (strcmp(field->metric, "cosine") != 0) return true;
     size_t rows = HWI_MAX(v->rows, 1u);
     float *values = hwi_request_alloc(r, rows * v->dim * sizeof *values);
