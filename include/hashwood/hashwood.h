@@ -51,7 +51,8 @@ extern "C" {
 #endif
 
 /* Limits. A name ending in _MAX is the largest legal value. */
-#define HW_DIM_MAX 65536u          /* floats in a vector */
+#define HW_DIM_MAX 65536u          /* floats in a vector, or in a row; pairs in a sparse vector */
+#define HW_MULTI_VALUES_MAX (1u << 20) /* floats in a multi-vector, all its rows together */
 #define HW_K_MAX 10000u            /* hits asked of one search, offset included */
 #define HW_ID_TEXT_MAX 255u        /* bytes in a string id */
 #define HW_NAME_MAX 255u           /* bytes in a collection or vector name */

@@ -121,6 +121,11 @@ HW_CHECKED hw_status hwi_view_index_of(const hwi_view *view, const char *field,
                                        bool (*serves)(hwi_pix_type type), const char *types,
                                        const hwi_pix_field **out, hw_error *err);
 
+/* ---- fields.c */
+
+/* Deletes what is left of vector fields whose drop was cut short. */
+HW_CHECKED hw_status hwi_fields_clean(hw_db *db, hwi_shared *shared, hw_error *err);
+
 /* ---- result.c */
 
 /* Result of `count` slots; hits NULL: no scores. Takes the answer's texts when given. */

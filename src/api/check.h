@@ -31,4 +31,9 @@ HW_CHECKED hw_status hwi_check_aliases(hwi_check *c);
 /* Everything a collection holds. HW_OK also when damages were found. */
 HW_CHECKED hw_status hwi_check_collection(hwi_check *c, const char *name, uint32_t coll);
 
+/* check_ragged.c: the vectors of a multi or sparse field, and what is kept beside them. */
+HW_CHECKED hw_status hwi_check_ragged(hwi_check *c, uint32_t coll, const hwi_field *field,
+                                      uint32_t slots_below, const roaring_bitmap_t *live,
+                                      hwi_page_table *slots);
+
 #endif

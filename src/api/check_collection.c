@@ -7,6 +7,7 @@
  *     live       the bitmap of live slots is what the slot pages say
  *     records    checksums; belong to live slots; payloads are JSON objects
  *     vectors    checksums; belong to live slots; values may be stored, norms are theirs
+ *     fields     every vector belongs to a field of the settings, or to one being dropped
  *     indexes    payload and vector indexes check themselves (hwi_pix_check, hwi_index_check)
  *
  * A damaged page is reported once, and what it held is then missing in the comparisons that follow,
@@ -246,6 +247,9 @@ check_field(part *p, const hwi_field *f, hwi_page_table *slots)
 {
     hwi_key prefix;
     p->field = f;
+    if (hwi_field_is_ragged(f)) {
+        return hwi_check_ragged(p->check, p->conf->coll, f, p->counts.slots_below, p->live, slots);
+    }
     HWI_TRY(hwi_vec_table_new(p->check->txn, p->conf->coll, f, p->counts.slots_below, &p->vecs,
                               p->check->err));
     hwi_key_sub(&prefix, HWI_SUB_VEC, p->conf->coll);
@@ -269,6 +273,35 @@ check_fields(part *p)
     }
     hwi_page_table_free(slots);
     return st;
+}
+
+/* Keys of vectors and of what is kept beside them: second element after the collection. */
+static bool
+walk_field_key(void *arg, hw_bytes key, hw_bytes value)
+{
+    part *p = arg;
+    char where[96];
+    uint32_t number;
+    bool known = false;
+    (void)value;
+    if (page_number(key, 2, &number)) {
+        for (size_t i = 0; i < p->conf->field_count; i++) {
+            known |= p->conf->fields[i].number == number;
+        }
+        for (size_t i = 0; i < p->conf->dropped_count; i++) known |= p->conf->dropped[i] == number;
+    }
+    if (known) return true;
+    hwi_key_print(key, where, sizeof where);
+    hwi_check_report(p->check, where, "belongs to no vector of the collection");
+    return true;
+}
+
+static hw_status
+check_field_keys(part *p)
+{
+    static const hwi_sub subs[] = {HWI_SUB_VEC, HWI_SUB_HAS, HWI_SUB_INV, HWI_SUB_STATE};
+    for (size_t i = 0; i < HWI_COUNT(subs); i++) HWI_TRY(walk_sub(p, subs[i], walk_field_key));
+    return HW_OK;
 }
 
 /* ---- Counts and the bitmap of live slots ---- */
@@ -330,6 +363,7 @@ check_parts(part *p)
     HWI_TRY(check_live(p));
     HWI_TRY(walk_sub(p, HWI_SUB_REC, walk_rec));
     HWI_TRY(walk_sub(p, HWI_SUB_LOC, walk_loc_page));
+    HWI_TRY(check_field_keys(p));
     HWI_TRY(check_fields(p));
     return check_pix(p);
 }

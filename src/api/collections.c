@@ -396,6 +396,9 @@ hw_collection_close(hw_collection *c)
 uint32_t
 hw_collection_dim(const hw_collection *c, const char *vector_name)
 {
-    const hwi_field *f = hwi_conf_field(hwi_views_conf(c->shared->views), vector_name);
-    return f ? f->dim : 0;
+    hwi_conf *conf = hwi_views_conf(c->shared->views);
+    const hwi_field *f = hwi_conf_field(conf, vector_name);
+    uint32_t dim = f ? f->dim : 0;
+    hwi_conf_unref(conf);
+    return dim;
 }

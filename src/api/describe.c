@@ -2,20 +2,64 @@
 #include "api/api.h"
 
 static void
-write_vector(hwi_buf *b, const hwi_field *f)
+write_extra(hwi_buf *b, const hwi_field *f)
 {
-    hwi_json_write_text(b, f->name, strlen(f->name));
-    hwi_buf_printf(b, ":{\"dim\":%u,\"metric\":\"%s\",\"index\":{\"kind\":\"%s\"", f->dim,
-                   hwi_metric_text(f->metric), hwi_kind_text(f->kind));
-    hwi_buf_printf(b, ",\"leaf_size\":%u,\"bits\":%u,\"flat_below\":%u,\"seed\":%llu}",
-                   f->leaf_size, f->bits, f->flat_below, (unsigned long long)f->seed);
     for (const hwi_json *j = f->extra ? f->extra->child : NULL; j; j = j->next) {
         hwi_buf_text(b, ",");
         hwi_json_write_text(b, j->key, j->key_bytes);
         hwi_buf_text(b, ":");
         hwi_json_write(b, j);
     }
+}
+
+static void
+write_vector(hwi_buf *b, const hwi_field *f)
+{
+    hwi_buf_printf(b, "{\"dim\":%u,\"metric\":\"%s\"", f->dim, hwi_metric_text(f->metric));
+    if (f->type == HWI_MULTI) {
+        hwi_buf_text(b, ",\"multivector_config\":{\"comparator\":\"max_sim\"}");
+    }
+    hwi_buf_printf(b, ",\"index\":{\"kind\":\"%s\"", hwi_kind_text(f->kind));
+    hwi_buf_printf(b, ",\"leaf_size\":%u,\"bits\":%u,\"flat_below\":%u,\"seed\":%llu}",
+                   f->leaf_size, f->bits, f->flat_below, (unsigned long long)f->seed);
+    write_extra(b, f);
     hwi_buf_text(b, "}");
+}
+
+static void
+write_sparse(hwi_buf *b, const hwi_field *f)
+{
+    hwi_buf_printf(b, "{\"modifier\":\"%s\"", f->idf ? "idf" : "none");
+    write_extra(b, f);
+    hwi_buf_text(b, "}");
+}
+
+/* Fields by name, the sparse ones or the others. */
+static void
+write_fields(hwi_buf *b, const hwi_conf *conf, bool sparse)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < conf->field_count; i++) {
+        const hwi_field *f = &conf->fields[i];
+        if ((f->type == HWI_SPARSE) != sparse) continue;
+        if (count++) hwi_buf_text(b, ",");
+        hwi_json_write_text(b, f->name, strlen(f->name));
+        hwi_buf_text(b, ":");
+        if (sparse) {
+            write_sparse(b, f);
+        } else {
+            write_vector(b, f);
+        }
+    }
+}
+
+static bool
+has_sparse(const hwi_conf *conf)
+{
+    for (size_t i = 0; i < conf->field_count; i++) {
+        if (conf->fields[i].type == HWI_SPARSE) return true;
+    }
+    return false;
 }
 
 static void
@@ -27,9 +71,10 @@ write_description(hwi_buf *b, const hwi_view *view)
     hwi_buf_printf(b, ",\"points\":%llu,\"version\":%llu,\"vectors\":{",
                    (unsigned long long)view->counts.points,
                    (unsigned long long)view->counts.version);
-    for (size_t i = 0; i < conf->field_count; i++) {
-        if (i) hwi_buf_text(b, ",");
-        write_vector(b, &conf->fields[i]);
+    write_fields(b, conf, false);
+    if (has_sparse(conf)) {
+        hwi_buf_text(b, "},\"sparse_vectors\":{");
+        write_fields(b, conf, true);
     }
     hwi_buf_text(b, "},\"payload_indexes\":{");
     for (size_t i = 0; i < conf->schema.count; i++) {
@@ -49,6 +94,20 @@ write_description(hwi_buf *b, const hwi_view *view)
 }
 
 static hw_status
+write_field_stats(hwi_buf *b, const hwi_view *view, const hwi_view_field *f, hw_error *err)
+{
+    uint64_t vectors;
+    if (f->conf->type == HWI_DENSE) return hwi_index_stats(f->index, b, err);
+    if (f->conf->type == HWI_SPARSE) {
+        hwi_sparse_view v = hwi_view_sparse(view, f);
+        return hwi_sparse_stats(&v, b, err);
+    }
+    HWI_TRY(hwi_has_count(f->has, view->counts.slots_below, &vectors, err));
+    hwi_buf_printf(b, "{\"kind\":\"multi\",\"vectors\":%llu}", (unsigned long long)vectors);
+    return HW_OK;
+}
+
+static hw_status
 write_stats(hwi_buf *b, const hwi_view *view, hw_error *err)
 {
     hwi_buf_printf(b, "{\"points\":%llu,\"slots\":%u,\"version\":%llu,\"vectors\":{",
@@ -59,7 +118,7 @@ write_stats(hwi_buf *b, const hwi_view *view, hw_error *err)
         if (i) hwi_buf_text(b, ",");
         hwi_json_write_text(b, f->conf->name, strlen(f->conf->name));
         hwi_buf_text(b, ":");
-        HWI_TRY(hwi_index_stats(f->index, b, err));
+        HWI_TRY(write_field_stats(b, view, f, err));
     }
     hwi_buf_text(b, "}}");
     return HW_OK;

@@ -3,18 +3,26 @@
  */
 #include "api/api.h"
 
+static hw_status
+build_field(hw_collection *c, const hwi_field *field, hwi_progress *p, hw_error *err)
+{
+    hwi_index *ix;
+    HWI_TRY(hwi_views_index(c->shared->views, field, &ix, err));
+    hw_status st = hwi_index_build(ix, c->db->store, c->db->opts.threads, p, err);
+    hwi_db_committed(c->db);
+    return st == HW_EINVAL ? HW_OK : st; /* no point has this vector: nothing to build */
+}
+
 hw_status
 hw_collection_build(hw_collection *c, hw_progress_fn progress, void *arg, hw_error *err)
 {
-    hwi_shared *s = c->shared;
-    const hwi_conf *conf = hwi_views_conf(s->views);
+    hwi_conf *conf = hwi_views_conf(c->shared->views);
     hwi_progress p = {.fn = progress, .arg = arg};
-    for (size_t i = 0; i < conf->field_count; i++) {
-        hwi_index *ix = hwi_views_index(s->views, conf->fields[i].number);
-        hw_status st = hwi_index_build(ix, c->db->store, c->db->opts.threads, &p, err);
-        hwi_db_committed(c->db);
-        if (st == HW_EINVAL) continue; /* no point has this vector: nothing to build */
-        if (st != HW_OK) return st;
+    hw_status st = HW_OK;
+    for (size_t i = 0; st == HW_OK && i < conf->field_count; i++) {
+        const hwi_field *f = &conf->fields[i];
+        if (!hwi_field_is_ragged(f)) st = build_field(c, f, &p, err);
     }
-    return HW_OK;
+    hwi_conf_unref(conf);
+    return st;
 }

@@ -9,9 +9,6 @@
     }
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
-PENDING(hw_collection_configure, hw_collection *c, const char *patch)
-PENDING(hw_collection_add_vector, hw_collection *c, const char *n, bool s, const char *j)
-PENDING(hw_collection_drop_vector, hw_collection *c, const char *n)
 PENDING(hw_collection_backup, hw_collection *c, const char *f, hw_progress_fn p, void *arg)
 PENDING(hw_collection_restore, hw_db *db, const char *n, const char *f, bool r, hw_progress_fn p,
         void *arg)

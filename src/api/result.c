@@ -17,10 +17,10 @@ struct hw_result {
     float *scores; /* NULL: get and scroll */
     const char **payloads;
     size_t *payload_bytes;
-    const float **vectors; /* count x conf->field_count */
-    hwi_conf *conf;        /* names of vectors; NULL unless they were asked for */
-    uint64_t *versions;    /* NULL unless asked for */
-    const char **order;    /* order values; NULL: not an ordered reading */
+    hw_vector *vectors; /* count x conf->field_count; values NULL: absent */
+    hwi_conf *conf;     /* names of vectors; NULL unless they were asked for */
+    uint64_t *versions; /* NULL unless asked for */
+    const char **order; /* order values; NULL: not an ordered reading */
     double recall;
     char *warning;
     char *explain;
@@ -88,24 +88,6 @@ fill_payloads(hw_result *r, hwi_view *view, const uint32_t *slots, hw_error *err
     return st;
 }
 
-/* The vector of a slot as given, copied; NULL when the point lacks it. */
-static hw_status
-copy_vector(hw_result *r, const hwi_view_field *f, uint32_t slot, const float **out, hw_error *err)
-{
-    uint32_t dim = f->conf->dim, rows = hwi_vec_rows_per_page(dim);
-    const uint8_t *page;
-    *out = NULL;
-    HWI_TRY(hwi_page_table_get(f->vecs, slot / rows, &page, err));
-    if (!page) return HW_OK;
-    const uint8_t *row = hwi_page_row(page, slot % rows, hwi_vec_row_bytes(dim));
-    if (hwi_vec_inv_norm(row, dim) == 0) return HW_OK;
-    float *copy = hwi_arena_alloc(&r->arena, (size_t)dim * sizeof *copy);
-    if (!copy) return hwi_nomem(err, (size_t)dim * sizeof *copy);
-    memcpy(copy, row, (size_t)dim * sizeof *copy);
-    *out = copy;
-    return HW_OK;
-}
-
 static hw_status
 fill_vectors(hw_result *r, hwi_view *view, const uint32_t *slots, hw_error *err)
 {
@@ -116,7 +98,8 @@ fill_vectors(hw_result *r, hwi_view *view, const uint32_t *slots, hw_error *err)
     if (!r->vectors) return hwi_nomem(err, bytes);
     for (size_t i = 0; i < r->count; i++) {
         for (size_t f = 0; f < fields; f++) {
-            HWI_TRY(copy_vector(r, &view->fields[f], slots[i], &r->vectors[i * fields + f], err));
+            HWI_TRY(hwi_view_vector(view, &view->fields[f], slots[i], &r->arena,
+                                    &r->vectors[i * fields + f], err));
         }
     }
     return HW_OK;
@@ -250,24 +233,35 @@ hw_result_payload(const hw_result *r, size_t i, size_t *bytes)
     return has ? r->payloads[i] : NULL;
 }
 
+/* Vector `name` of hit i, or NULL. */
+static const hw_vector *
+vector_of(const hw_result *r, size_t i, const char *name, const hwi_field **field)
+{
+    if (!r->vectors || i >= r->count) return NULL;
+    *field = hwi_conf_field(r->conf, name);
+    if (!*field) return NULL;
+    const hw_vector *v = &r->vectors[i * r->conf->field_count + (size_t)(*field - r->conf->fields)];
+    return v->values ? v : NULL;
+}
+
 const float *
 hw_result_vector(const hw_result *r, size_t i, const char *name, uint32_t *dim)
 {
-    if (dim) *dim = 0;
-    if (!r->vectors || i >= r->count) return NULL;
-    const hwi_field *f = hwi_conf_field(r->conf, name);
-    if (!f) return NULL;
-    const float *v = r->vectors[i * r->conf->field_count + (size_t)(f - r->conf->fields)];
-    if (dim && v) *dim = f->dim;
-    return v;
+    const hwi_field *f;
+    const hw_vector *v = vector_of(r, i, name, &f);
+    if (v && hwi_field_is_ragged(f)) v = NULL;
+    if (dim) *dim = v ? v->dim : 0;
+    return v ? v->values : NULL;
 }
 
 bool
 hw_result_stored_vector(const hw_result *r, size_t i, const char *name, hw_vector *out)
 {
-    *out = (hw_vector){.name = name};
-    out->values = hw_result_vector(r, i, name, &out->dim);
-    return out->values != NULL;
+    const hwi_field *f;
+    const hw_vector *v = vector_of(r, i, name, &f);
+    *out = v ? *v : (hw_vector){0};
+    out->name = name;
+    return v != NULL;
 }
 
 uint64_t

@@ -66,17 +66,32 @@ hw_txn_begin(hw_db *db, hw_txn **out, hw_error *err)
     return hwi_txn_leave(*out, HW_OK);
 }
 
+static void
+maintain_collection(hw_txn *txn, hwi_shared *shared)
+{
+    hwi_views *views = shared->views;
+    hwi_conf *conf = hwi_views_conf(views);
+    for (size_t i = 0; i < conf->field_count; i++) {
+        hwi_index *ix;
+        if (hwi_field_is_ragged(&conf->fields[i])) continue;
+        hw_status ignored = hwi_views_index(views, &conf->fields[i], &ix, NULL);
+        if (ignored != HW_OK) continue;
+        ignored = hwi_index_maintain(ix, txn->db->store, txn->db->opts.threads, NULL);
+        (void)ignored;
+    }
+    if (conf->dropped_count) {
+        hw_status ignored = hwi_fields_clean(txn->db, shared, NULL);
+        (void)ignored;
+    }
+    hwi_conf_unref(conf);
+}
+
 /* The commit has happened: nothing that fails here may be reported as if it had not. */
 static void
 maintain(hw_txn *txn)
 {
     for (touched *t = txn->touched; t && !txn->db->opts.bulk_load; t = t->next) {
-        const hwi_conf *conf = hwi_views_conf(t->shared->views);
-        for (size_t i = 0; i < conf->field_count; i++) {
-            hwi_index *ix = hwi_views_index(t->shared->views, conf->fields[i].number);
-            hw_status ignored = hwi_index_maintain(ix, txn->db->store, txn->db->opts.threads, NULL);
-            (void)ignored;
-        }
+        maintain_collection(txn, t->shared);
     }
     hwi_db_committed(txn->db);
 }
@@ -106,10 +121,10 @@ hw_txn_abort(hw_txn *txn)
 
 /* ---- Operations ---- */
 
-static hwi_index *
-index_of(void *arg, uint32_t field_number)
+static hw_status
+index_of(void *arg, const hwi_field *field, hwi_index **out, hw_error *err)
 {
-    return hwi_views_index(((hwi_shared *)arg)->views, field_number);
+    return hwi_views_index(((hwi_shared *)arg)->views, field, out, err);
 }
 
 /* Keeps a reference to the collection until the transaction ends. */

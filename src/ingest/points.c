@@ -7,10 +7,7 @@
  *     apply    index remove -> vector row -> index insert, slot       any failure breaks the
  *              row, record, payload index, id entry, counts           transaction
  *
- * An existing point keeps its slot, so nothing else that speaks of it has to change. The index
- * finds a vector's place by its values; so it lets go of a row before the row changes and takes it
- * in after. A vector that is given again bit for bit costs no index work at all, which makes
- * "upsert everything, only labels changed" cheap. */
+ * An existing point keeps its slot, so nothing else that speaks of it has to change. */
 #include "ingest/change.h"
 #include "ingest/target.h"
 #include "ingest/validate.h"
@@ -25,8 +22,7 @@ begin_operation(hwi_target *t, const hw_id *id, hw_error *err)
                         "an earlier operation of this transaction failed: it can only be aborted");
     }
     for (size_t i = 0; i < t->conf->field_count; i++) {
-        t->fields[i].is_wanted = false;
-        t->fields[i].given = NULL;
+        t->fields[i].is_wanted = t->fields[i].is_given = false;
     }
     return hwi_validate_id(id, err);
 }
@@ -54,6 +50,23 @@ find_field(hwi_target *t, const char *name, hwi_target_field **out, hw_error *er
 }
 
 static hw_status
+check_vector(hwi_target_field *f, const hw_vector *v, hw_error *err)
+{
+    if (hwi_field_is_ragged(f->conf)) {
+        hwi_buf_clear(&f->packed);
+        return hwi_validate_ragged(f->conf, v, &f->packed, err);
+    }
+    if (v->rows > 1 || v->indices) {
+        return hwi_fail(err, HW_EINVAL,
+                        "vector `%s` is given as a %s one, the collection expects "
+                        "%u values",
+                        f->conf->name, v->indices ? "sparse" : "multi", f->conf->dim);
+    }
+    f->given = v->values;
+    return hwi_validate_vector(f->conf, v->values, v->dim, &f->inv_norm, err);
+}
+
+static hw_status
 check_vectors(hwi_target *t, const hw_vector *vectors, size_t count, hw_error *err)
 {
     for (size_t i = 0; i < count; i++) {
@@ -62,9 +75,8 @@ check_vectors(hwi_target *t, const hw_vector *vectors, size_t count, hw_error *e
         if (f->is_wanted) {
             return hwi_fail(err, HW_EINVAL, "vector `%s` is given twice", f->conf->name);
         }
-        HWI_TRY(hwi_validate_vector(f->conf, vectors[i].values, vectors[i].dim, &f->inv_norm, err));
-        f->given = vectors[i].values;
-        f->is_wanted = true;
+        HWI_TRY(check_vector(f, &vectors[i], err));
+        f->is_wanted = f->is_given = true;
     }
     return HW_OK;
 }
@@ -90,45 +102,6 @@ must_find_slot(hwi_target *t, const hw_id *id, uint32_t *slot, hw_error *err)
     if (*slot != HWI_SLOT_NONE) return HW_OK;
     hw_id_format(id, text);
     return hwi_fail(err, HW_ENOTFOUND, "collection `%s` has no point %s", t->conf->name, text);
-}
-
-/* ---- Vectors ---- */
-
-static bool
-row_is(const uint8_t *row, const hwi_target_field *f)
-{
-    size_t bytes = (size_t)f->conf->dim * 4;
-    return memcmp(row, f->given, bytes) == 0 && hwi_get_f32(row + bytes) == f->inv_norm;
-}
-
-/* Brings one field of a slot to what was given (NULL: no vector). */
-static hw_status
-write_vector(hwi_target *t, hwi_target_field *f, uint32_t slot, hw_error *err)
-{
-    const uint8_t *old;
-    uint8_t *row;
-    HWI_TRY(hwi_target_open_field(t, f, err));
-    HWI_TRY(hwi_page_cache_read(f->vecs, slot, &old, err));
-    bool had_vector = old && hwi_vec_inv_norm(old, f->conf->dim) != 0;
-    if (!had_vector && !f->given) return HW_OK;
-    if (had_vector && f->given && row_is(old, f)) return HW_OK;
-
-    if (had_vector) HWI_TRY(hwi_index_remove(f->index, slot, err));
-    HWI_TRY(hwi_page_cache_write(f->vecs, slot, &row, err));
-    memset(row, 0, hwi_vec_row_bytes(f->conf->dim));
-    if (!f->given) return HW_OK;
-    memcpy(row, f->given, (size_t)f->conf->dim * 4);
-    hwi_put_f32(row + (size_t)f->conf->dim * 4, f->inv_norm);
-    return hwi_index_insert(f->index, slot, err);
-}
-
-static hw_status
-write_wanted_vectors(hwi_target *t, uint32_t slot, hw_error *err)
-{
-    for (size_t i = 0; i < t->conf->field_count; i++) {
-        if (t->fields[i].is_wanted) HWI_TRY(write_vector(t, &t->fields[i], slot, err));
-    }
-    return HW_OK;
 }
 
 /* ---- Payload ---- */
@@ -190,7 +163,7 @@ apply_upsert(hwi_target *t, const hw_id *id, uint32_t slot, hw_bytes payload, hw
 {
     bool is_new = slot == HWI_SLOT_NONE;
     HWI_TRY(is_new ? new_point(t, id, &slot, err) : load_payload(t, slot, err));
-    HWI_TRY(write_wanted_vectors(t, slot, err));
+    HWI_TRY(hwi_target_write_vectors(t, slot, err));
     HWI_TRY(write_payload(t, id, slot, is_new, payload, err));
     return touch_id(t, id, slot, err);
 }
@@ -216,7 +189,7 @@ hwi_target_upsert(hwi_target *t, const hw_id *id, const hw_vector *vectors, size
 static hw_status
 apply_vectors(hwi_target *t, const hw_id *id, uint32_t slot, hw_error *err)
 {
-    HWI_TRY(write_wanted_vectors(t, slot, err));
+    HWI_TRY(hwi_target_write_vectors(t, slot, err));
     return touch_id(t, id, slot, err);
 }
 
@@ -274,7 +247,7 @@ apply_delete(hwi_target *t, const hw_id *id, uint32_t slot, hw_error *err)
 {
     uint8_t *row;
     for (size_t i = 0; i < t->conf->field_count; i++) t->fields[i].is_wanted = true;
-    HWI_TRY(write_wanted_vectors(t, slot, err));
+    HWI_TRY(hwi_target_write_vectors(t, slot, err));
     HWI_TRY(load_payload(t, slot, err));
     HWI_TRY(hwi_pix_change(t->pix, slot, hwi_buf_bytes(&t->old_payload), (hw_bytes){0}, err));
     HWI_TRY(hwi_pix_set_live(t->pix, slot, false, err));

@@ -11,6 +11,7 @@ settle(hwi_target *t, hw_error *err)
 {
     for (size_t i = 0; i < t->conf->field_count; i++) {
         if (t->fields[i].vecs) HWI_TRY(hwi_page_cache_flush(t->fields[i].vecs, err));
+        if (t->fields[i].has) HWI_TRY(hwi_page_cache_flush(t->fields[i].has, err));
     }
     HWI_TRY(hwi_page_cache_flush(t->slots, err));
     return hwi_pix_flush(t->pix, err);

@@ -68,6 +68,45 @@ hwi_validate_vector(const hwi_field *field, const float *values, uint32_t dim, f
     return HW_OK;
 }
 
+/* Every row is checked as a vector of its own. */
+static hw_status
+pack_rows(const hwi_field *field, const hw_vector *v, hwi_buf *out, hw_error *err)
+{
+    uint32_t rows = v->rows ? v->rows : 1;
+    if (hwi_size_mul(rows, v->dim) > HW_MULTI_VALUES_MAX) {
+        return hwi_fail(err, HW_EINVAL,
+                        "vector `%s`: %u rows of %u values are above the maximum %u", label(field),
+                        rows, v->dim, HW_MULTI_VALUES_MAX);
+    }
+    for (uint32_t i = 0; i < rows; i++) {
+        const float *row = v->values ? v->values + (size_t)i * v->dim : NULL;
+        uint8_t norm[4];
+        float inv_norm;
+        hw_status st = hwi_validate_vector(field, row, v->dim, &inv_norm, err);
+        if (st != HW_OK) return rows > 1 ? hwi_fail_prefix(err, st, "row %u", i) : st;
+        hwi_put_f32(norm, inv_norm);
+        hwi_buf_add(out, row, (size_t)v->dim * sizeof *row);
+        hwi_buf_add(out, norm, sizeof norm);
+    }
+    return out->failed ? hwi_nomem(err, (size_t)rows * hwi_vec_row_bytes(v->dim)) : HW_OK;
+}
+
+hw_status
+hwi_validate_ragged(const hwi_field *field, const hw_vector *v, hwi_buf *out, hw_error *err)
+{
+    if (field->type == HWI_SPARSE) {
+        hw_status st = hwi_sparse_pack(v, out, err);
+        return st == HW_EINVAL ? hwi_fail_prefix(err, st, "vector `%s`", label(field)) : st;
+    }
+    if (v->indices) {
+        return hwi_fail(err, HW_EINVAL,
+                        "vector `%s` is given as a sparse one, the collection "
+                        "expects rows of %u values",
+                        label(field), field->dim);
+    }
+    return pack_rows(field, v, out, err);
+}
+
 hw_status
 hwi_validate_id(const hw_id *id, hw_error *err)
 {

@@ -4,7 +4,7 @@
  *        |
  *        +-- target: collection 3     slot pages, payload indexes, counts
  *        |      +-- field 0           vector pages, index writer
- *        |      +-- field 1
+ *        |      +-- field 1           sparse: postings
  *        +-- target: collection 9 ...
  *
  * Operations change pages in memory; commit writes them out once each, in this order: indexes (they
@@ -38,6 +38,9 @@ target_free(hwi_target *t)
     for (size_t i = 0; t->fields && i < t->conf->field_count; i++) {
         hwi_index_writer_free(t->fields[i].index);
         hwi_page_cache_free(t->fields[i].vecs);
+        hwi_page_cache_free(t->fields[i].has);
+        hwi_sparse_writer_free(t->fields[i].sparse);
+        hwi_buf_release(&t->fields[i].packed);
     }
     hwi_free(t->fields);
     hwi_pix_writer_free(t->pix);
@@ -46,6 +49,7 @@ target_free(hwi_target *t)
     hwi_buf_release(&t->old_payload);
     hwi_buf_release(&t->new_payload);
     hwi_buf_release(&t->large);
+    hwi_buf_release(&t->old_vector);
     hwi_conf_unref(t->conf);
     hwi_free(t);
 }
@@ -93,14 +97,24 @@ hwi_writer_target(hwi_writer *w, uint32_t coll, const char *name, hwi_index_of_f
     return HW_OK;
 }
 
+static hw_status
+open_ragged(hwi_target *t, hwi_target_field *f, hw_error *err)
+{
+    hw_store_txn *txn = t->writer->txn;
+    if (!f->has) HWI_TRY(hwi_has_cache_new(txn, t->coll, f->conf, &f->has, err));
+    if (f->sparse || f->conf->type != HWI_SPARSE) return HW_OK;
+    return hwi_sparse_writer_new(txn, t->coll, f->conf->number, &f->sparse, err);
+}
+
 hw_status
 hwi_target_open_field(hwi_target *t, hwi_target_field *f, hw_error *err)
 {
     hw_store_txn *txn = t->writer->txn;
+    if (hwi_field_is_ragged(f->conf)) return open_ragged(t, f, err);
     if (!f->vecs) HWI_TRY(hwi_vec_cache_new(txn, t->coll, f->conf, &f->vecs, err));
     if (f->index) return HW_OK;
-    hwi_index *ix = t->index_of(t->arg, f->conf->number);
-    if (!ix) return hwi_fail(err, HW_ECORRUPT, "vector field %u is unknown", f->conf->number);
+    hwi_index *ix;
+    HWI_TRY(t->index_of(t->arg, f->conf, &ix, err));
     return hwi_index_writer_new(ix, txn, f->vecs, &f->index, err);
 }
 
@@ -113,6 +127,8 @@ target_flush(hwi_target *t, hw_error *err)
         hwi_target_field *f = &t->fields[i];
         if (f->index) HWI_TRY(hwi_index_flush(f->index, err));
         if (f->vecs) HWI_TRY(hwi_page_cache_flush(f->vecs, err));
+        if (f->sparse) HWI_TRY(hwi_sparse_flush(f->sparse, err));
+        if (f->has) HWI_TRY(hwi_page_cache_flush(f->has, err));
     }
     HWI_TRY(hwi_holes_flush(&t->holes, err));
     HWI_TRY(hwi_page_cache_flush(t->slots, err));

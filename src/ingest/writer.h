@@ -17,7 +17,8 @@ typedef struct hwi_writer hwi_writer;
 typedef struct hwi_target hwi_target; /* a collection in a transaction */
 
 /* The process's memory of a field's index; what hwi_views_index is. */
-typedef hwi_index *(*hwi_index_of_fn)(void *arg, uint32_t field_number);
+typedef hw_status (*hwi_index_of_fn)(void *arg, const hwi_field *field, hwi_index **out,
+                                     hw_error *err);
 
 /* HW_EBUSY, HW_EREADONLY. */
 HW_CHECKED hw_status hwi_writer_begin(hw_store *store, hwi_writer **out, hw_error *err);

@@ -7,7 +7,8 @@
  *     BEST_SCORE, SUM_SCORES   examples, positives first
  *
  * A point named by its id is read in the query's own snapshot and left out of the answer. Nothing is
- * copied that can be borrowed: the plain search of a given vector allocates nothing here. */
+ * copied that can be borrowed: the plain search of a given vector allocates nothing here. Sparse
+ * vectors leave here sorted. */
 #include "query/aim.h"
 
 #include <math.h>
@@ -65,20 +66,68 @@ check_row(const hwi_field *field, const float *v, uint32_t dim, hw_error *err)
 }
 
 static hw_status
-given_vector(const hwi_field *field, const hw_vector *given, hw_vector *out, hw_error *err)
+check_rows(const hwi_field *field, const hw_vector *v, hw_error *err)
 {
+    uint32_t rows = v->rows ? v->rows : 1;
+
+    if (hwi_size_mul(rows, v->dim) > HW_MULTI_VALUES_MAX)
+        return hwi_fail(err, HW_EINVAL, "query of %u rows of %u values is above the maximum %u",
+                        rows, v->dim, HW_MULTI_VALUES_MAX);
+    for (uint32_t i = 0; i < rows; i++) {
+        hw_status st = check_row(field, v->values + (size_t)i * v->dim, v->dim, err);
+        if (st != HW_OK) return rows > 1 ? hwi_fail_prefix(err, st, "row %u", i) : st;
+    }
+    return HW_OK;
+}
+
+/* Checks a sparse vector and sorts its copy. */
+static hw_status
+sort_pairs(const hwi_field *field, const hw_vector *v, hwi_arena *arena, hw_vector *out,
+           hw_error *err)
+{
+    hwi_buf packed = {0};
+
+    hw_status st = hwi_sparse_pack(v, &packed, err);
+    if (st == HW_OK) st = hwi_ragged_unpack(field, hwi_buf_bytes(&packed), arena, out, err);
+    hwi_buf_release(&packed);
+    return st;
+}
+
+static hw_status
+given_vector(const hwi_field *field, const hw_vector *given, hwi_arena *arena, hw_vector *out,
+             hw_error *err)
+{
+    if (field->type == HWI_SPARSE) return sort_pairs(field, given, arena, out, err);
     *out = *given;
+    if (given->indices)
+        return hwi_fail(err, HW_EINVAL, "query is sparse, the collection's vector%s%s is not",
+                        field->name[0] ? " " : "", field->name);
+    if (field->type == HWI_MULTI) return check_rows(field, given, err);
+    if (given->rows > 1)
+        return hwi_fail(err, HW_EINVAL, "query has %u rows, the collection's vector%s%s one",
+                        given->rows, field->name[0] ? " " : "", field->name);
     return check_row(field, given->values, given->dim, err);
 }
 
-/* The vector of a stored point, borrowed from the view. */
+/* Row of a slot in a vector page, borrowed from the view; NULL when it has no vector. */
 static hw_status
-stored_vector(hwi_view *view, const hwi_view_field *field, const hw_id *id, uint32_t *slot,
-              hw_vector *out, hw_error *err)
+dense_row(const hwi_view_field *field, uint32_t slot, const float **out, hw_error *err)
 {
-    const hwi_field *conf = field->conf;
-    uint32_t per_page = hwi_vec_rows_per_page(conf->dim);
+    uint32_t dim = field->conf->dim, per_page = hwi_vec_rows_per_page(dim);
     const uint8_t *page;
+
+    *out = NULL;
+    HWI_TRY(hwi_page_table_get(field->vecs, slot / per_page, &page, err));
+    if (!page) return HW_OK;
+    const uint8_t *row = hwi_page_row(page, slot % per_page, hwi_vec_row_bytes(dim));
+    if (hwi_vec_inv_norm(row, dim) != 0) *out = hwi_vec_row(row);
+    return HW_OK;
+}
+
+static hw_status
+stored_vector(hwi_view *view, const hwi_view_field *field, const hw_id *id, hwi_arena *arena,
+              uint32_t *slot, hw_vector *out, hw_error *err)
+{
     char text[HW_ID_TEXT_MAX + 1];
 
     hw_status st = hwi_id_slot(view->txn, view->conf->coll, id, slot, NULL, err);
@@ -87,15 +136,12 @@ stored_vector(hwi_view *view, const hwi_view_field *field, const hw_id *id, uint
         return hwi_fail(err, HW_ENOTFOUND, "there is no point `%s`", text);
     }
     HWI_TRY(st);
-    HWI_TRY(hwi_page_table_get(field->vecs, *slot / per_page, &page, err));
-    const uint8_t *row =
-        page ? hwi_page_row(page, *slot % per_page, hwi_vec_row_bytes(conf->dim)) : NULL;
-    if (!row || hwi_vec_inv_norm(row, conf->dim) == 0) {
-        hw_id_format(id, text);
-        return hwi_fail(err, HW_EINVAL, "point `%s` has no vector `%s`", text, conf->name);
-    }
-    *out = (hw_vector){.values = hwi_vec_row(row), .dim = conf->dim};
-    return HW_OK;
+    *out = (hw_vector){.dim = field->conf->dim, .rows = 1};
+    HWI_TRY(hwi_field_is_ragged(field->conf) ? hwi_view_vector(view, field, *slot, arena, out, err)
+                                             : dense_row(field, *slot, &out->values, err));
+    if (out->values) return HW_OK;
+    hw_id_format(id, text);
+    return hwi_fail(err, HW_EINVAL, "point `%s` has no vector `%s`", text, field->conf->name);
 }
 
 static hw_status
@@ -105,12 +151,12 @@ read_target(hwi_view *view, const hwi_view_field *field, const hw_query *q, hwi_
     if (q->vector) {
         hw_vector given = {
             .values = q->vector, .dim = q->dim, .rows = q->rows, .indices = q->indices};
-        return given_vector(field->conf, &given, &aim->target, err);
+        return given_vector(field->conf, &given, &aim->arena, &aim->target, err);
     }
     if (!q->id) return hwi_fail(err, HW_EINVAL, "a query needs a vector or an id");
     aim->left_out = &aim->one;
     aim->left_out_count = 1;
-    return stored_vector(view, field, q->id, &aim->one, &aim->target, err);
+    return stored_vector(view, field, q->id, &aim->arena, &aim->one, &aim->target, err);
 }
 
 /* ---- examples ---- */
@@ -127,14 +173,17 @@ typedef struct reading {
 static hw_status
 make_unit(reading *r, hw_vector *v)
 {
-    size_t bytes = (size_t)v->dim * sizeof(float);
+    size_t bytes = (size_t)v->rows * v->dim * sizeof(float);
     float *copy = hwi_arena_alloc(&r->aim->arena, bytes);
-    double sum = 0;
 
     if (!copy) return hwi_nomem(r->err, bytes);
-    for (uint32_t j = 0; j < v->dim; j++) sum += (double)v->values[j] * v->values[j];
-    float scale = (float)(1 / sqrt(sum));
-    for (uint32_t j = 0; j < v->dim; j++) copy[j] = v->values[j] * scale;
+    for (uint32_t i = 0; i < v->rows; i++) {
+        const float *row = v->values + (size_t)i * v->dim;
+        double sum = 0;
+        for (uint32_t j = 0; j < v->dim; j++) sum += (double)row[j] * row[j];
+        float scale = (float)(1 / sqrt(sum));
+        for (uint32_t j = 0; j < v->dim; j++) copy[(size_t)i * v->dim + j] = row[j] * scale;
+    }
     v->values = copy;
     return HW_OK;
 }
@@ -145,9 +194,9 @@ read_example(reading *r, const hw_example *e, hw_vector *out)
     hwi_aim *aim = r->aim;
 
     if (!e->id && !e->vector.values) return hwi_fail(r->err, HW_EINVAL, "needs a vector or an id");
-    if (!e->id) return given_vector(r->field->conf, &e->vector, out, r->err);
+    if (!e->id) return given_vector(r->field->conf, &e->vector, &aim->arena, out, r->err);
     uint32_t *slot = &aim->left_out[aim->left_out_count++];
-    HWI_TRY(stored_vector(r->view, r->field, e->id, slot, out, r->err));
+    HWI_TRY(stored_vector(r->view, r->field, e->id, &aim->arena, slot, out, r->err));
     return r->unit ? make_unit(r, out) : HW_OK;
 }
 
@@ -229,8 +278,6 @@ check_rule(const hw_query *q, hw_error *err)
 
     if ((unsigned)q->rule > HW_RULE_CONTEXT)
         return hwi_fail(err, HW_EINVAL, "rule %d is unknown", (int)q->rule);
-    if (q->rule > HW_RULE_AVERAGE)
-        return hwi_fail(err, HW_EUNSUPPORTED, "rule %d is not there yet", (int)q->rule);
     if (!has_target && (q->vector || q->id))
         return hwi_fail(err, HW_EINVAL, "this rule takes examples and no query vector");
     if (q->example_count > HWI_EXAMPLES_MAX)
@@ -240,7 +287,7 @@ check_rule(const hw_query *q, hw_error *err)
         return hwi_fail(err, HW_EINVAL, "examples is NULL, example_count is %zu", q->example_count);
     if (q->rule == HW_RULE_NEAREST && q->example_count)
         return hwi_fail(err, HW_EINVAL, "a query for the nearest takes no examples");
-    if (!has_target && q->example_count == 0)
+    if (!has_target && q->example_count == 0) /* to discover, a target is enough */
         return hwi_fail(err, HW_EINVAL, "this rule needs examples");
     return HW_OK;
 }
@@ -262,5 +309,5 @@ hwi_aim_read(hwi_view *view, const hwi_view_field *field, const hw_query *q, hwi
     size_t n = out->positive_count;
     HWI_TRY(hwi_aim_average(field->conf, out->examples, n, out->examples + n,
                             out->example_count - n, &out->arena, &out->target, err));
-    return given_vector(field->conf, &out->target, &out->target, err);
+    return given_vector(field->conf, &out->target, &out->arena, &out->target, err);
 }

@@ -4,7 +4,8 @@
  *     aim       what to compare with (aim.c)
  *     filter    parse, then ask the payload indexes: slots that may match, slots that surely do
  *               (filtering.c)
- *     search    hwi_index_search, which asks back only about slots the indexes could not decide
+ *     search    the field's index, tree or inverted, which asks back only about slots that the payload
+ *               indexes could not decide; or a scan (scan.c), where no index helps
  *     answer    drop the offset, note recall and warnings, explain
  */
 #include "query/search.h"
@@ -14,6 +15,7 @@
 #include "payload/pix.h"
 #include "query/aim.h"
 #include "query/filtering.h"
+#include "query/rules.h"
 
 void
 hwi_answer_release(hwi_answer *a)
@@ -112,28 +114,66 @@ explain(const hwi_view *view, const hwi_view_field *field, const hwi_filtering *
     hwi_buf_printf(out, "], \"metric\": \"%s\"}", hwi_metric_text(field->conf->metric));
 }
 
+/* How distances of the answer become scores. Sums of cosines are no longer one minus a distance, and
+ * of several similarities nothing is left but "more is better". */
+static hwi_metric
+answer_metric(const hwi_field *field, hw_rule rule)
+{
+    bool sums = field->type == HWI_MULTI && field->metric == HWI_COSINE;
+
+    return rule > HW_RULE_AVERAGE || sums ? HWI_DOT : field->metric;
+}
+
+static hw_status
+search_sparse(const hwi_view *view, const hwi_view_field *field, const hwi_aim *aim, uint32_t room,
+              float most, const hwi_accept *accept, hwi_answer *a, hw_error *err)
+{
+    hwi_sparse_view v = hwi_view_sparse(view, field);
+    hwi_buf packed = {0};
+
+    hw_status st = hwi_sparse_pack(&aim->target, &packed, err);
+    if (st == HW_OK)
+        st = hwi_sparse_search(&v, hwi_buf_bytes(&packed), room, most, accept, &a->trace, a->hits,
+                               &a->count, err);
+    hwi_buf_release(&packed);
+    return st;
+}
+
+/* The way that fits the field and the rule. */
+static hw_status
+search_field(hwi_view *view, const hwi_view_field *field, const hw_query *q, const hwi_aim *aim,
+             uint32_t room, const hwi_accept *accept, hwi_answer *a, hw_error *err)
+{
+    bool nearest = q->rule <= HW_RULE_AVERAGE;
+    float most = INFINITY;
+
+    a->metric = answer_metric(field->conf, q->rule);
+    if (q->has_score_threshold) most = hwi_score_to_distance(a->metric, q->score_threshold);
+    if (nearest && field->conf->type == HWI_DENSE)
+        return hwi_index_search(field->index, aim->target.values, room, q->exact ? 1 : q->recall,
+                                most, accept, &a->trace, a->hits, &a->count, err);
+    if (nearest && field->conf->type == HWI_SPARSE)
+        return search_sparse(view, field, aim, room, most, accept, a, err);
+    return hwi_scan(view, field, nearest ? HW_RULE_NEAREST : q->rule, aim, room, most, accept,
+                    &a->trace, a->hits, &a->count, err);
+}
+
 static hw_status
 run(hwi_view *view, const hwi_view_field *field, const hw_query *q, const hwi_aim *aim,
     hwi_filtering *f, hwi_answer *a, hwi_buf *detail, hw_error *err)
 {
-    float most = INFINITY;
     uint32_t wanted = q->k + q->offset + aim->left_out_count;
     uint32_t room = (uint32_t)HWI_MIN((uint64_t)wanted, view->counts.points + 1);
 
     a->hits = hwi_alloc(room * sizeof *a->hits);
     if (!a->hits) return hwi_nomem(err, room * sizeof *a->hits);
-    if (q->has_score_threshold)
-        most = hwi_score_to_distance(field->conf->metric, q->score_threshold);
     if (q->explain) a->trace.detail = detail;
     if (q->time_budget_ms) a->trace.stop_us = hwi_clock_us() + q->time_budget_ms * 1000ull;
     a->trace.deadline_us = q->deadline_ms * 1000;
     a->trace.cancel = (const atomic_bool *)(const void *)q->cancel;
-    double recall = q->exact ? 1 : q->recall;
-    hw_status st = hwi_index_search(field->index, aim->target.values, room, recall, most,
-                                    hwi_filtering_accept(f), &a->trace, a->hits, &a->count, err);
+    hw_status st = search_field(view, field, q, aim, room, hwi_filtering_accept(f), a, err);
     HWI_TRY(hwi_filtering_status(f, st, err));
     trim(a, aim, q);
-    a->metric = field->conf->metric;
     a->recall = a->trace.recall;
     if (q->explain) explain(view, field, f, detail, a);
     return HW_OK;
@@ -204,6 +244,11 @@ hwi_why(hwi_view *view, const hw_query *q, const hw_id *id, hwi_buf *json, hw_er
 
     HWI_TRY(check_limits(q, err));
     HWI_TRY(find_field(view, q, &field, err));
+    if (!field->index || q->rule > HW_RULE_AVERAGE)
+        return hwi_fail(
+            err, HW_EUNSUPPORTED,
+            "why tells of searches through the index of dense vectors; this one compares "
+            "with everything");
     hw_status st = hwi_id_slot(view->txn, view->conf->coll, id, &slot, NULL, err);
     if (st == HW_ENOTFOUND) {
         char text[HW_ID_TEXT_MAX + 1];

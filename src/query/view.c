@@ -36,16 +36,22 @@ struct hwi_snapshots {
     hwi_index_events events;
 };
 
+/* What is remembered of one field's index. */
+typedef struct memory {
+    uint32_t number;
+    hwi_index *index;
+    struct memory *next;
+} memory;
+
 struct hwi_views {
     hwi_snapshots *snapshots;
     hwi_snapshots *own_snapshots; /* to free, when made by hwi_views_new */
     uint32_t coll;
     char name[HW_NAME_MAX + 1];
-    pthread_mutex_t lock;       /* guards current and conf; held while the next view is made */
-    hwi_view *current;          /* holds a reference; may be NULL */
-    hwi_conf *conf;             /* the newest settings seen */
-    hwi_conf *first_conf;       /* immutable */
-    hwi_index **indexes;        /* one per field of first_conf; immutable */
+    pthread_mutex_t lock; /* guards current, conf and indexes; held while the next view is made */
+    hwi_view *current;    /* holds a reference; may be NULL */
+    hwi_conf *conf;       /* the newest settings seen */
+    memory *indexes;      /* of all dense fields seen, dropped ones included: views may use them */
     hwi_views *next, *previous; /* snapshots->cached */
     bool is_listed;
 };
@@ -133,6 +139,7 @@ view_free(hwi_view *v)
     for (size_t i = 0; v->fields && i < v->conf->field_count; i++) {
         hwi_index_view_free(v->fields[i].index);
         hwi_page_table_free(v->fields[i].vecs);
+        hwi_page_table_free(v->fields[i].has);
     }
     hwi_free(v->fields);
     hwi_page_table_free(v->slots);
@@ -160,8 +167,34 @@ open_tables(hwi_view *v, hw_error *err)
     for (size_t i = 0; i < v->conf->field_count; i++) {
         hwi_view_field *f = &v->fields[i];
         f->conf = &v->conf->fields[i];
-        HWI_TRY(hwi_vec_table_new(v->txn, coll, f->conf, below, &f->vecs, err));
+        HWI_TRY(hwi_field_is_ragged(f->conf)
+                    ? hwi_has_table_new(v->txn, coll, f->conf, below, &f->has, err)
+                    : hwi_vec_table_new(v->txn, coll, f->conf, below, &f->vecs, err));
     }
+    return HW_OK;
+}
+
+/* views->lock is held. */
+static hw_status
+index_of(hwi_views *views, const hwi_field *field, hwi_index **out, hw_error *err)
+{
+    memory *m = views->indexes;
+    *out = NULL;
+    while (m && m->number != field->number) m = m->next;
+    if (!m) {
+        m = hwi_alloc(sizeof *m);
+        if (!m) return hwi_nomem(err, sizeof *m);
+        m->number = field->number;
+        hw_status st = hwi_index_new(views->coll, field, &m->index, err);
+        if (st != HW_OK) {
+            hwi_free(m);
+            return st;
+        }
+        hwi_index_watch(m->index, &views->snapshots->events);
+        m->next = views->indexes;
+        views->indexes = m;
+    }
+    *out = m->index;
     return HW_OK;
 }
 
@@ -176,15 +209,15 @@ fill_view(hwi_views *views, hwi_view *v, hw_error *err)
         return hwi_fail(err, st, "collection `%s` was dropped", views->name);
     }
     if (st != HW_OK) return st;
-    if (v->conf->field_count != views->first_conf->field_count) {
-        return hwi_fail(err, HW_ECORRUPT, "collection `%s` changed its vectors", views->name);
-    }
     HWI_TRY(hwi_counts_get(v->txn, views->coll, &v->counts, err));
     HWI_TRY(open_tables(v, err));
     for (size_t i = 0; i < v->conf->field_count; i++) {
         hwi_view_field *f = &v->fields[i];
-        HWI_TRY(hwi_index_view_new(views->indexes[i], v->txn, f->vecs, v->slots,
-                                   v->counts.slots_below, &f->index, err));
+        hwi_index *ix;
+        if (hwi_field_is_ragged(f->conf)) continue;
+        HWI_TRY(index_of(views, f->conf, &ix, err));
+        HWI_TRY(hwi_index_view_new(ix, v->txn, f->vecs, v->slots, v->counts.slots_below, &f->index,
+                                   err));
     }
     return HW_OK;
 }
@@ -356,30 +389,16 @@ hwi_snapshots_drop(hwi_snapshots *s, bool stale_only)
 /* ---- The views object ---- */
 
 static hw_status
-read_first_conf(hwi_views *views, hw_error *err)
+read_conf(hwi_views *views, hw_error *err)
 {
     hwi_snapshot *snapshot;
     HWI_TRY(snapshot_take(views->snapshots, &snapshot, err));
-    hw_status st = hwi_conf_get(snapshot->txn, views->coll, &views->first_conf, err);
+    hw_status st = hwi_conf_get(snapshot->txn, views->coll, &views->conf, err);
     if (st == HW_ENOTFOUND) {
-        st = hwi_fail(err, st, "collection `%s` was dropped", views->name);
+        st = hwi_fail(err, HW_ENOTFOUND, "collection `%s` was dropped", views->name);
     }
     snapshot_unref(snapshot);
     return st;
-}
-
-static hw_status
-make_indexes(hwi_views *views, hw_error *err)
-{
-    const hwi_conf *conf = views->first_conf;
-    size_t bytes = conf->field_count * sizeof(hwi_index *);
-    views->indexes = hwi_alloc_zero(bytes);
-    if (!views->indexes) return hwi_nomem(err, bytes);
-    for (size_t i = 0; i < conf->field_count; i++) {
-        HWI_TRY(hwi_index_new(views->coll, &conf->fields[i], &views->indexes[i], err));
-        hwi_index_watch(views->indexes[i], &views->snapshots->events);
-    }
-    return HW_OK;
 }
 
 hw_status
@@ -393,13 +412,11 @@ hwi_views_new_shared(hwi_snapshots *snapshots, uint32_t coll, const char *name, 
     views->coll = coll;
     strncpy(views->name, name, HW_NAME_MAX);
     pthread_mutex_init(&views->lock, NULL);
-    hw_status st = read_first_conf(views, err);
-    if (st == HW_OK) st = make_indexes(views, err);
+    hw_status st = read_conf(views, err);
     if (st != HW_OK) {
         hwi_views_free(views);
         return st;
     }
-    views->conf = hwi_conf_ref(views->first_conf);
     *out = views;
     return HW_OK;
 }
@@ -424,30 +441,44 @@ hwi_views_free(hwi_views *views)
 {
     if (!views) return;
     hwi_views_drop(views);
-    for (size_t i = 0; views->indexes && i < views->first_conf->field_count; i++) {
-        hwi_index_free(views->indexes[i]);
+    while (views->indexes) {
+        memory *next = views->indexes->next;
+        hwi_index_free(views->indexes->index);
+        hwi_free(views->indexes);
+        views->indexes = next;
     }
-    hwi_free(views->indexes);
     hwi_conf_unref(views->conf);
-    hwi_conf_unref(views->first_conf);
     hwi_snapshots_free(views->own_snapshots);
     pthread_mutex_destroy(&views->lock);
     hwi_free(views);
 }
 
-const hwi_conf *
-hwi_views_conf(const hwi_views *views)
+hwi_conf *
+hwi_views_conf(hwi_views *views)
 {
-    return views->first_conf;
+    pthread_mutex_lock(&views->lock);
+    hwi_conf *conf = hwi_conf_ref(views->conf);
+    pthread_mutex_unlock(&views->lock);
+    return conf;
 }
 
-hwi_index *
-hwi_views_index(hwi_views *views, uint32_t field_number)
+void
+hwi_views_set_conf(hwi_views *views, hwi_conf *conf)
 {
-    for (size_t i = 0; i < views->first_conf->field_count; i++) {
-        if (views->first_conf->fields[i].number == field_number) return views->indexes[i];
-    }
-    return NULL;
+    pthread_mutex_lock(&views->lock);
+    hwi_conf *old = views->conf;
+    views->conf = hwi_conf_ref(conf);
+    pthread_mutex_unlock(&views->lock);
+    hwi_conf_unref(old);
+}
+
+hw_status
+hwi_views_index(hwi_views *views, const hwi_field *field, hwi_index **out, hw_error *err)
+{
+    pthread_mutex_lock(&views->lock);
+    hw_status st = index_of(views, field, out, err);
+    pthread_mutex_unlock(&views->lock);
+    return st;
 }
 
 const hwi_view_field *
@@ -461,4 +492,50 @@ hw_status
 hwi_view_id(hwi_view *view, uint32_t slot, hw_id *out, hw_error *err)
 {
     return hwi_slot_id(view->slots, view->txn, view->conf->coll, slot, out, err);
+}
+
+/* ---- Vectors as given ---- */
+
+/* The vector of a slot in a vector page, copied. */
+static hw_status
+dense_vector(const hwi_view_field *f, uint32_t slot, hwi_arena *arena, hw_vector *out,
+             hw_error *err)
+{
+    uint32_t dim = f->conf->dim, rows = hwi_vec_rows_per_page(dim);
+    const uint8_t *page;
+    HWI_TRY(hwi_page_table_get(f->vecs, slot / rows, &page, err));
+    if (!page) return HW_OK;
+    const uint8_t *row = hwi_page_row(page, slot % rows, hwi_vec_row_bytes(dim));
+    if (hwi_vec_inv_norm(row, dim) == 0) return HW_OK;
+    float *copy = hwi_arena_alloc(arena, (size_t)dim * sizeof *copy);
+    if (!copy) return hwi_nomem(err, (size_t)dim * sizeof *copy);
+    memcpy(copy, row, (size_t)dim * sizeof *copy);
+    *out = (hw_vector){.values = copy, .dim = dim, .rows = 1};
+    return HW_OK;
+}
+
+hw_status
+hwi_view_vector(hwi_view *view, const hwi_view_field *field, uint32_t slot, hwi_arena *arena,
+                hw_vector *out, hw_error *err)
+{
+    hwi_buf large = {0};
+    hw_bytes raw;
+    *out = (hw_vector){0};
+    if (!hwi_field_is_ragged(field->conf)) return dense_vector(field, slot, arena, out, err);
+    hw_status st =
+        hwi_ragged_get(view->txn, view->conf->coll, field->conf, slot, &large, &raw, err);
+    if (st == HW_OK) st = hwi_ragged_unpack(field->conf, raw, arena, out, err);
+    hwi_buf_release(&large);
+    return st == HW_ENOTFOUND ? HW_OK : st;
+}
+
+hwi_sparse_view
+hwi_view_sparse(const hwi_view *view, const hwi_view_field *field)
+{
+    return (hwi_sparse_view){.txn = view->txn,
+                             .coll = view->conf->coll,
+                             .slots_below = view->counts.slots_below,
+                             .field = field->conf,
+                             .slots = view->slots,
+                             .has = field->has};
 }

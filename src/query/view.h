@@ -9,12 +9,14 @@
 #define HWI_VIEW_H
 
 #include "index/index.h"
-#include "records/records.h"
+#include "index/sparse/sparse.h"
+#include "records/ragged.h"
 
 typedef struct hwi_view_field {
     const hwi_field *conf;
-    hwi_page_table *vecs;
-    hwi_index_view *index;
+    hwi_page_table *vecs;  /* dense */
+    hwi_index_view *index; /* dense */
+    hwi_page_table *has;   /* multi and sparse: which slots have one */
 } hwi_view_field;
 
 /* Read transactions shared by the views of all collections of one store: one per version that is
@@ -51,8 +53,10 @@ HW_CHECKED hw_status hwi_views_new_shared(hwi_snapshots *snapshots, uint32_t col
                                           hwi_views **out, hw_error *err);
 void hwi_views_free(hwi_views *views); /* no view may be held */
 
-/* Settings as they were when the views were made: names and dimensions of vectors never change. */
-const hwi_conf *hwi_views_conf(const hwi_views *views);
+/* The newest settings seen, a reference of the caller's. Those of another process are seen with the
+ * next view, those of this one once it has said so. */
+hwi_conf *hwi_views_conf(hwi_views *views);
+void hwi_views_set_conf(hwi_views *views, hwi_conf *conf); /* takes a reference of its own */
 
 /* The newest view; release it when done. HW_ENOTFOUND "collection `x` was dropped". */
 HW_CHECKED hw_status hwi_views_current(hwi_views *views, hwi_view **out, hw_error *err);
@@ -61,14 +65,21 @@ void hwi_view_release(hwi_views *views, hwi_view *view);
 /* Lets go of the current view, so that it does not hold back pages a writer could reuse. */
 void hwi_views_drop(hwi_views *views);
 
-/* The process's memory of a field's index, for writers of this collection; NULL if there is no such
- * field. */
-hwi_index *hwi_views_index(hwi_views *views, uint32_t field_number);
+/* The process's memory of a dense field's index; lives as long as the views. */
+HW_CHECKED hw_status hwi_views_index(hwi_views *views, const hwi_field *field, hwi_index **out,
+                                     hw_error *err);
 
 const hwi_view_field *hwi_view_field_by_name(const hwi_view *view, const char *name);
 
 /* Id of a slot; HW_ENOTFOUND for a free one. */
 HW_CHECKED hw_status hwi_view_id(hwi_view *view, uint32_t slot, hw_id *out, hw_error *err);
+
+/* The vector of a slot as it was given, in arena; out->values NULL when it has none. */
+HW_CHECKED hw_status hwi_view_vector(hwi_view *view, const hwi_view_field *field, uint32_t slot,
+                                     hwi_arena *arena, hw_vector *out, hw_error *err);
+
+/* What the functions of index/sparse/ read of a sparse field. */
+hwi_sparse_view hwi_view_sparse(const hwi_view *view, const hwi_view_field *field);
 
 /* What a write transaction has done so far, for reads inside it: records and payload indexes, no
  * vector index (fields[i].index is NULL). What the transaction's caches hold must have been written

@@ -4,10 +4,15 @@
  *
  *     {"format": 1, "coll": 3, "name": "photos", "revision": 2,
  *      "fields": [{"number": 0, "name": "", "dim": 784, "metric": "l2", "kind": "hybrid",
- *                  "leaf_size": 0, "bits": 0, "flat_below": 2000, "seed": 1, "extra": {...}}],
+ *                  "leaf_size": 0, "bits": 0, "flat_below": 2000, "seed": 1, "extra": {...}},
+ *                 {"number": 2, "name": "words", "type": "sparse", "idf": true, "dim": 0, ...}],
+ *      "next_field": 3, "dropped": [1],
  *      "schema": [{"number": 1, "path": "label", "type": "keyword", "ready": true,
  *                  "built_below": 0}],
  *      "extra": {...}}
+ *
+ * `type` absent: dense. `next_field` and `dropped` are there once a field was dropped: numbers are
+ * never given out twice, and the keys of the dropped ones may still be around.
  *
  * JSON, because settings are read once per handle, grow over the years and hold whatever a client
  * wants kept; the checksum, because a flipped digit in a seed is still valid JSON. What a user may
@@ -22,6 +27,7 @@
 
 static const char *const metric_names[] = {"cosine", "l2", "dot", "l1"};
 static const char *const kind_names[] = {"hybrid", "kdtree", "lsh", "flat"};
+static const char *const type_names[] = {"dense", "multi", "sparse"};
 static const char *const pix_type_names[] = {"keyword",  "integer", "float", "bool",
                                              "datetime", "geo",     "uuid",  "text"};
 
@@ -35,6 +41,12 @@ const char *
 hwi_kind_text(hwi_index_kind kind)
 {
     return kind_names[kind];
+}
+
+const char *
+hwi_type_text(hwi_vector_type type)
+{
+    return type_names[type];
 }
 
 const char *
@@ -71,6 +83,8 @@ write_field(hwi_buf *b, const hwi_field *f)
 {
     hwi_buf_printf(b, "{\"number\":%u,\"name\":", f->number);
     hwi_json_write_text(b, f->name, strlen(f->name));
+    if (f->type != HWI_DENSE) hwi_buf_printf(b, ",\"type\":\"%s\"", hwi_type_text(f->type));
+    if (f->idf) hwi_buf_text(b, ",\"idf\":true");
     hwi_buf_printf(b,
                    ",\"dim\":%u,\"metric\":\"%s\",\"kind\":\"%s\",\"leaf_size\":%u,\"bits\":%u,"
                    "\"flat_below\":%u,\"seed\":%llu",
@@ -92,6 +106,18 @@ write_pix_field(hwi_buf *b, const hwi_pix_field *p)
                    hwi_pix_type_text(p->type), p->ready ? "true" : "false", p->built_below);
 }
 
+/* Only once a field was dropped: otherwise the next number follows from those in use. */
+static void
+write_dropped(hwi_buf *b, const hwi_conf *conf)
+{
+    if (conf->next_field == conf->field_count) return;
+    hwi_buf_printf(b, ",\"next_field\":%u", conf->next_field);
+    for (size_t i = 0; i < conf->dropped_count; i++) {
+        hwi_buf_printf(b, i ? ",%u" : ",\"dropped\":[%u", conf->dropped[i]);
+    }
+    if (conf->dropped_count) hwi_buf_text(b, "]");
+}
+
 void
 hwi_conf_encode(const hwi_conf *conf, hwi_buf *out)
 {
@@ -104,7 +130,9 @@ hwi_conf_encode(const hwi_conf *conf, hwi_buf *out)
         if (i) hwi_buf_text(out, ",");
         write_field(out, &conf->fields[i]);
     }
-    hwi_buf_text(out, "],\"schema\":[");
+    hwi_buf_text(out, "]");
+    write_dropped(out, conf);
+    hwi_buf_text(out, ",\"schema\":[");
     for (size_t i = 0; i < conf->schema.count; i++) {
         if (i) hwi_buf_text(out, ",");
         write_pix_field(out, &conf->schema.fields[i]);
@@ -166,14 +194,29 @@ read_enum(const hwi_json *o, const char *key, const char *const *names, size_t c
     return find_name(names, count, text, out) ? HW_OK : bad(err, key);
 }
 
+/* type and idf, which dense fields do without. */
+static hw_status
+read_type(const hwi_json *o, hwi_field *f, hw_error *err)
+{
+    uint32_t type = HWI_DENSE;
+    const hwi_json *idf = hwi_json_member(o, "idf");
+    if (hwi_json_member(o, "type")) {
+        HWI_TRY(read_enum(o, "type", type_names, HWI_COUNT(type_names), &type, err));
+    }
+    f->type = (hwi_vector_type)type;
+    f->idf = idf && idf->kind == HWI_JSON_BOOL && idf->boolean;
+    return HW_OK;
+}
+
 static hw_status
 read_field(const hwi_json *o, hwi_field *f, hw_error *err)
 {
     uint32_t metric, kind;
+    HWI_TRY(read_type(o, f, err));
     HWI_TRY(read_u32(o, "number", &f->number, err));
     HWI_TRY(read_name(o, "name", &f->name, err));
     HWI_TRY(read_u32(o, "dim", &f->dim, err));
-    if (f->dim == 0 || f->dim > HW_DIM_MAX) return bad(err, "dim");
+    if (f->dim > HW_DIM_MAX || (f->dim == 0) != (f->type == HWI_SPARSE)) return bad(err, "dim");
     HWI_TRY(read_enum(o, "metric", metric_names, HWI_COUNT(metric_names), &metric, err));
     HWI_TRY(read_enum(o, "kind", kind_names, HWI_COUNT(kind_names), &kind, err));
     f->metric = (hwi_metric)metric;
@@ -217,6 +260,27 @@ read_array(hwi_conf *c, const hwi_json *o, const char *key, size_t element_bytes
 }
 
 static hw_status
+read_dropped(hwi_conf *c, const hwi_json *o, hw_error *err)
+{
+    const hwi_json *child;
+    void *array;
+    for (size_t i = 0; i < c->field_count; i++) {
+        c->next_field = HWI_MAX(c->next_field, c->fields[i].number + 1);
+    }
+    if (hwi_json_member(o, "next_field")) HWI_TRY(read_u32(o, "next_field", &c->next_field, err));
+    if (!hwi_json_member(o, "dropped")) return HW_OK;
+    HWI_TRY(read_array(c, o, "dropped", sizeof(uint32_t), &array, &c->dropped_count, &child, err));
+    c->dropped = array;
+    for (size_t i = 0; i < c->dropped_count; i++, child = child->next) {
+        if (child->kind != HWI_JSON_INT || child->integer < 0 || child->integer > UINT32_MAX) {
+            return bad(err, "dropped");
+        }
+        c->dropped[i] = (uint32_t)child->integer;
+    }
+    return HW_OK;
+}
+
+static hw_status
 read_conf(hwi_conf *c, hw_bytes json, hw_error *err)
 {
     const hwi_json *o, *child;
@@ -238,6 +302,7 @@ read_conf(hwi_conf *c, hw_bytes json, hw_error *err)
     for (size_t i = 0; i < c->field_count; i++, child = child->next) {
         HWI_TRY(read_field(child, &c->fields[i], err));
     }
+    HWI_TRY(read_dropped(c, o, err));
     HWI_TRY(
         read_array(c, o, "schema", sizeof(hwi_pix_field), &array, &c->schema.count, &child, err));
     c->schema.fields = array;

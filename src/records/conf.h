@@ -20,11 +20,16 @@
 typedef enum hwi_metric { HWI_COSINE, HWI_L2, HWI_DOT, HWI_L1 } hwi_metric;
 typedef enum hwi_index_kind { HWI_HYBRID, HWI_KDTREE, HWI_LSH, HWI_FLAT } hwi_index_kind;
 
+/* What a vector of a field is: one row, several rows, or pairs of an index and a value. */
+typedef enum hwi_vector_type { HWI_DENSE, HWI_MULTI, HWI_SPARSE } hwi_vector_type;
+
 /* One vector field. `number` never changes and is never reused within a collection. */
 typedef struct hwi_field {
     uint32_t number;
     const char *name; /* "" for the unnamed one */
-    uint32_t dim;
+    hwi_vector_type type;
+    uint32_t dim; /* sparse: 0 */
+    bool idf;     /* sparse: rare indices of a query weigh more */
     hwi_metric metric;
     hwi_index_kind kind;
     uint32_t leaf_size;  /* vectors in a leaf; 0: chosen from the data */
@@ -65,6 +70,9 @@ typedef struct hwi_conf {
     uint64_t revision; /* raised whenever the value under `conf, c` changes */
     hwi_field *fields;
     size_t field_count;
+    uint32_t next_field; /* number that the next field gets */
+    uint32_t *dropped;   /* numbers of fields whose keys are still to be deleted */
+    size_t dropped_count;
     hwi_schema schema;
     const hwi_json *extra; /* keys that are not ours, given back by describe; may be NULL */
     uint64_t stored_sum;   /* checksum of the stored form it was decoded from */
@@ -75,6 +83,17 @@ typedef struct hwi_conf {
 /* Checks a user's config (hw_collection_create) and fills defaults. HW_EINVAL names the key. */
 HW_CHECKED hw_status hwi_conf_parse(const char *name, const char *json, size_t bytes,
                                     hwi_conf **out, hw_error *err);
+
+/* Checks one field's config, the value under "vectors" or "sparse_vectors", and adds the field with
+ * a number of its own; conf must not be shared yet. HW_EINVAL, HW_EEXIST, HW_ELIMIT. */
+HW_CHECKED hw_status hwi_conf_field_add(hwi_conf *conf, const char *name, bool sparse,
+                                        const char *json, size_t bytes, hw_error *err);
+/* Takes a field away and notes its number as dropped. HW_ENOTFOUND. */
+HW_CHECKED hw_status hwi_conf_field_remove(hwi_conf *conf, const char *name, hw_error *err);
+/* The keys of the first dropped field are all deleted. */
+void hwi_conf_dropped_done(hwi_conf *conf);
+/* Changes the clients' own keys: a JSON merge patch. HW_EINVAL also for a key that is ours. */
+HW_CHECKED hw_status hwi_conf_patch(hwi_conf *conf, const char *json, size_t bytes, hw_error *err);
 
 /* Whether a name may be a collection's (or, not empty, a vector's): HW_EINVAL. */
 HW_CHECKED hw_status hwi_name_check(const char *what, const char *name, size_t bytes,
@@ -108,6 +127,7 @@ void hwi_conf_unref(hwi_conf *conf); /* NULL is fine */
 
 const char *hwi_metric_text(hwi_metric metric);   /* "l2" */
 const char *hwi_kind_text(hwi_index_kind kind);   /* "hybrid" */
+const char *hwi_type_text(hwi_vector_type type);  /* "dense" */
 const char *hwi_pix_type_text(hwi_pix_type type); /* "keyword" */
 
 /* The user's score from the engine's distance (smaller is nearer): 1 - d for cosine, sqrt(d) for

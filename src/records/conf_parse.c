@@ -6,6 +6,9 @@
  *     {"vectors": {"size": 3, "distance": "Euclid"}}            Qdrant's, one unnamed vector
  *     {"vectors": {"image": {"dim": 3, "metric": "l2"}, ...}}   named vectors
  *
+ * A vector with "multivector_config" has many rows; "sparse_vectors" are named like the others, and
+ * share their names' space. A collection may have none at all when it says so ({"vectors": {}}).
+ *
  * An unknown key inside `index` is refused, since a misspelt setting that is silently ignored is
  * found much too late. Unknown keys elsewhere are the clients' own and are kept. */
 #include "records/conf.h"
@@ -48,6 +51,12 @@ hwi_name_check(const char *what, const char *name, size_t bytes, hw_error *err)
 }
 
 /* ---- Small readers ---- */
+
+static bool
+key_is(const hwi_json *j, const char *key)
+{
+    return strcmp(j->key, key) == 0;
+}
 
 static hw_status
 count_in(parse *p, const char *where, const hwi_json *j, uint64_t min, uint64_t max, uint64_t *out)
@@ -95,12 +104,6 @@ kind_of(parse *p, const char *where, const hwi_json *j, hwi_index_kind *out)
     }
     return hwi_fail(p->err, HW_EINVAL,
                     "%s.kind: expected \"hybrid\", \"kdtree\", \"lsh\" or \"flat\"", where);
-}
-
-static bool
-key_is(const hwi_json *j, const char *key)
-{
-    return strcmp(j->key, key) == 0;
 }
 
 /* ---- index: {...} ---- */
@@ -172,7 +175,28 @@ static bool
 is_vector_key(const hwi_json *j)
 {
     return key_is(j, "dim") || key_is(j, "size") || key_is(j, "metric") || key_is(j, "distance") ||
-           key_is(j, "index");
+           key_is(j, "index") || key_is(j, "multivector_config");
+}
+
+/* {"comparator": "max_sim"}, which is all there is; null: an ordinary vector. */
+static hw_status
+multi_object(parse *p, const char *where, const hwi_json *o, hwi_field *f)
+{
+    if (o->kind == HWI_JSON_NULL) return HW_OK;
+    if (o->kind != HWI_JSON_OBJECT) {
+        return hwi_fail(p->err, HW_EINVAL, "%s.multivector_config: expected an object", where);
+    }
+    const hwi_json *c = hwi_json_member(o, "comparator");
+    for (const hwi_json *j = o->child; j; j = j->next) {
+        if (key_is(j, "comparator")) continue;
+        return hwi_fail(p->err, HW_EINVAL, "%s.multivector_config.%s: unknown key", where, j->key);
+    }
+    if (c && (c->kind != HWI_JSON_TEXT || strcmp(c->text, "max_sim") != 0)) {
+        return hwi_fail(p->err, HW_EINVAL, "%s.multivector_config.comparator: expected \"max_sim\"",
+                        where);
+    }
+    f->type = HWI_MULTI;
+    return HW_OK;
 }
 
 /* One vector's dim, metric and index from the members of an object that concern it. */
@@ -194,6 +218,8 @@ vector_object(parse *p, const char *where, const hwi_json *o, bool keep_extra, h
         } else if (key_is(j, "index")) {
             snprintf(index_at, sizeof index_at, "%s.index", where);
             HWI_TRY(index_object(p, index_at, j, f));
+        } else if (key_is(j, "multivector_config")) {
+            HWI_TRY(multi_object(p, where, j, f));
         } else if (keep_extra) {
             HWI_TRY(keep(p, &extra, j));
         }
@@ -209,55 +235,115 @@ vector_object(parse *p, const char *where, const hwi_json *o, bool keep_extra, h
     return HW_OK;
 }
 
+/* A sparse vector has neither dim nor metric: its indices are any 32-bit numbers, compared by dot
+ * product. */
 static hw_status
-named_vectors(parse *p, const hwi_json *vectors, const hwi_field *defaults)
+sparse_object(parse *p, const char *where, const hwi_json *o, hwi_field *f)
+{
+    hwi_json *extra = NULL;
+    for (const hwi_json *j = o->child; j; j = j->next) {
+        if (!key_is(j, "modifier")) {
+            HWI_TRY(keep(p, &extra, j));
+            continue;
+        }
+        bool is_text = j->kind == HWI_JSON_TEXT;
+        f->idf = is_text && strcasecmp(j->text, "idf") == 0;
+        if (f->idf || j->kind == HWI_JSON_NULL) continue;
+        if (is_text && strcasecmp(j->text, "none") == 0) continue;
+        return hwi_fail(p->err, HW_EINVAL, "%s.modifier: expected \"none\" or \"idf\"", where);
+    }
+    f->type = HWI_SPARSE;
+    f->metric = HWI_DOT;
+    f->kind = HWI_FLAT;
+    f->dim = 0;
+    f->extra = extra;
+    return HW_OK;
+}
+
+/* Adds the field that `j` describes under its key; there is room. */
+static hw_status
+named_vector(parse *p, const char *group, const hwi_json *j, const hwi_field *defaults)
 {
     hwi_conf *c = p->conf;
-    char where[HW_NAME_MAX + 16];
-    for (const hwi_json *j = vectors->child; j; j = j->next) {
-        if (strlen(j->key) != j->key_bytes) {
-            return hwi_fail(p->err, HW_EINVAL, "vectors: a name has a zero byte");
-        }
-        if (j->key_bytes) HWI_TRY(hwi_name_check("vector name", j->key, j->key_bytes, p->err));
-        snprintf(where, sizeof where, "vectors.%s", j->key);
-        if (j->kind != HWI_JSON_OBJECT) {
-            return hwi_fail(p->err, HW_EINVAL, "%s: expected an object", where);
-        }
-        if (hwi_conf_field(c, j->key)) {
-            return hwi_fail(p->err, HW_EINVAL, "%s: occurs twice", where);
-        }
-        hwi_field f = *defaults;
-        f.name = j->key;
-        f.number = (uint32_t)c->field_count;
-        HWI_TRY(vector_object(p, where, j, true, &f));
-        c->fields[c->field_count++] = f;
+    char where[HW_NAME_MAX + 32];
+    bool sparse = strcmp(group, "sparse_vectors") == 0;
+    if (strlen(j->key) != j->key_bytes) {
+        return hwi_fail(p->err, HW_EINVAL, "%s: a name has a zero byte", group);
+    }
+    if (j->key_bytes) HWI_TRY(hwi_name_check("vector name", j->key, j->key_bytes, p->err));
+    snprintf(where, sizeof where, "%s.%s", group, j->key);
+    if (j->kind != HWI_JSON_OBJECT && !(sparse && j->kind == HWI_JSON_NULL)) {
+        return hwi_fail(p->err, HW_EINVAL, "%s: expected an object", where);
+    }
+    if (hwi_conf_field(c, j->key)) {
+        return hwi_fail(p->err, HW_EEXIST, "%s: there is a vector of this name", where);
+    }
+    hwi_field f = *defaults;
+    f.name = j->key;
+    HWI_TRY(sparse ? sparse_object(p, where, j, &f) : vector_object(p, where, j, true, &f));
+    f.number = c->next_field++;
+    c->fields[c->field_count++] = f;
+    return HW_OK;
+}
+
+static hw_status
+named_vectors(parse *p, const char *group, const hwi_json *vectors, const hwi_field *defaults)
+{
+    for (const hwi_json *j = vectors ? vectors->child : NULL; j; j = j->next) {
+        hw_status st = named_vector(p, group, j, defaults);
+        if (st == HW_EEXIST)
+            return hwi_fail(p->err, HW_EINVAL, "%s.%s: occurs twice", group, j->key);
+        HWI_TRY(st);
     }
     return HW_OK;
+}
+
+static hw_status
+one_vector(parse *p, const char *where, const hwi_json *o, bool keep_extra,
+           const hwi_field *defaults)
+{
+    hwi_conf *c = p->conf;
+    c->fields[0] = *defaults;
+    HWI_TRY(vector_object(p, where, o, keep_extra, &c->fields[0]));
+    c->field_count = c->next_field = 1;
+    return HW_OK;
+}
+
+static hw_status
+group_of(parse *p, const hwi_json *config, const char *key, const hwi_json **out)
+{
+    *out = hwi_json_member(config, key);
+    if (*out && (*out)->kind == HWI_JSON_NULL) *out = NULL;
+    if (!*out || (*out)->kind == HWI_JSON_OBJECT) return HW_OK;
+    return hwi_fail(p->err, HW_EINVAL, "%s: expected an object", key);
 }
 
 static hw_status
 all_vectors(parse *p, const hwi_json *config, const hwi_field *defaults)
 {
     hwi_conf *c = p->conf;
-    const hwi_json *vectors = hwi_json_member(config, "vectors");
-    size_t count = 1;
-    if (vectors && vectors->kind != HWI_JSON_OBJECT) {
-        return hwi_fail(p->err, HW_EINVAL, "vectors: expected an object");
-    }
-    bool is_one = !vectors || hwi_json_is_number(hwi_json_member(vectors, "size")) ||
-                  hwi_json_is_number(hwi_json_member(vectors, "dim"));
-    if (!is_one) count = vectors->count;
-    if (count == 0 || count > HW_VECTORS_MAX) {
-        return hwi_fail(p->err, HW_EINVAL, "vectors: %zu are not in 1 to %u", count,
+    const hwi_json *vectors, *sparse;
+    HWI_TRY(group_of(p, config, "vectors", &vectors));
+    HWI_TRY(group_of(p, config, "sparse_vectors", &sparse));
+    bool is_plain = !vectors && (!sparse || hwi_json_member(config, "dim"));
+    bool is_one = vectors && (hwi_json_is_number(hwi_json_member(vectors, "size")) ||
+                              hwi_json_is_number(hwi_json_member(vectors, "dim")));
+    size_t count = (is_plain || is_one ? 1 : vectors ? vectors->count : 0);
+    count += sparse ? sparse->count : 0;
+    if (count > HW_VECTORS_MAX) {
+        return hwi_fail(p->err, HW_EINVAL, "vectors: %zu is above the maximum %u", count,
                         HW_VECTORS_MAX);
     }
-    c->fields = hwi_arena_alloc(&c->arena, count * sizeof *c->fields);
+    c->fields = hwi_arena_alloc(&c->arena, HWI_MAX(count, (size_t)1) * sizeof *c->fields);
     if (!c->fields) return hwi_nomem(p->err, count * sizeof *c->fields);
-    if (!is_one) return named_vectors(p, vectors, defaults);
-    c->fields[0] = *defaults;
-    c->field_count = 1;
-    return vectors ? vector_object(p, "vectors", vectors, true, &c->fields[0])
-                   : vector_object(p, "config", config, false, &c->fields[0]);
+    if (is_plain) {
+        HWI_TRY(one_vector(p, "config", config, false, defaults));
+    } else if (is_one) {
+        HWI_TRY(one_vector(p, "vectors", vectors, true, defaults));
+    } else {
+        HWI_TRY(named_vectors(p, "vectors", vectors, defaults));
+    }
+    return named_vectors(p, "sparse_vectors", sparse, defaults);
 }
 
 /* ---- The rest ---- */
@@ -289,12 +375,14 @@ payload_indexes(parse *p, const hwi_json *o)
     return HW_OK;
 }
 
+static const hwi_field plain_field = {
+    .name = "", .kind = HWI_HYBRID, .flat_below = FLAT_BELOW_DEFAULT, .seed = 1};
+
 static hw_status
 parse_config(parse *p, const char *json, size_t bytes)
 {
     const hwi_json *config;
-    hwi_field defaults = {
-        .name = "", .kind = HWI_HYBRID, .flat_below = FLAT_BELOW_DEFAULT, .seed = 1};
+    hwi_field defaults = plain_field;
     HWI_TRY(hwi_json_parse(json, bytes, &p->conf->arena, &config, p->err));
     if (config->kind != HWI_JSON_OBJECT) {
         return hwi_fail(p->err, HW_EINVAL, "config: expected a JSON object");
@@ -308,7 +396,7 @@ parse_config(parse *p, const char *json, size_t bytes)
     for (const hwi_json *j = config->child; j; j = j->next) {
         if (key_is(j, "payload_indexes")) {
             HWI_TRY(payload_indexes(p, j));
-        } else if (key_is(j, "vectors") || key_is(j, "index")) {
+        } else if (key_is(j, "vectors") || key_is(j, "sparse_vectors") || key_is(j, "index")) {
             continue;
         } else if (is_vector_key(j)) {
             if (!has_vectors) continue;
@@ -339,4 +427,121 @@ hwi_conf_parse(const char *name, const char *json, size_t bytes, hwi_conf **out,
     }
     *out = c;
     return HW_OK;
+}
+
+/* ---- Fields that come and go ---- */
+
+hw_status
+hwi_conf_field_add(hwi_conf *conf, const char *name, bool sparse, const char *json, size_t bytes,
+                   hw_error *err)
+{
+    const hwi_json *tree;
+    size_t count = conf->field_count;
+    if (count >= HW_VECTORS_MAX) {
+        return hwi_fail(err, HW_ELIMIT, "the collection has %u vectors, the maximum",
+                        HW_VECTORS_MAX);
+    }
+    HWI_TRY(hwi_json_parse(json, bytes, &conf->arena, &tree, err));
+    hwi_json named = *tree;
+    named.key = hwi_arena_text(&conf->arena, name, strlen(name));
+    named.key_bytes = strlen(name);
+    hwi_field *grown = hwi_arena_alloc(&conf->arena, (count + 1) * sizeof *grown);
+    if (!named.key || !grown) return hwi_nomem(err, (count + 1) * sizeof *grown);
+    if (count) memcpy(grown, conf->fields, count * sizeof *grown);
+    conf->fields = grown;
+    return named_vector(&(parse){conf, err}, sparse ? "sparse_vectors" : "vectors", &named,
+                        &plain_field);
+}
+
+hw_status
+hwi_conf_field_remove(hwi_conf *conf, const char *name, hw_error *err)
+{
+    const hwi_field *found = hwi_conf_field(conf, name);
+    if (!found) {
+        return hwi_fail(err, HW_ENOTFOUND, "collection `%s` has no vector named `%s`", conf->name,
+                        name ? name : "");
+    }
+    size_t at = (size_t)(found - conf->fields), bytes = (conf->dropped_count + 1) * 4;
+    uint32_t *dropped = hwi_arena_alloc(&conf->arena, bytes);
+    if (!dropped) return hwi_nomem(err, bytes);
+    if (conf->dropped_count) memcpy(dropped, conf->dropped, bytes - 4);
+    dropped[conf->dropped_count++] = found->number;
+    conf->dropped = dropped;
+    conf->field_count--;
+    memmove(&conf->fields[at], &conf->fields[at + 1],
+            (conf->field_count - at) * sizeof *conf->fields);
+    return HW_OK;
+}
+
+void
+hwi_conf_dropped_done(hwi_conf *conf)
+{
+    HWI_ASSERT(conf->dropped_count > 0);
+    conf->dropped++;
+    conf->dropped_count--;
+}
+
+/* ---- Merge patches (RFC 7396) ---- */
+
+/* A copy of a member list without the keys that `patch` has; appended at *end. */
+static hw_status
+keep_unpatched(parse *p, const hwi_json *from, const hwi_json *patch, const hwi_json ***end)
+{
+    for (const hwi_json *j = from ? from->child : NULL; j; j = j->next) {
+        if (hwi_json_member(patch, j->key)) continue;
+        hwi_json *copy = hwi_arena_alloc(&p->conf->arena, sizeof *copy);
+        if (!copy) return hwi_nomem(p->err, sizeof *copy);
+        *copy = *j;
+        copy->next = NULL;
+        **end = copy;
+        *end = &copy->next;
+    }
+    return HW_OK;
+}
+
+/* What `patch` makes of `from` (NULL: nothing). Recursion follows the patch's depth, which
+ * HWI_JSON_DEPTH_MAX bounds. */
+static hw_status
+merge(parse *p, const hwi_json *from, const hwi_json *patch, const hwi_json **out)
+{
+    const hwi_json *first = NULL, **end = &first;
+    hwi_json *merged = hwi_arena_alloc(&p->conf->arena, sizeof *merged);
+    if (!merged) return hwi_nomem(p->err, sizeof *merged);
+    *merged = *patch;
+    merged->next = NULL;
+    *out = merged;
+    if (patch->kind != HWI_JSON_OBJECT) return HW_OK;
+    if (from && from->kind != HWI_JSON_OBJECT) from = NULL;
+    HWI_TRY(keep_unpatched(p, from, patch, &end));
+    for (const hwi_json *j = patch->child; j; j = j->next) {
+        if (j->kind == HWI_JSON_NULL || hwi_json_member(patch, j->key) != j) continue;
+        const hwi_json *member;
+        HWI_TRY(merge(p, hwi_json_member(from, j->key), j, &member));
+        *end = member;
+        end = (const hwi_json **)(uintptr_t)&member->next; /* ours, made above */
+    }
+    merged->child = first;
+    merged->count = 0;
+    for (const hwi_json *j = first; j; j = j->next) merged->count++;
+    return HW_OK;
+}
+
+hw_status
+hwi_conf_patch(hwi_conf *conf, const char *json, size_t bytes, hw_error *err)
+{
+    const hwi_json *patch;
+    parse p = {conf, err};
+    HWI_TRY(hwi_json_parse(json, bytes, &conf->arena, &patch, err));
+    if (patch->kind != HWI_JSON_OBJECT) {
+        return hwi_fail(err, HW_EINVAL, "patch: expected a JSON object");
+    }
+    for (const hwi_json *j = patch->child; j; j = j->next) {
+        if (!is_vector_key(j) && !key_is(j, "vectors") && !key_is(j, "sparse_vectors") &&
+            !key_is(j, "payload_indexes")) {
+            continue;
+        }
+        return hwi_fail(err, HW_EINVAL, "%s: cannot be changed so, only the client's own keys can",
+                        j->key);
+    }
+    return merge(&p, conf->extra, patch, &conf->extra);
 }

@@ -28,6 +28,8 @@
 #define HWI_PAGE_MAGIC_LOC 0x31636f6cu  /* "loc1" */
 #define HWI_PAGE_MAGIC_LEAF 0x31666165u /* "eaf1": signatures of a leaf */
 #define HWI_PAGE_MAGIC_REF 0x31666572u  /* "ref1": refine codes of a leaf */
+#define HWI_PAGE_MAGIC_HAS 0x31736168u  /* "has1" */
+#define HWI_PAGE_MAGIC_INV 0x31766e69u  /* "inv1": postings of a sparse index */
 #define HWI_PAGE_BYTES 32768u /* aim: a page with LMDB's own 16 bytes fills whole 4 kB pages */
 
 /* Bounds and magic only: cheap, at first touch. HW_ECORRUPT. */

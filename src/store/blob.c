@@ -145,6 +145,24 @@ hwi_blob_get(hw_store_txn *t, hw_bytes prefix, hwi_buf *out, hw_error *err)
     return st;
 }
 
+hw_status
+hwi_blob_view(hw_store_txn *t, hw_bytes prefix, hwi_buf *large, hw_bytes *out, hw_error *err)
+{
+    blob_header h;
+
+    HWI_TRY(get_header(t, prefix, &h, out, err));
+    if (h.parts > 1) {
+        hwi_buf_clear(large);
+        HWI_TRY(hwi_blob_get(t, prefix, large, err));
+        *out = hwi_buf_bytes(large);
+        return HW_OK;
+    }
+    if (out->size != h.bytes || hwi_checksum(out->data, out->size) != h.checksum)
+        return hwi_fail(err, HW_ECORRUPT, "blob of %llu bytes fails its checksum",
+                        (unsigned long long)h.bytes);
+    return HW_OK;
+}
+
 /* By range and not by the header's count, so that a damaged blob can be replaced and removed. */
 hw_status
 hwi_blob_del(hw_store_txn *t, hw_bytes prefix, hw_error *err)

@@ -14,7 +14,8 @@ static const char *const sub_names[] = {
     [HWI_SUB_VEC] = "vec",     [HWI_SUB_MODEL] = "model", [HWI_SUB_TREE] = "tree",
     [HWI_SUB_LEAF] = "leaf",   [HWI_SUB_PIX] = "pix",     [HWI_SUB_CAL] = "cal",
     [HWI_SUB_COUNT] = "count", [HWI_SUB_STATE] = "state", [HWI_SUB_LOG] = "log",
-    [HWI_SUB_JOB] = "job",     [HWI_SUB_LOC] = "loc",
+    [HWI_SUB_JOB] = "job",     [HWI_SUB_LOC] = "loc",     [HWI_SUB_HAS] = "has",
+    [HWI_SUB_INV] = "inv",
 };
 
 void

@@ -13,7 +13,7 @@
  *     3 ID     (c, kind, id)          slot of a point
  *     4 REC    (c, slot)              payload
  *     5 SLOT   (c, page)              ids by slot
- *     6 VEC    (c, v, page)           vectors by slot
+ *     6 VEC    (c, v, page)           vectors by slot; (c, v, slot) where they vary in size
  *     7 MODEL  (c, v, g)              what one generation was trained to
  *     8 TREE   (c, v, g, node)        nodes of the partition
  *     9 LEAF   (c, v, g, leaf, part)  bucket pages
@@ -24,6 +24,8 @@
  *    14 LOG    (c, v, version)        change log
  *    15 JOB    (c, ...)               long work in progress
  *    16 LOC    (c, v, g, page)        leaf of every slot
+ *    17 HAS    (c, v, page)           slots that have this multi-vector or sparse vector
+ *    18 INV    (c, v, index, slot)    sparse vectors by index: slots and weights from that slot on
  *
  * Every function starts the key afresh; more elements may be appended. A key short of its last
  * elements is the prefix of a range: hwi_key_sub(k, HWI_SUB_LEAF, c), append v and g, and
@@ -51,11 +53,13 @@ typedef enum hwi_sub {
     HWI_SUB_STATE = 13,
     HWI_SUB_LOG = 14,
     HWI_SUB_JOB = 15,
-    HWI_SUB_LOC = 16
+    HWI_SUB_LOC = 16,
+    HWI_SUB_HAS = 17,
+    HWI_SUB_INV = 18
 } hwi_sub;
 
 #define HWI_SUB_COLL_FIRST HWI_SUB_CONF /* subspaces whose second element is a collection */
-#define HWI_SUB_COLL_LAST HWI_SUB_LOC
+#define HWI_SUB_COLL_LAST HWI_SUB_INV
 
 /* The subspace alone, the prefix of all it holds. */
 void hwi_key_space(hwi_key *k, hwi_sub sub);

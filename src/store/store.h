@@ -169,6 +169,10 @@ HW_CHECKED hw_status hwi_store_meta_put(hw_store_txn *t, const hwi_store_meta *m
 HW_CHECKED hw_status hwi_blob_put(hw_store_txn *t, hw_bytes prefix, hw_bytes bytes, hw_error *err);
 /* Appends the blob to out. HW_ENOTFOUND (err untouched); HW_ECORRUPT, out then as it was. */
 HW_CHECKED hw_status hwi_blob_get(hw_store_txn *t, hw_bytes prefix, hwi_buf *out, hw_error *err);
+/* The same without copying where the blob is one value: borrowed from the transaction, or read into
+ * `large`, which is cleared first, and borrowed from it. */
+HW_CHECKED hw_status hwi_blob_view(hw_store_txn *t, hw_bytes prefix, hwi_buf *large, hw_bytes *out,
+                                   hw_error *err);
 HW_CHECKED hw_status hwi_blob_del(hw_store_txn *t, hw_bytes prefix, hw_error *err);
 
 /* ---- Backends ---- */
