@@ -6,6 +6,7 @@
  * inside a scan. The payload indexes give the slots that may match and those that surely do; only
  * the rest have their payload read, and only those on this page and the gaps between. */
 #include "api/api.h"
+#include "query/filtering.h"
 
 #define SCROLL_CHUNK 512u
 #define SCROLL_LIMIT_MAX 1000000u
@@ -214,11 +215,7 @@ hw_collection_count(hw_collection *c, const char *filter, size_t filter_bytes, u
 
 typedef struct scroll {
     hwi_view *view;
-    const hwi_filter *filter; /* NULL: all */
-    hwi_filter_tester *tester;
-    hwi_filter_resolved resolved;
-    hwi_arena arena;
-    hwi_buf payload;
+    hwi_filtering filtering;
     uint32_t *slots; /* found so far; room for limit */
     uint32_t count, limit;
     hwi_key from;
@@ -243,26 +240,6 @@ note_entry(void *arg, hw_bytes key, hw_bytes value)
     return s->chunk_count < SCROLL_CHUNK;
 }
 
-static hw_status
-matches(scroll *s, uint32_t slot, bool *yes)
-{
-    hwi_view *v = s->view;
-    hw_bytes payload;
-    hw_id id;
-    *yes = true;
-    if (!s->filter) return HW_OK;
-    if (s->resolved.may && !roaring_bitmap_contains(s->resolved.may, slot)) {
-        *yes = false;
-        return HW_OK;
-    }
-    if (s->resolved.exact) return HW_OK;
-    if (s->resolved.sure && roaring_bitmap_contains(s->resolved.sure, slot)) return HW_OK;
-    bool needs_id = hwi_filter_needs_id(s->filter);
-    if (needs_id) HWI_TRY(hwi_view_id(v, slot, &id, s->err));
-    HWI_TRY(hwi_payload_get(v->txn, v->conf->coll, slot, &s->payload, &payload, s->err));
-    return hwi_filter_test(s->tester, needs_id ? &id : NULL, payload, yes, s->err);
-}
-
 /* Goes on until `limit` slots are found and one more is known, or ids end. *beyond is that one. */
 static hw_status
 find_page(scroll *s, uint32_t *beyond)
@@ -278,7 +255,7 @@ find_page(scroll *s, uint32_t *beyond)
         HWI_TRY(s->st);
         for (uint32_t i = 0; i < s->chunk_count; i++) {
             bool yes;
-            HWI_TRY(matches(s, s->chunk[i], &yes));
+            HWI_TRY(hwi_filtering_matches(&s->filtering, s->chunk[i], &yes, s->err));
             if (!yes) continue;
             if (s->count == s->limit) {
                 *beyond = s->chunk[i];
@@ -304,11 +281,7 @@ begin_scroll(scroll *s, const char *filter, size_t filter_bytes, const hw_id *fr
     size_t bytes = (size_t)s->limit * sizeof *s->slots;
     s->slots = hwi_alloc(bytes);
     if (!s->slots) return hwi_nomem(s->err, bytes);
-    if (!filter) return HW_OK;
-    HWI_TRY(hwi_filter_parse(filter, filter_bytes, &s->arena, &s->filter, s->err));
-    HWI_TRY(hwi_filter_tester_new(s->filter, &s->tester, s->err));
-    return hwi_filter_resolve(s->filter, s->view->txn, coll, &s->view->conf->schema, &s->resolved,
-                              s->err);
+    return hwi_filtering_open(&s->filtering, s->view, filter, filter_bytes, NULL, 0, s->err);
 }
 
 static hw_status
@@ -326,8 +299,8 @@ scroll_result(scroll *s, uint32_t beyond, uint32_t with, hw_result **out, bool *
         return st == HW_ENOTFOUND ? hwi_fail(s->err, HW_ECORRUPT, "an id entry points to free slot")
                                   : st;
     }
-    hwi_result_take_warning(r, s->resolved.warning);
-    s->resolved.warning = NULL;
+    hwi_result_take_warning(r, s->filtering.resolved.warning);
+    s->filtering.resolved.warning = NULL;
     *out = r;
     if (more) *more = beyond != HWI_SLOT_NONE;
     return HW_OK;
@@ -353,10 +326,7 @@ hw_collection_scroll(hw_collection *c, const char *filter, size_t filter_bytes, 
     if (st == HW_OK) st = find_page(s, &beyond);
     if (st == HW_OK) st = scroll_result(s, beyond, with, out, more, next);
     if (s->view) hwi_view_release(c->shared->views, s->view);
-    hwi_filter_resolved_release(&s->resolved);
-    hwi_filter_tester_free(s->tester);
-    hwi_arena_release(&s->arena);
-    hwi_buf_release(&s->payload);
+    hwi_filtering_release(&s->filtering);
     hwi_free(s->slots);
     hwi_free(s);
     return st;

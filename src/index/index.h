@@ -125,6 +125,9 @@ HW_CHECKED hw_status hwi_index_why(hwi_index_view *v, const float *query, uint32
                                    const hwi_accept *accept, uint32_t slot, hwi_buf *json,
                                    hw_error *err);
 
+/* Points that have this vector. */
+uint64_t hwi_index_vectors(const hwi_index_view *v);
+
 /* Appends a JSON object of statistics: leaves, size distribution, page fill, calibration ... */
 HW_CHECKED hw_status hwi_index_stats(hwi_index_view *v, hwi_buf *json, hw_error *err);
 

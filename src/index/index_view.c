@@ -72,6 +72,12 @@ hwi_index_view_free(hwi_index_view *v)
     hwi_free(v);
 }
 
+uint64_t
+hwi_index_vectors(const hwi_index_view *v)
+{
+    return v->state.vectors;
+}
+
 static hw_status
 get_part(hwi_index_view *v, uint32_t node, uint32_t part, hw_bytes *value, hw_error *err)
 {

@@ -3,7 +3,7 @@
  *
  * The language is Qdrant's (docs/filters.md): must / should / must_not / min_should of conditions:
  * match value / any / except / prefix / text / text_any / phrase, range over numbers and dates,
- * is_empty, is_null, has_id, values_count, nested, geo radius, box and polygon; keys are paths
+ * is_empty, is_null, has_id, has_vector, values_count, nested, geo radius, box and polygon; keys are paths
  * "a.b", "a[].b", "a[0]"; a condition on an array holds if any element does.
  *
  * What a filter means is what hwi_filter_matches says of a payload; indexes only make it faster.
@@ -22,7 +22,7 @@ typedef struct hwi_filter hwi_filter;
 
 /* Parses and checks a filter; allocated in arena, borrows nothing. HW_EINVAL names the place:
  * "filter.must[1].range.gte: expected a number", a misspelt key with the nearest known one,
- * malformed JSON with the byte. HW_EUNSUPPORTED: has_vector. */
+ * malformed JSON with the byte. */
 HW_CHECKED hw_status hwi_filter_parse(const char *json, size_t bytes, hwi_arena *arena,
                                       const hwi_filter **out, hw_error *err);
 
@@ -41,6 +41,15 @@ void hwi_filter_tester_free(hwi_filter_tester *t);
 HW_CHECKED hw_status hwi_filter_test(hwi_filter_tester *t, const hw_id *id, hw_bytes payload,
                                      bool *matches, hw_error *err);
 
+/* The vectors that has_vector asks for, each name once; returns how many. Who tests or resolves such a
+ * filter brings the slots that have them, in this order (`having`, borrowed): filters know payloads
+ * and ids, but not vectors. NULL: no point has any. */
+size_t hwi_filter_vectors(const hwi_filter *filter, const char *const **names);
+/* hwi_filter_test of a slot, for filters that ask for vectors. */
+HW_CHECKED hw_status hwi_filter_test_slot(hwi_filter_tester *t, uint32_t slot,
+                                          roaring_bitmap_t *const *having, const hw_id *id,
+                                          hw_bytes payload, bool *matches, hw_error *err);
+
 /* Whether the filter looks at ids at all (has_id): if not, a tester needs none and id may be NULL.
  */
 bool hwi_filter_needs_id(const hwi_filter *filter);
@@ -58,6 +67,11 @@ typedef struct hwi_filter_resolved {
 HW_CHECKED hw_status hwi_filter_resolve(const hwi_filter *filter, hw_store_txn *txn, uint32_t coll,
                                         const hwi_schema *schema, hwi_filter_resolved *out,
                                         hw_error *err);
+/* The same with the slots that have the vectors of hwi_filter_vectors. */
+HW_CHECKED hw_status hwi_filter_resolve_having(const hwi_filter *filter, hw_store_txn *txn,
+                                               uint32_t coll, const hwi_schema *schema,
+                                               roaring_bitmap_t *const *having,
+                                               hwi_filter_resolved *out, hw_error *err);
 void hwi_filter_resolved_release(hwi_filter_resolved *r);
 
 /* A cheap guess of how many of `points` match, from counts of the indexes' keys, without building

@@ -477,3 +477,26 @@ hwi_filter_ids(hwi_filter_reader *r, const hwi_json *list, hwi_cond *out)
     r->needs_id = true;
     return HW_OK;
 }
+
+/* ---- vectors */
+
+hw_status
+hwi_filter_vector(hwi_filter_reader *r, const hwi_json *name, hwi_cond *out)
+{
+    size_t i = 0;
+    hw_status st;
+
+    *out = (hwi_cond){.kind = HWI_COND_VECTOR};
+    if (r->nested > 0) return hwi_filter_wrong(r, "is not possible inside `nested`");
+    if (name->kind != HWI_JSON_TEXT) return hwi_filter_expected(r, "the name of a vector", name);
+    if (!r->vectors) {
+        r->vectors = hwi_filter_alloc(r, HW_VECTORS_MAX, sizeof *r->vectors, &st);
+        if (!r->vectors) return st;
+    }
+    while (i < r->vector_count && strcmp(r->vectors[i], name->text) != 0) i++;
+    if (i == HW_VECTORS_MAX)
+        return hwi_filter_wrong(r, "asks for more than %u vectors", HW_VECTORS_MAX);
+    if (i == r->vector_count) r->vectors[r->vector_count++] = name->text;
+    out->as.vector = i;
+    return HW_OK;
+}

@@ -17,6 +17,8 @@
 typedef struct subject {
     const hwi_json *root;
     const hw_id *id;
+    uint32_t slot;
+    roaring_bitmap_t *const *having; /* slots with the vectors the filter names; NULL: none */
 } subject;
 
 static bool filter_holds(const hwi_filter *f, const subject *s);
@@ -205,6 +207,7 @@ hwi_cond_accepts(const hwi_cond *cond, const hwi_json *element)
     case HWI_COND_NULL:
     case HWI_COND_NESTED:
     case HWI_COND_ID:
+    case HWI_COND_VECTOR:
     case HWI_COND_FILTER:
         break;
     }
@@ -296,7 +299,7 @@ absence_holds(const hwi_cond *c, const hwi_json *root)
 static bool
 no_object_matches(void *arg, const hwi_json *value)
 {
-    subject inside = {value, NULL};
+    subject inside = {.root = value};
     return value->kind != HWI_JSON_OBJECT || !filter_holds(arg, &inside);
 }
 
@@ -332,6 +335,8 @@ cond_holds(const hwi_cond *c, const subject *s)
         return !hwi_path_walk(c->path, s->root, no_object_matches, (void *)(uintptr_t)c->as.filter);
     case HWI_COND_ID:
         return has_id(c, s->id);
+    case HWI_COND_VECTOR:
+        return s->having && roaring_bitmap_contains(s->having[c->as.vector], s->slot);
     case HWI_COND_FILTER:
         return filter_holds(c->as.filter, s);
     default:
@@ -367,10 +372,9 @@ struct hwi_filter_tester {
 };
 
 static hw_status
-test(const hwi_filter *f, hwi_picker *picker, const hw_id *id, hw_bytes payload, bool *matches,
+test(const hwi_filter *f, hwi_picker *picker, subject s, hw_bytes payload, bool *matches,
      hw_error *err)
 {
-    subject s = {NULL, id};
     hw_status st = HW_OK;
 
     *matches = false;
@@ -411,7 +415,15 @@ hw_status
 hwi_filter_test(hwi_filter_tester *t, const hw_id *id, hw_bytes payload, bool *matches,
                 hw_error *err)
 {
-    return test(t->filter, &t->picker, id, payload, matches, err);
+    return test(t->filter, &t->picker, (subject){.id = id}, payload, matches, err);
+}
+
+hw_status
+hwi_filter_test_slot(hwi_filter_tester *t, uint32_t slot, roaring_bitmap_t *const *having,
+                     const hw_id *id, hw_bytes payload, bool *matches, hw_error *err)
+{
+    subject s = {.id = id, .slot = slot, .having = having};
+    return test(t->filter, &t->picker, s, payload, matches, err);
 }
 
 hw_status
@@ -422,7 +434,7 @@ hwi_filter_matches(const hwi_filter *filter, const hw_id *id, hw_bytes payload, 
 
     picker.arena = (hwi_arena){0}; /* nodes are written before they are read */
     picker.used = 0;
-    hw_status st = test(filter, &picker, id, payload, matches, err);
+    hw_status st = test(filter, &picker, (subject){.id = id}, payload, matches, err);
     hwi_picker_release(&picker);
     return st;
 }

@@ -280,8 +280,7 @@ parse_alone(hwi_filter_reader *r, const hwi_json *const *members, hwi_cond *out)
     else if (at == AT_NESTED)
         st = parse_nested(r, members[at], out);
     else if (at == AT_HAS_VECTOR)
-        st =
-            hwi_fail(r->err, HW_EUNSUPPORTED, "%s: filters on vectors are not supported", r->place);
+        st = hwi_filter_vector(r, members[at], out);
     else
         st = hwi_filter_wrong(r, "needs a `key` beside it");
     hwi_filter_leave(r, mark);
@@ -385,10 +384,19 @@ hwi_filter_parse(const char *json, size_t bytes, hwi_arena *arena, const hwi_fil
     if (!r.keys) return st;
     HWI_TRY(parse_object_filter(&r, root, &f));
     f->needs_id = r.needs_id;
+    f->vectors = r.vectors;
+    f->vector_count = r.vector_count;
     f->keys = r.keys;
     f->key_count = r.key_count;
     *out = f;
     return HW_OK;
+}
+
+size_t
+hwi_filter_vectors(const hwi_filter *filter, const char *const **names)
+{
+    *names = filter->vectors;
+    return filter->vector_count;
 }
 
 bool

@@ -11,6 +11,8 @@ typedef struct hwi_filter_reader {
     hwi_arena *arena;
     hw_error *err;
     bool needs_id;
+    const char **vectors; /* room for HW_VECTORS_MAX names that has_vector asks for */
+    size_t vector_count;
     unsigned nested;    /* depth of `nested` */
     hwi_pick_key *keys; /* room for HWI_FILTER_KEYS_MAX */
     size_t key_count;   /* one more: too many */
@@ -51,6 +53,7 @@ HW_CHECKED hw_status hwi_filter_field(hwi_filter_reader *r, const hwi_json *cons
                                       const char *const *names, hwi_cond *out);
 HW_CHECKED hw_status hwi_filter_path(hwi_filter_reader *r, const hwi_json *key,
                                      const hwi_path **out);
+HW_CHECKED hw_status hwi_filter_vector(hwi_filter_reader *r, const hwi_json *name, hwi_cond *out);
 HW_CHECKED hw_status hwi_filter_ids(hwi_filter_reader *r, const hwi_json *list, hwi_cond *out);
 
 #endif

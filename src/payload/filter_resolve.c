@@ -19,6 +19,7 @@ typedef struct resolver {
     uint32_t coll;
     const hwi_schema *schema;
     const char **paths;
+    roaring_bitmap_t *const *having;
     hwi_arena arena;
     roaring_bitmap_t *live; /* loaded when first needed */
     char warning[320];
@@ -284,6 +285,14 @@ ids_answer(resolver *r, const hwi_cond *c, hwi_verdict *out)
 }
 
 static hw_status
+vector_answer(resolver *r, const hwi_cond *c, hwi_verdict *out)
+{
+    if (!r->having) return hwi_verdict_nothing(out, r->err);
+    *out = (hwi_verdict){.may = roaring_bitmap_copy(r->having[c->as.vector]), .exact = true};
+    return out->may ? HW_OK : hwi_nomem(r->err, 64);
+}
+
+static hw_status
 resolve_cond(resolver *r, const hwi_cond *c, around at, hwi_verdict *out)
 {
     *out = hwi_verdict_unknown();
@@ -292,6 +301,8 @@ resolve_cond(resolver *r, const hwi_cond *c, around at, hwi_verdict *out)
         return resolve_filter(r, c->as.filter, at, out);
     case HWI_COND_ID:
         return ids_answer(r, c, out);
+    case HWI_COND_VECTOR:
+        return vector_answer(r, c, out);
     case HWI_COND_NESTED: {
         const char *inside = hwi_lookup_path_text(&r->arena, at, c->path);
         return inside ? resolve_filter(r, c->as.filter, inside, out) : hwi_nomem(r->err, 64);
@@ -486,7 +497,15 @@ hw_status
 hwi_filter_resolve(const hwi_filter *filter, hw_store_txn *txn, uint32_t coll,
                    const hwi_schema *schema, hwi_filter_resolved *out, hw_error *err)
 {
-    resolver r = {.txn = txn, .coll = coll, .schema = schema, .err = err};
+    return hwi_filter_resolve_having(filter, txn, coll, schema, NULL, out, err);
+}
+
+hw_status
+hwi_filter_resolve_having(const hwi_filter *filter, hw_store_txn *txn, uint32_t coll,
+                          const hwi_schema *schema, roaring_bitmap_t *const *having,
+                          hwi_filter_resolved *out, hw_error *err)
+{
+    resolver r = {.txn = txn, .coll = coll, .schema = schema, .having = having, .err = err};
     hwi_verdict a = hwi_verdict_unknown();
 
     *out = (hwi_filter_resolved){0};

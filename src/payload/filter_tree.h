@@ -25,6 +25,7 @@ typedef enum hwi_cond_kind {
     HWI_COND_NULL,     /* null, or an array with one */
     HWI_COND_NESTED,   /* an object element matches a filter by itself */
     HWI_COND_ID,       /* has_id */
+    HWI_COND_VECTOR,   /* has_vector */
     HWI_COND_FILTER    /* a filter as a condition */
 } hwi_cond_kind;
 
@@ -67,7 +68,7 @@ typedef struct hwi_cond {
     hwi_cond_kind kind;
     bool negate;          /* EMPTY, NULL: `"is_empty": false` beside a key */
     bool each;            /* EMPTY, NULL beside a key that fans out: any value decides */
-    const hwi_path *path; /* all but ID and FILTER; NESTED: ends in [] */
+    const hwi_path *path; /* all but ID, VECTOR and FILTER; NESTED: ends in [] */
     union {
         hwi_match_set set;
         hwi_text prefix;
@@ -81,6 +82,7 @@ typedef struct hwi_cond {
             hw_id *ids; /* ascending */
             size_t count;
         } has;
+        size_t vector; /* VECTOR: number of its name in the outermost filter's list */
     } as;
 } hwi_cond;
 
@@ -96,6 +98,8 @@ struct hwi_filter {
 
     /* the outermost filter alone: */
     bool needs_id;
+    const char *const *vectors; /* names that has_vector asks for, each once */
+    size_t vector_count;
     const hwi_pick_key *keys; /* members of a payload that conditions start from */
     size_t key_count;
 };

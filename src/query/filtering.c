@@ -31,7 +31,8 @@ hwi_filtering_test(hwi_filtering *f, uint32_t slot)
         st = hwi_payload_get(f->view->txn, f->view->conf->coll, slot, &f->large, &payload,
                              &f->error);
     if (st == HW_OK)
-        st = hwi_filter_test(f->tester, needs_id ? &id : NULL, payload, &matches, &f->error);
+        st = hwi_filter_test_slot(f->tester, slot, f->having, needs_id ? &id : NULL, payload,
+                                  &matches, &f->error);
     f->status = st;
     return st == HW_OK && matches;
 }
@@ -42,8 +43,29 @@ hwi_filtering_release(hwi_filtering *f)
     hwi_filter_tester_free(f->tester);
     hwi_filter_resolved_release(&f->resolved);
     if (f->among) roaring_bitmap_free(f->among);
+    for (size_t i = 0; i < f->having_count; i++) roaring_bitmap_free(f->having[i]);
     hwi_buf_release(&f->large);
     hwi_arena_release(&f->arena);
+}
+
+/* Gathers the slots that have the vectors which has_vector names; a name of none: no slots. */
+static hw_status
+gather_having(hwi_filtering *f, hw_error *err)
+{
+    const char *const *names;
+    size_t count = hwi_filter_vectors(f->filter, &names);
+
+    if (count == 0) return HW_OK;
+    f->having = hwi_arena_alloc(&f->arena, count * sizeof(*f->having));
+    if (!f->having) return hwi_nomem(err, count * sizeof(*f->having));
+    for (size_t i = 0; i < count; i++) {
+        const hwi_view_field *field = hwi_view_field_by_name(f->view, names[i]);
+        roaring_bitmap_t *slots = field ? NULL : roaring_bitmap_create();
+        if (field) HWI_TRY(hwi_view_having(f->view, field, &slots, err));
+        if (!slots) return hwi_nomem(err, sizeof *slots);
+        f->having[f->having_count++] = slots;
+    }
+    return HW_OK;
 }
 
 static hw_status
@@ -55,8 +77,9 @@ resolve(hwi_filtering *f, const char *json, size_t bytes, hw_error *err)
         return hwi_fail(err, HW_ELIMIT, "filter of %zu bytes is above the maximum %u", bytes,
                         HW_FILTER_MAX);
     HWI_TRY(hwi_filter_parse(json, bytes, &f->arena, &f->filter, err));
-    HWI_TRY(hwi_filter_resolve(f->filter, view->txn, view->conf->coll, &view->conf->schema,
-                               &f->resolved, err));
+    HWI_TRY(gather_having(f, err));
+    HWI_TRY(hwi_filter_resolve_having(f->filter, view->txn, view->conf->coll, &view->conf->schema,
+                                      f->having, &f->resolved, err));
     f->accept.may = f->resolved.may;
     if (f->resolved.exact) return HW_OK;
     f->accept.sure = f->resolved.sure;
@@ -93,6 +116,17 @@ hwi_filtering_open(hwi_filtering *f, hwi_view *view, const char *json, size_t by
         return hwi_fail(err, HW_EINVAL, "among is NULL, among_count is %zu", among_count);
     if (json) HWI_TRY(resolve(f, json, bytes, err));
     return among ? limit_to(f, among, among_count, err) : HW_OK;
+}
+
+hw_status
+hwi_filtering_matches(hwi_filtering *f, uint32_t slot, bool *yes, hw_error *err)
+{
+    const hwi_accept *a = hwi_filtering_accept(f);
+
+    *yes = !a || roaring_bitmap_contains(a->may, slot);
+    if (!*yes || !a || !a->test || roaring_bitmap_contains(a->sure, slot)) return HW_OK;
+    *yes = hwi_filtering_test(f, slot);
+    return hwi_filtering_status(f, HW_OK, err);
 }
 
 hw_status

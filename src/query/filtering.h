@@ -14,6 +14,8 @@ typedef struct hwi_filtering {
     const hwi_filter *filter; /* NULL: none */
     hwi_filter_resolved resolved;
     hwi_filter_tester *tester;
+    roaring_bitmap_t **having; /* slots that have the vectors the filter asks for; in arena */
+    size_t having_count;
     roaring_bitmap_t *among; /* slots of the ids that compete; NULL: all do */
     hwi_buf large;           /* payloads that take several values */
     hwi_view *view;
@@ -36,6 +38,10 @@ hwi_filtering_accept(const hwi_filtering *f)
 {
     return f->filter || f->among ? &f->accept : NULL;
 }
+
+/* Whether a slot matches, through the payload indexes where they know. */
+HW_CHECKED hw_status hwi_filtering_matches(hwi_filtering *f, uint32_t slot, bool *yes,
+                                           hw_error *err);
 
 /* Whether a slot that the indexes left open matches: reads its payload. False also after a failure,
  * which f->status then holds. */

@@ -78,6 +78,11 @@ HW_CHECKED hw_status hwi_view_id(hwi_view *view, uint32_t slot, hw_id *out, hw_e
 HW_CHECKED hw_status hwi_view_vector(hwi_view *view, const hwi_view_field *field, uint32_t slot,
                                      hwi_arena *arena, hw_vector *out, hw_error *err);
 
+/* The slots that have a vector of the field; the caller frees the set. Cost: a pass over the field's
+ * rows, but for dense fields that every point has. */
+HW_CHECKED hw_status hwi_view_having(hwi_view *view, const hwi_view_field *field,
+                                     roaring_bitmap_t **out, hw_error *err);
+
 /* What the functions of index/sparse/ read of a sparse field. */
 hwi_sparse_view hwi_view_sparse(const hwi_view *view, const hwi_view_field *field);
 
