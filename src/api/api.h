@@ -38,6 +38,7 @@ struct hw_db {
     pthread_mutex_t lock;             /* guards open and what is said to be guarded by it */
     hwi_shared *open[HWI_DB_BUCKETS]; /* by collection number */
     struct hwi_janitor *janitor;      /* NULL until a collection is opened */
+    atomic_uint restores;             /* under way through this handle */
 };
 
 struct hw_collection {
@@ -85,9 +86,27 @@ HW_CHECKED hw_status hwi_names_read(hw_store_txn *txn, hwi_name **out, size_t *c
                                     hw_error *err);
 void hwi_names_free(hwi_name *names, size_t count);
 
-/* The key that marks a collection whose drop was begun, and the prefix of them all. */
-void hwi_dropping_key(hwi_key *key, uint32_t coll);
-void hwi_dropping_prefix(hwi_key *key);
+/* A number no collection ever had. */
+HW_CHECKED hw_status hwi_collection_new_number(hw_store_txn *txn, uint32_t *coll, hw_error *err);
+/* From now on the name means this collection. */
+HW_CHECKED hw_status hwi_collection_name(hw_store_txn *txn, const char *name, uint32_t coll,
+                                         hw_error *err);
+
+/* ---- drop.c */
+
+/* Takes a collection's settings and as much of the rest as fits the transaction. *more: what is
+ * left is marked, and hwi_drops_finish goes on. Names and aliases are the caller's business. */
+HW_CHECKED hw_status hwi_drop_begin(hw_store_txn *txn, uint32_t coll, bool *more, hw_error *err);
+/* Deletes what is left of collections whose drop or restore was cut short, by anybody. */
+HW_CHECKED hw_status hwi_drops_finish(hw_db *db, hw_error *err);
+/* Whether keys of a collection that has no name are there for a reason. */
+bool hwi_is_rubbish(hw_store_txn *txn, uint32_t coll);
+
+/* Marks a number as being restored by this process, which has counted itself into db->restores; ends
+ * that; gives up. */
+HW_CHECKED hw_status hwi_restoring_mark(hw_store_txn *txn, uint32_t coll, hw_error *err);
+HW_CHECKED hw_status hwi_restoring_end(hw_store_txn *txn, uint32_t coll, hw_error *err);
+HW_CHECKED hw_status hwi_restoring_abandon(hw_db *db, uint32_t coll, hw_error *err);
 
 /* ---- aliases.c */
 

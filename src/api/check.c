@@ -3,7 +3,7 @@
  *     0. the store below keys and values (hwi_store_verify); damage there ends the check, as
  * reading on could crash
  *     1. every key of the store decodes and belongs to something: meta, a name, a collection, or a
- *        collection whose drop was begun
+ *        collection whose drop or restore was begun
  *     2. each collection by itself (check_collection.c); what is found in one does not keep us from
  *        the others
  *
@@ -71,10 +71,7 @@ static bool
 is_known(key_walk *w, uint32_t coll)
 {
     if (bsearch(&coll, w->colls, w->coll_count, sizeof coll, ascending)) return true;
-    hwi_key key;
-    hw_bytes value;
-    hwi_dropping_key(&key, coll);
-    return hwi_store_get(w->check->txn, hwi_key_view(&key), &value, NULL) == HW_OK;
+    return hwi_is_rubbish(w->check->txn, coll);
 }
 
 static const char *

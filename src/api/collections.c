@@ -2,34 +2,14 @@
  *
  *     `name, n`      -> u32 collection number        the only place where a name counts
  *     `conf, c`      -> settings                      gone: the collection was dropped
- *     `meta, 2, c`   -> a drop was begun              its remaining keys are rubbish
  *     `meta, 3, n`   -> an alias (aliases.c)
  *
  * Dropping takes the name and the settings away in a first transaction, so that the name is free
- * and open handles notice; the same transaction deletes as much of the rest as one transaction
- * should, which for a small collection is all. What is left goes in further transactions; should
- * the process die between two of them, the mark stays, and the next create or drop goes on.
- * Numbers are never given out twice, so rubbish cannot be mistaken for anything. */
+ * and open handles notice; drop.c has the rest. Numbers are never given out twice. */
 #include "api/api.h"
 #include "payload/path.h"
 
 #include <stdlib.h>
-
-#define META_DROPPING 2u
-
-void
-hwi_dropping_prefix(hwi_key *key)
-{
-    hwi_key_space(key, HWI_SUB_META);
-    hwi_key_uint(key, META_DROPPING);
-}
-
-void
-hwi_dropping_key(hwi_key *key, uint32_t coll)
-{
-    hwi_dropping_prefix(key);
-    hwi_key_uint(key, coll);
-}
 
 /* ---- Names ---- */
 
@@ -142,13 +122,34 @@ hwi_names_free(hwi_name *names, size_t count)
 
 /* ---- Create ---- */
 
+hw_status
+hwi_collection_new_number(hw_store_txn *txn, uint32_t *coll, hw_error *err)
+{
+    hwi_key key;
+    int64_t next;
+    hwi_key_next_coll(&key);
+    HWI_TRY(hwi_store_get_i64(txn, hwi_key_view(&key), &next, err));
+    if (next < 0 || next >= UINT32_MAX) {
+        return hwi_fail(err, HW_ELIMIT, "no collection numbers are left");
+    }
+    *coll = (uint32_t)next;
+    return hwi_store_add(txn, hwi_key_view(&key), 1, err);
+}
+
+hw_status
+hwi_collection_name(hw_store_txn *txn, const char *name, uint32_t coll, hw_error *err)
+{
+    hwi_key key;
+    uint8_t number[4];
+    hwi_put_u32(number, coll);
+    hwi_key_name(&key, name, strlen(name));
+    return hwi_store_put(txn, hwi_key_view(&key), hwi_bytes(number, 4), err);
+}
+
 static hw_status
 create_body(hw_store_txn *txn, void *arg, hw_error *err)
 {
     hwi_conf *conf = arg;
-    hwi_key key;
-    int64_t next;
-    uint8_t number[4];
     uint32_t taken;
     char target[HW_NAME_MAX + 1];
     hw_status st = find_number(txn, conf->name, &taken, err);
@@ -160,21 +161,11 @@ create_body(hw_store_txn *txn, void *arg, hw_error *err)
     }
     if (st != HW_ENOTFOUND) return st;
 
-    hwi_key_next_coll(&key);
-    HWI_TRY(hwi_store_get_i64(txn, hwi_key_view(&key), &next, err));
-    if (next < 0 || next >= UINT32_MAX) {
-        return hwi_fail(err, HW_ELIMIT, "no collection numbers are left");
-    }
-    HWI_TRY(hwi_store_add(txn, hwi_key_view(&key), 1, err));
-    conf->coll = (uint32_t)next;
-    hwi_put_u32(number, conf->coll);
-    hwi_key_name(&key, conf->name, strlen(conf->name));
-    HWI_TRY(hwi_store_put(txn, hwi_key_view(&key), hwi_bytes(number, 4), err));
+    HWI_TRY(hwi_collection_new_number(txn, &conf->coll, err));
+    HWI_TRY(hwi_collection_name(txn, conf->name, conf->coll, err));
     HWI_TRY(hwi_conf_put(txn, conf, err));
     return hwi_counts_put(txn, conf->coll, &(hwi_counts){.version = 1}, err);
 }
-
-static hw_status finish_drops(hw_db *db, hw_error *err);
 
 /* Payload indexes go by canonical paths: "\"a\".b" is "a.b". */
 static hw_status
@@ -205,105 +196,31 @@ hw_collection_create(hw_db *db, const char *name, const char *config, hw_error *
     hwi_conf_unref(conf);
     if (st != HW_OK) return st;
     hwi_db_committed(db);
-    st = finish_drops(db, NULL); /* somebody else's rubbish: if it fails, a later call goes on */
+    st =
+        hwi_drops_finish(db, NULL); /* somebody else's rubbish: if it fails, a later call goes on */
     (void)st;
     return HW_OK;
 }
 
 /* ---- Drop ---- */
 
-/* Deletes what a collection holds until the transaction is full. */
-static hw_status
-delete_some(hw_store_txn *txn, uint32_t coll, bool *more, hw_error *err)
-{
-    *more = false;
-    for (hwi_sub sub = HWI_SUB_COLL_FIRST; sub <= HWI_SUB_COLL_LAST && !*more; sub++) {
-        hwi_key prefix;
-        hwi_key_sub(&prefix, sub, coll);
-        HWI_TRY(hwi_store_del_some(txn, &prefix, more, err));
-    }
-    return HW_OK;
-}
-
 typedef struct drop {
     const char *name;
-    uint32_t coll;
     bool more;
 } drop;
-
-static hw_status
-mark_dropping(hw_store_txn *txn, const drop *d, hw_error *err)
-{
-    static const uint8_t mark = 1;
-    hwi_key key;
-    hwi_dropping_key(&key, d->coll);
-    return d->more ? hwi_store_put(txn, hwi_key_view(&key), hwi_bytes(&mark, 1), err)
-                   : hwi_store_del(txn, hwi_key_view(&key), err);
-}
 
 static hw_status
 drop_body(hw_store_txn *txn, void *arg, hw_error *err)
 {
     drop *d = arg;
     hwi_key key;
+    uint32_t coll;
     char name[HW_NAME_MAX + 1];
-    HWI_TRY(hwi_collection_find(txn, d->name, name, &d->coll, err));
+    HWI_TRY(hwi_collection_find(txn, d->name, name, &coll, err));
     hwi_key_name(&key, name, strlen(name));
     HWI_TRY(hwi_store_del(txn, hwi_key_view(&key), err));
     HWI_TRY(hwi_aliases_drop(txn, name, err));
-    hwi_key_sub(&key, HWI_SUB_CONF, d->coll);
-    HWI_TRY(hwi_blob_del(txn, hwi_key_view(&key), err));
-    HWI_TRY(delete_some(txn, d->coll, &d->more, err));
-    return mark_dropping(txn, d, err);
-}
-
-static hw_status
-go_on_body(hw_store_txn *txn, void *arg, hw_error *err)
-{
-    drop *d = arg;
-    HWI_TRY(delete_some(txn, d->coll, &d->more, err));
-    return mark_dropping(txn, d, err);
-}
-
-static bool
-first_dropping(void *arg, hw_bytes key, hw_bytes value)
-{
-    drop *d = arg;
-    hwi_key_reader r;
-    uint32_t skipped;
-    (void)value;
-    hwi_key_reader_init(&r, key);
-    d->more = hwi_key_read_u32(&r, &skipped, NULL) == HW_OK &&
-              hwi_key_read_u32(&r, &skipped, NULL) == HW_OK &&
-              hwi_key_read_u32(&r, &d->coll, NULL) == HW_OK;
-    return false;
-}
-
-static hw_status
-find_dropping(hw_db *db, drop *d, hw_error *err)
-{
-    hwi_key prefix;
-    hw_store_txn *txn;
-    hwi_dropping_prefix(&prefix);
-    d->more = false;
-    HWI_TRY(hwi_store_begin(db->store, HW_TXN_READ, &txn, err));
-    hw_status st = hwi_store_scan_prefix(txn, &prefix, first_dropping, d, err);
-    hwi_store_abort(txn);
-    return st;
-}
-
-/* Deletes what is left of collections whose drop was cut short. */
-static hw_status
-finish_drops(hw_db *db, hw_error *err)
-{
-    drop d;
-    HWI_TRY(find_dropping(db, &d, err));
-    while (d.more) {
-        HWI_TRY(hwi_store_run(db->store, go_on_body, &d, err));
-        hwi_db_committed(db);
-        if (!d.more) HWI_TRY(find_dropping(db, &d, err));
-    }
-    return HW_OK;
+    return hwi_drop_begin(txn, coll, &d->more, err);
 }
 
 hw_status
@@ -313,7 +230,8 @@ hw_collection_drop(hw_db *db, const char *name, hw_error *err)
     if (!name) return hwi_fail(err, HW_EINVAL, "collection name is NULL");
     HWI_TRY(hwi_store_run(db->store, drop_body, &d, err));
     hwi_db_committed(db);
-    return d.more ? finish_drops(db, err) : HW_OK;
+    hw_status st = hwi_drops_finish(db, d.more ? err : NULL);
+    return d.more ? st : HW_OK; /* of somebody else's rubbish a later call takes care */
 }
 
 /* ---- List ---- */

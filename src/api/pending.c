@@ -9,6 +9,3 @@
     }
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
-PENDING(hw_collection_backup, hw_collection *c, const char *f, hw_progress_fn p, void *arg)
-PENDING(hw_collection_restore, hw_db *db, const char *n, const char *f, bool r, hw_progress_fn p,
-        void *arg)

@@ -20,8 +20,19 @@
 
 #define ZSTD_LEVEL 3 /* of 19: vectors hardly shrink at any level, payloads do at this one */
 
+/* What goes into a dump: everything, or ... */
+typedef struct selection {
+    const char *magic;
+    bool is_collection; /* ... a manifest and what is kept of one collection */
+    uint32_t coll;
+    hw_bytes manifest;
+    hwi_dump_keep_fn keep;
+    void *keep_arg;
+} selection;
+
 typedef struct dumper {
     int fd;
+    const selection *what;
     const char *name; /* of the file, for messages */
     ZSTD_CCtx *zstd;
     hwi_buf raw;     /* the block being filled */
@@ -60,7 +71,7 @@ write_header(dumper *d, hw_store_txn *t)
     hw_status st = hwi_store_meta_get(t, &meta, d->err);
     if (st == HW_ENOTFOUND) return hwi_fail(d->err, HW_ECORRUPT, "this is no hashwood database");
     if (st != HW_OK) return st;
-    memcpy(h, HWI_DUMP_MAGIC, 8);
+    memcpy(h, d->what->magic, 8);
     hwi_put_u32(h + 8, HWI_DUMP_VERSION);
     hwi_put_u32(h + 12, meta.format);
     memcpy(h + 16, meta.uuid, 16);
@@ -137,14 +148,80 @@ add_entry(void *arg, hw_bytes key, hw_bytes value)
     return d->st == HW_OK;
 }
 
+/* ---- what is selected */
+
+void
+hwi_dump_manifest_key(hwi_key *key)
+{
+    hwi_key_space(key, HWI_SUB_META);
+    hwi_key_uint(key, HWI_DUMP_MANIFEST);
+}
+
+static bool
+add_kept(void *arg, hw_bytes key, hw_bytes value)
+{
+    dumper *d = arg;
+    return !d->what->keep(d->what->keep_arg, key) || add_entry(d, key, value);
+}
+
+static bool
+count_kept(void *arg, hw_bytes key, hw_bytes value)
+{
+    dumper *d = arg;
+    (void)value;
+    d->total += d->what->keep(d->what->keep_arg, key);
+    return true;
+}
+
+static hw_status
+scan_collection(dumper *d, hw_store_txn *t, hw_scan_fn fn)
+{
+    for (hwi_sub sub = HWI_SUB_COLL_FIRST; sub <= HWI_SUB_COLL_LAST; sub++) {
+        hwi_key prefix;
+        hwi_key_sub(&prefix, sub, d->what->coll);
+        HWI_TRY(hwi_store_scan_prefix(t, &prefix, fn, d, d->err));
+        HWI_TRY(d->st);
+    }
+    return HW_OK;
+}
+
+static hw_status
+count_keys(dumper *d, hw_store_txn *t)
+{
+    hw_store_info info;
+
+    if (d->what->is_collection) {
+        d->total = 1;
+        return scan_collection(d, t, count_kept);
+    }
+    HWI_TRY(hwi_store_info(t->store, &info, d->err));
+    d->total = info.keys;
+    return HW_OK;
+}
+
+static hw_status
+add_entries(dumper *d, hw_store_txn *t)
+{
+    const hw_bytes all = {NULL, 0};
+    hwi_key key;
+
+    if (!d->what->is_collection) {
+        HWI_TRY(hwi_store_scan(t, all, all, false, add_entry, d, d->err));
+        return d->st;
+    }
+    hwi_dump_manifest_key(&key);
+    if (!add_entry(d, hwi_key_view(&key), d->what->manifest)) return d->st;
+    return scan_collection(d, t, add_kept);
+}
+
+/* ---- the file */
+
 static hw_status
 write_dump(dumper *d, hw_store_txn *t)
 {
-    const hw_bytes all = {NULL, 0};
-
+    HWI_TRY(count_keys(d, t));
     HWI_TRY(write_header(d, t));
-    HWI_TRY(hwi_store_scan(t, all, all, false, add_entry, d, d->err));
-    HWI_TRY(d->st);
+    HWI_TRY(add_entries(d, t));
     HWI_TRY(write_block(d));
     HWI_TRY(write_trailer(d));
     HWI_TRY(hwi_progress_step(&d->progress, "backup", d->keys, d->keys, d->err));
@@ -165,16 +242,14 @@ dump_to(dumper *d, hw_store_txn *t, const char *part)
     return st;
 }
 
-hw_status
-hwi_store_dump(hw_store_txn *t, const char *file, hw_progress_fn progress, void *arg, hw_error *err)
+static hw_status
+dump_selection(hw_store_txn *t, const selection *what, const char *file, hw_progress_fn progress,
+               void *arg, hw_error *err)
 {
-    dumper d = {.fd = -1, .name = file, .err = err};
+    dumper d = {.fd = -1, .what = what, .name = file, .err = err};
     char part[HWI_PLACE_MAX];
-    hw_store_info info;
 
     HWI_TRY(hwi_place_beside(file, part, err));
-    HWI_TRY(hwi_store_info(t->store, &info, err));
-    d.total = info.keys;
     d.progress = (hwi_progress){.fn = progress, .arg = arg};
     d.zstd = ZSTD_createCCtx();
     d.stored = hwi_alloc(HWI_DUMP_BLOCK_HEADER + ZSTD_compressBound(HWI_DUMP_BLOCK_MAX));
@@ -185,4 +260,25 @@ hwi_store_dump(hw_store_txn *t, const char *file, hw_progress_fn progress, void 
     hwi_free(d.stored);
     ZSTD_freeCCtx(d.zstd);
     return st;
+}
+
+hw_status
+hwi_store_dump(hw_store_txn *t, const char *file, hw_progress_fn progress, void *arg, hw_error *err)
+{
+    const selection all = {.magic = HWI_DUMP_MAGIC};
+    return dump_selection(t, &all, file, progress, arg, err);
+}
+
+hw_status
+hwi_store_dump_collection(hw_store_txn *t, uint32_t coll, hw_bytes manifest, hwi_dump_keep_fn keep,
+                          void *keep_arg, const char *file, hw_progress_fn progress, void *arg,
+                          hw_error *err)
+{
+    const selection one = {.magic = HWI_DUMP_MAGIC_COLLECTION,
+                           .is_collection = true,
+                           .coll = coll,
+                           .manifest = manifest,
+                           .keep = keep,
+                           .keep_arg = keep_arg};
+    return dump_selection(t, &one, file, progress, arg, err);
 }

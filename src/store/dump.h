@@ -27,6 +27,29 @@ HW_CHECKED hw_status hwi_store_load(const char *file, hw_store *to, hw_progress_
 HW_CHECKED hw_status hwi_store_load_fd(int fd, const char *name, hw_store *to,
                                        hw_progress_fn progress, void *arg, hw_error *err);
 
+/* ---- One collection ---- */
+
+/* Whether a key of the collection is to be copied. */
+typedef bool (*hwi_dump_keep_fn)(void *arg, hw_bytes key);
+
+/* Writes all keys of one collection that `keep` lets through to `file`, replacing it; before them
+ * `manifest`, the caller's own, under the key hwi_dump_manifest_key. Else as hwi_store_dump. */
+HW_CHECKED hw_status hwi_store_dump_collection(hw_store_txn *t, uint32_t coll, hw_bytes manifest,
+                                               hwi_dump_keep_fn keep, void *keep_arg,
+                                               const char *file, hw_progress_fn progress, void *arg,
+                                               hw_error *err);
+void hwi_dump_manifest_key(hwi_key *key);
+
+/* Hands over the manifest, then every key with its value, ascending, and verifies the file while
+ * doing so: all of it is sound only once this has returned HW_OK. A failure of fn ends it. *total
+ * is set to the number of keys before the first call. HW_EINVAL: the file holds a whole database.
+ */
+typedef hw_status (*hwi_load_fn)(void *arg, hw_bytes key, hw_bytes value, hw_error *err);
+HW_CHECKED hw_status hwi_store_load_collection(const char *file, hwi_load_fn fn, void *arg,
+                                               uint64_t *total, hw_error *err);
+
+/* ---- New folders ---- */
+
 /* Makes the LMDB folder `where`, which must not exist (HW_EEXIST), from a dump. */
 HW_CHECKED hw_status hwi_store_restore(const char *file, const char *where, hw_progress_fn progress,
                                        void *arg, hw_error *err);

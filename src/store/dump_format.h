@@ -1,6 +1,6 @@
 /* dump_format.h - the layout of a dump file, shared by its writer (dump.c) and reader (load.c).
  *
- *     header  64 bytes   0 "hashdump"   8 u32 dump version 1   12 u32 store format   16 uuid
+ *     header  64 bytes   0 "hashdump", of one collection "hashcoll"   8 u32 dump version 1   12 u32 store format   16 uuid
  *                       32 u64 creation time of the database   40 u64 snapshot   48 u64 keys, or 0
  *                       56 u64 checksum of bytes 0 to 55
  *     block   24 bytes   0 u32 "blk1"   4 u32 raw bytes   8 u32 stored bytes   12 u32 entries
@@ -20,7 +20,9 @@
 #include "store/store.h"
 
 #define HWI_DUMP_VERSION 1u
-#define HWI_DUMP_MAGIC "hashdump"
+#define HWI_DUMP_MAGIC "hashdump"            /* a whole store */
+#define HWI_DUMP_MAGIC_COLLECTION "hashcoll" /* a manifest, and the keys of one collection */
+#define HWI_DUMP_MANIFEST 5u                 /* in a collection's dump the first key is META (5) */
 #define HWI_DUMP_HEADER 64u
 #define HWI_DUMP_BLOCK_MAGIC 0x316b6c62u /* "blk1" */
 #define HWI_DUMP_BLOCK_HEADER 24u

@@ -6,8 +6,10 @@
  *
  *     0 META   ()                     format version, uuid, creation time (meta.c)
  *              (1)                    the next collection number
- *              (2, c)                 a collection whose drop was begun (api/collections.c)
+ *              (2, c)                 a collection whose drop was begun (api/drop.c)
  *              (3, alias)             the name of a collection (api/aliases.c)
+ *              (4, c)                 a collection that is being restored (api/drop.c)
+ *              (5)                    the manifest, in files alone (dump.h)
  *     1 NAME   (name)                 collection number
  *     2 CONF   (c)                    settings
  *     3 ID     (c, kind, id)          slot of a point

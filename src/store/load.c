@@ -1,4 +1,4 @@
-/* load.c - reading a dump file into an empty store.
+/* load.c - reading a dump file, into an empty store or into the hands of a function.
  *
  * Nothing in the file is believed before it was checked: sizes against the bounds of the format
  * before memory is taken, the checksum of a block before it is decompressed, every entry against
@@ -17,7 +17,10 @@
 typedef struct reader {
     int fd;
     const char *name;
-    hwi_loader loader;
+    const char *magic; /* expected */
+    hwi_load_fn put;
+    void *arg;
+    uint64_t keys, total; /* total: from the header, 0 if unknown */
     ZSTD_DCtx *zstd;
     uint8_t *stored, *raw;
     size_t stored_room;
@@ -53,6 +56,19 @@ read_all(reader *r, void *data, size_t bytes)
     return HW_OK;
 }
 
+/* A sound file of the other kind deserves its own message. */
+static hw_status
+wrong_kind(const reader *r, const uint8_t magic[8])
+{
+    if (memcmp(magic, HWI_DUMP_MAGIC, 8) == 0)
+        return hwi_fail(r->err, HW_EINVAL, "%s holds a whole database, not one collection",
+                        r->name);
+    if (memcmp(magic, HWI_DUMP_MAGIC_COLLECTION, 8) == 0)
+        return hwi_fail(r->err, HW_EINVAL, "%s holds one collection, not a whole database",
+                        r->name);
+    return HW_OK;
+}
+
 static hw_status
 read_header(reader *r)
 {
@@ -60,7 +76,8 @@ read_header(reader *r)
 
     hw_status st = read_all(r, h, 16);
     if (st == HW_EIO) return st;
-    if (st != HW_OK || memcmp(h, HWI_DUMP_MAGIC, 8) != 0)
+    if (st == HW_OK && memcmp(h, r->magic, 8) != 0) HWI_TRY(wrong_kind(r, h));
+    if (st != HW_OK || memcmp(h, r->magic, 8) != 0)
         return hwi_fail(r->err, HW_ECORRUPT, "%s is no hashwood backup", r->name);
     uint32_t version = hwi_get_u32(h + 8), format = hwi_get_u32(h + 12);
     if (version > HWI_DUMP_VERSION || format > HWI_STORE_FORMAT)
@@ -72,7 +89,7 @@ read_header(reader *r)
         return hwi_fail(r->err, HW_ECORRUPT, "%s: the header is damaged", r->name);
     r->format = format;
     memcpy(r->uuid, h + 16, 16);
-    r->loader.total = hwi_get_u64(h + 48);
+    r->total = hwi_get_u64(h + 48);
     return HW_OK;
 }
 
@@ -90,8 +107,9 @@ load_entries(reader *r, size_t raw_bytes, uint32_t entries)
             return damaged(r, "an entry is above the limits");
         if ((size_t)(end - at) < key_bytes + value_bytes)
             return damaged(r, "an entry is cut short");
-        HWI_TRY(hwi_loader_put(&r->loader, hwi_bytes(at, key_bytes),
-                               hwi_bytes(at + key_bytes, value_bytes), r->err));
+        HWI_TRY(r->put(r->arg, hwi_bytes(at, key_bytes), hwi_bytes(at + key_bytes, value_bytes),
+                       r->err));
+        r->keys++;
         at += key_bytes + value_bytes;
     }
     return at == end ? HW_OK : damaged(r, "bytes are left over");
@@ -126,23 +144,65 @@ read_trailer(reader *r, uint8_t t[HWI_DUMP_TRAILER])
     HWI_TRY(read_all(r, t + 4, HWI_DUMP_TRAILER - 4));
     if (hwi_get_u64(t + 32) != hwi_checksum(t, 32) || hwi_get_u32(t + 4) != 0)
         return hwi_fail(r->err, HW_ECORRUPT, "%s: the trailer is damaged", r->name);
-    if (hwi_get_u64(t + 8) != r->loader.keys || hwi_get_u64(t + 16) != r->blocks ||
+    if (hwi_get_u64(t + 8) != r->keys || hwi_get_u64(t + 16) != r->blocks ||
         hwi_get_u64(t + 24) != r->folded)
         return hwi_fail(r->err, HW_ECORRUPT,
                         "%s: the trailer does not match %llu keys in %llu blocks", r->name,
-                        (unsigned long long)r->loader.keys, (unsigned long long)r->blocks);
+                        (unsigned long long)r->keys, (unsigned long long)r->blocks);
     if (read(r->fd, &beyond, 1) > 0)
         return hwi_fail(r->err, HW_ECORRUPT, "%s goes on after its trailer", r->name);
     return HW_OK;
 }
 
+static hw_status
+read_dump(reader *r)
+{
+    uint8_t h[HWI_DUMP_TRAILER > HWI_DUMP_BLOCK_HEADER ? HWI_DUMP_TRAILER : HWI_DUMP_BLOCK_HEADER];
+
+    for (;;) {
+        HWI_TRY(read_all(r, h, 4));
+        uint32_t magic = hwi_get_u32(h);
+        if (magic == HWI_DUMP_END_MAGIC) break;
+        if (magic != HWI_DUMP_BLOCK_MAGIC) return damaged(r, "the start is not to be recognised");
+        HWI_TRY(read_block(r, h));
+    }
+    return read_trailer(r, h);
+}
+
+static hw_status
+reader_init(reader *r)
+{
+    r->stored_room = ZSTD_compressBound(HWI_DUMP_BLOCK_MAX);
+    r->stored = hwi_alloc(r->stored_room);
+    r->raw = hwi_alloc(HWI_DUMP_BLOCK_MAX);
+    r->zstd = ZSTD_createDCtx();
+    if (r->stored && r->raw && r->zstd) return HW_OK;
+    return hwi_nomem(r->err, r->stored_room + HWI_DUMP_BLOCK_MAX);
+}
+
+static void
+reader_release(reader *r)
+{
+    ZSTD_freeDCtx(r->zstd);
+    hwi_free(r->raw);
+    hwi_free(r->stored);
+}
+
+/* ---- into an empty store */
+
+static hw_status
+put_in_store(void *arg, hw_bytes key, hw_bytes value, hw_error *err)
+{
+    return hwi_loader_put(arg, key, value, err);
+}
+
 /* What was loaded is the database that the header announced. */
 static hw_status
-check_identity(reader *r)
+check_identity(reader *r, hw_store *to)
 {
     hwi_store_meta meta;
 
-    hw_status st = hwi_store_meta_check(r->loader.to, false, &meta, r->err);
+    hw_status st = hwi_store_meta_check(to, false, &meta, r->err);
     if (st == HW_ENOTFOUND || st == HW_ECORRUPT)
         return hwi_fail(r->err, HW_ECORRUPT, "%s holds no hashwood database", r->name);
     if (st != HW_OK) return st;
@@ -152,43 +212,32 @@ check_identity(reader *r)
 }
 
 static hw_status
-load_all(reader *r)
+load_store(reader *r, hwi_loader *l)
 {
-    uint8_t h[HWI_DUMP_TRAILER > HWI_DUMP_BLOCK_HEADER ? HWI_DUMP_TRAILER : HWI_DUMP_BLOCK_HEADER];
-
+    HWI_TRY(reader_init(r));
     HWI_TRY(read_header(r));
-    for (;;) {
-        HWI_TRY(read_all(r, h, 4));
-        uint32_t magic = hwi_get_u32(h);
-        if (magic == HWI_DUMP_END_MAGIC) break;
-        if (magic != HWI_DUMP_BLOCK_MAGIC) return damaged(r, "the start is not to be recognised");
-        HWI_TRY(read_block(r, h));
-    }
-    HWI_TRY(read_trailer(r, h));
-    HWI_TRY(hwi_loader_finish(&r->loader, r->err));
-    return check_identity(r);
+    l->total = r->total;
+    HWI_TRY(read_dump(r));
+    HWI_TRY(hwi_loader_finish(l, r->err));
+    return check_identity(r, l->to);
 }
 
 hw_status
 hwi_store_load_fd(int fd, const char *name, hw_store *to, hw_progress_fn progress, void *arg,
                   hw_error *err)
 {
-    reader r = {.fd = fd, .name = name, .err = err};
-    hw_status st;
+    hwi_loader loader;
+    reader r = {.fd = fd,
+                .name = name,
+                .magic = HWI_DUMP_MAGIC,
+                .put = put_in_store,
+                .arg = &loader,
+                .err = err};
 
-    hwi_loader_init(&r.loader, to, "restore", progress, arg);
-    r.stored_room = ZSTD_compressBound(HWI_DUMP_BLOCK_MAX);
-    r.stored = hwi_alloc(r.stored_room);
-    r.raw = hwi_alloc(HWI_DUMP_BLOCK_MAX);
-    r.zstd = ZSTD_createDCtx();
-    if (r.stored && r.raw && r.zstd)
-        st = load_all(&r);
-    else
-        st = hwi_nomem(err, r.stored_room + HWI_DUMP_BLOCK_MAX);
-    hwi_loader_release(&r.loader);
-    ZSTD_freeDCtx(r.zstd);
-    hwi_free(r.raw);
-    hwi_free(r.stored);
+    hwi_loader_init(&loader, to, "restore", progress, arg);
+    hw_status st = load_store(&r, &loader);
+    hwi_loader_release(&loader);
+    reader_release(&r);
     return st;
 }
 
@@ -199,5 +248,28 @@ hwi_store_load(const char *file, hw_store *to, hw_progress_fn progress, void *ar
     if (fd < 0) return hwi_fail_errno(err, errno, "cannot open %s", file);
     hw_status st = hwi_store_load_fd(fd, file, to, progress, arg, err);
     close(fd);
+    return st;
+}
+
+/* ---- one collection */
+
+hw_status
+hwi_store_load_collection(const char *file, hwi_load_fn fn, void *arg, uint64_t *total,
+                          hw_error *err)
+{
+    reader r = {
+        .name = file, .magic = HWI_DUMP_MAGIC_COLLECTION, .put = fn, .arg = arg, .err = err};
+
+    *total = 0;
+    r.fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (r.fd < 0) return hwi_fail_errno(err, errno, "cannot open %s", file);
+    hw_status st = reader_init(&r);
+    if (st == HW_OK) st = read_header(&r);
+    if (st == HW_OK) {
+        *total = r.total;
+        st = read_dump(&r);
+    }
+    reader_release(&r);
+    close(r.fd);
     return st;
 }
