@@ -181,24 +181,61 @@ run_compact(cli *c, const void *args)
     return run_copy(c, args, "wrote the compacted database", hw_db_compact);
 }
 
+/* ---- backup and restore, of a database or of one collection in it */
+
+typedef struct backup_args {
+    copy_args copy; /* first: run_copy reads it */
+    const char *collection;
+    bool replace;
+} backup_args;
+
 static int
 run_backup(cli *c, const void *args)
 {
-    return run_copy(c, args, "wrote the backup", hw_db_backup);
+    const backup_args *a = args;
+    cli_collection coll = {0};
+    hw_error err = {0};
+    cli_progress progress;
+
+    if (!a->collection) return run_copy(c, &a->copy, "wrote the backup", hw_db_backup);
+    hw_status st = cli_open_collection(c, a->copy.from, a->collection, CLI_READ, &coll, &err);
+    cli_progress_begin(&progress, c);
+    if (st == HW_OK)
+        st = hw_collection_backup(coll.c, a->copy.to, cli_progress_show, &progress, &err);
+    cli_progress_end(&progress);
+    cli_close_collection(c, &coll);
+    return report_copy(c, st, "wrote the snapshot", a->copy.to, &err);
+}
+
+static hw_status
+restore_collection(cli *c, const backup_args *a, cli_progress *progress, hw_error *err)
+{
+    hw_db *db = NULL;
+    HWI_TRY(cli_open(c, a->copy.to, CLI_CREATE, &db, err));
+    hw_status st = hw_collection_restore(db, a->collection, a->copy.from, a->replace,
+                                         cli_progress_show, progress, err);
+    cli_close(c, db);
+    return st;
 }
 
 static int
 run_restore(cli *c, const void *args)
 {
-    const copy_args *a = args;
+    const backup_args *a = args;
     hw_error err = {0};
     cli_progress progress;
     hw_status st;
 
+    if (a->replace && !a->collection) {
+        cli_complain("restore --replace needs --collection: a whole database is never replaced");
+        return CLI_USAGE;
+    }
     cli_progress_begin(&progress, c);
-    st = hw_db_restore(a->from, a->to, cli_progress_show, &progress, &err);
+    st = a->collection
+             ? restore_collection(c, a, &progress, &err)
+             : hw_db_restore(a->copy.from, a->copy.to, cli_progress_show, &progress, &err);
     cli_progress_end(&progress);
-    return report_copy(c, st, "restored into", a->to, &err);
+    return report_copy(c, st, "restored into", a->copy.to, &err);
 }
 
 const cli_command cli_compact_command = {
@@ -216,28 +253,45 @@ const cli_command cli_compact_command = {
 
 const cli_command cli_backup_command = {
     .name = "backup",
-    .summary = "write a snapshot of a database to one file",
-    .about = "One consistent snapshot, compressed and checksummed; writers go on meanwhile. The "
-             "file gets its "
-             "name only when whole.",
-    .examples = "hashwood backup photos.hw photos.backup\n",
+    .summary = "write a snapshot of a database, or of one collection, to one file",
+    .about = "One consistent snapshot, compressed and checksummed, indexes included; writers go on "
+             "meanwhile. The file gets its name only when whole.",
+    .examples = "hashwood backup photos.hw photos.backup\n"
+                "hashwood backup photos.hw cats.snapshot --collection cats\n",
     .operands =
-        (const cli_operand[]){{"DB", "folder of the database", offsetof(copy_args, from), 0, 0},
-                              {"FILE", "file to write", offsetof(copy_args, to), 0, 0},
-                              {0}},
-    .args_bytes = sizeof(copy_args),
+        (const cli_operand[]){
+            {"DB", "folder of the database", offsetof(backup_args, copy.from), 0, 0},
+            {"FILE", "file to write", offsetof(backup_args, copy.to), 0, 0},
+            {0}},
+    .options = (const cli_option[]){{"collection", 'c', CLI_TEXT, offsetof(backup_args, collection),
+                                     "NAME", "only this collection", NULL},
+                                    {0}},
+    .args_bytes = sizeof(backup_args),
     .run = run_backup};
 
 const cli_command cli_restore_command = {
     .name = "restore",
-    .summary = "make a new database from a backup",
+    .summary = "make a new database from a backup, or bring one collection in",
     .about =
-        "The database folder must not exist; it takes its place only once the backup was verified.",
-    .examples = "hashwood restore photos.backup photos2.hw\n",
-    .operands = (const cli_operand[]){{"FILE", "backup to read", offsetof(copy_args, from), 0, 0},
-                                      {"DB", "folder to create", offsetof(copy_args, to), 0, 0},
-                                      {0}},
-    .args_bytes = sizeof(copy_args),
+        "Without --collection the database folder must not exist; it takes its place only once the "
+        "backup was verified.\n\n"
+        "With --collection the file is a snapshot of one collection. It is brought into the "
+        "database, which is created when absent, under that name. With --replace it takes the "
+        "place "
+        "of the collection of that name, which serves until the snapshot was loaded and verified.",
+    .examples = "hashwood restore photos.backup photos2.hw\n"
+                "hashwood restore cats.snapshot photos.hw --collection cats --replace\n",
+    .operands =
+        (const cli_operand[]){{"FILE", "backup to read", offsetof(backup_args, copy.from), 0, 0},
+                              {"DB", "folder to create, or to restore a collection into",
+                               offsetof(backup_args, copy.to), 0, 0},
+                              {0}},
+    .options = (const cli_option[]){{"collection", 'c', CLI_TEXT, offsetof(backup_args, collection),
+                                     "NAME", "restore one collection under this name", NULL},
+                                    {"replace", 0, CLI_FLAG, offsetof(backup_args, replace), NULL,
+                                     "take the place of the collection that has the name", NULL},
+                                    {0}},
+    .args_bytes = sizeof(backup_args),
     .run = run_restore};
 
 /* ---- version */

@@ -34,6 +34,24 @@ def test_backup_and_restore():
     same(js("backup", "a.hw", "again.backup"), {"written": "again.backup"})
 
 
+def test_one_collection_is_saved_and_brought_back():
+    data = database()
+    before = answers("a.hw", data)
+    run("backup", "a.hw", "c.snapshot", "--collection", "c")
+    run("delete", "a.hw", "c", 1, 2, 3)
+    fails("restore", "c.snapshot", "a.hw", "--collection", "c", says="exists")
+    same(js("restore", "c.snapshot", "a.hw", "--collection", "c", "--replace"), {"written": "a.hw"})
+    same(answers("a.hw", data), before)
+    run("restore", "c.snapshot", "new.hw", "--collection", "other")
+    same(js("count", "new.hw", "other"), {"count": 3000})
+    run("check", "a.hw")
+    run("check", "new.hw")
+    fails("restore", "c.snapshot", "b.hw", says="one collection")
+    run("backup", "a.hw", "all.backup")
+    fails("restore", "all.backup", "a.hw", "--collection", "x", says="whole database")
+    fails("restore", "all.backup", "b.hw", "--replace", says="--collection", code=2)
+
+
 def test_a_damaged_backup_is_refused():
     database(rows=500)
     run("backup", "a.hw", "a.backup")

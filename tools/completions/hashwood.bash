@@ -222,15 +222,17 @@ _hashwood() {
         collection=0 ;;
     backup)
         case $prev in
+        --collection|-c) return ;;
         --busy-timeout) return ;;
         esac
-        opts=' --json --quiet --busy-timeout --help'
+        opts='--collection --json --quiet --busy-timeout --help'
         collection=0 ;;
     restore)
         case $prev in
+        --collection|-c) return ;;
         --busy-timeout) return ;;
         esac
-        opts=' --json --quiet --busy-timeout --help'
+        opts='--collection --replace --json --quiet --busy-timeout --help'
         collection=0 ;;
     bench)
         case $prev in
