@@ -279,21 +279,21 @@ upload(hwi_request *r)
 #define WORK (HWI_ROUTE_SLOW | HWI_ROUTE_NO_BODY)
 
 const hwi_route hwi_routes_snapshots[] = {
-    {HWI_GET, "/snapshots", HWI_NEED_MANAGE, HWI_ROUTE_NO_BODY, list_full},
+    {HWI_GET, "/snapshots", HWI_NEED_READ, HWI_ROUTE_NO_BODY, list_full},
     {HWI_POST, "/snapshots", HWI_NEED_MANAGE, WORK, create_full},
-    {HWI_GET, "/snapshots/{snapshot}", HWI_NEED_MANAGE, HWI_ROUTE_NO_BODY, get_full},
+    {HWI_GET, "/snapshots/{snapshot}", HWI_NEED_READ, HWI_ROUTE_NO_BODY, get_full},
     {HWI_DELETE, "/snapshots/{snapshot}", HWI_NEED_MANAGE, HWI_ROUTE_NO_BODY, remove_full},
     {HWI_GET, ONE, HWI_NEED_READ, HWI_ROUTE_NO_BODY, list},
     {HWI_POST, ONE, HWI_NEED_MANAGE, WORK, create},
-    {HWI_GET, ONE "/{snapshot}", HWI_NEED_MANAGE, HWI_ROUTE_NO_BODY, get},
+    {HWI_GET, ONE "/{snapshot}", HWI_NEED_READ, HWI_ROUTE_NO_BODY, get},
     {HWI_DELETE, ONE "/{snapshot}", HWI_NEED_MANAGE, HWI_ROUTE_NO_BODY, remove_one},
     {HWI_PUT, ONE "/recover", HWI_NEED_MANAGE, HWI_ROUTE_SLOW, recover},
     {HWI_POST, ONE "/upload", HWI_NEED_MANAGE, HWI_ROUTE_SLOW | HWI_ROUTE_UPLOAD, upload},
     {HWI_GET, SHARD, HWI_NEED_READ, HWI_ROUTE_NO_BODY, list},
     {HWI_POST, SHARD, HWI_NEED_MANAGE, WORK, create},
-    {HWI_GET, SHARD "/{snapshot}", HWI_NEED_MANAGE, HWI_ROUTE_NO_BODY, get},
+    {HWI_GET, SHARD "/{snapshot}", HWI_NEED_READ, HWI_ROUTE_NO_BODY, get},
     {HWI_DELETE, SHARD "/{snapshot}", HWI_NEED_MANAGE, HWI_ROUTE_NO_BODY, remove_one},
     {HWI_PUT, SHARD "/recover", HWI_NEED_MANAGE, HWI_ROUTE_SLOW, recover},
     {HWI_POST, SHARD "/upload", HWI_NEED_MANAGE, HWI_ROUTE_SLOW | HWI_ROUTE_UPLOAD, upload},
-    {HWI_GET, "/collections/{collection}/shards/{shard}/snapshot", HWI_NEED_MANAGE, WORK, get_now},
+    {HWI_GET, "/collections/{collection}/shards/{shard}/snapshot", HWI_NEED_READ, WORK, get_now},
     {0}};
