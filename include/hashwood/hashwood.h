@@ -273,6 +273,28 @@ HW_API HW_CHECKED hw_status hw_collection_describe(hw_collection *c, char **json
  * page fill, calibration. Free with hw_free. Cost: reads every leaf's header. */
 HW_API HW_CHECKED hw_status hw_collection_stats(hw_collection *c, char **json, hw_error *err);
 
+/* The index of one vector field ("" or NULL: the unnamed one) as people see it, as JSON; free with
+ * hw_free. A collection that has no index yet shows no nodes, anchors or points.
+ *
+ *   tree  {"kind": .., "bits": .., "leaf_size": .., "leaves": .., "nodes": [..]}; a node is {"node",
+ *         "parent", "left", "right"} or, a leaf, {"node", "parent", "rows"}; the root has no parent
+ *   leaf  what is in the leaf of this number, in bucket order: {"leaf", "path", "rows", "radius",
+ *         "bits", "signatures": [{"id", "bucket", "bits": hexadecimal, first bit first}, ..]}
+ *   map   about `points` of the vectors (1 to HW_MAP_POINTS_MAX) and the anchors of all leaves along
+ *         the first two principal axes: {"anchors": [{"leaf", "rows", "x", "y"}, ..], "points":
+ *         [{"id", "leaf", "x", "y"}, ..], "share": of the variance along each, "directions": the
+ *         axes, "mean": what is subtracted first, "normalised": whether vectors get unit length}
+ *
+ * HW_ENOTFOUND: no such field or leaf; HW_EINVAL: a sparse or multi-vector field, which has no
+ * index. Cost: tree and map read every leaf's header. */
+#define HW_MAP_POINTS_MAX 20000u
+HW_API HW_CHECKED hw_status hw_collection_tree(hw_collection *c, const char *vector_name,
+                                               char **json, hw_error *err);
+HW_API HW_CHECKED hw_status hw_collection_leaf(hw_collection *c, const char *vector_name,
+                                               uint32_t leaf, char **json, hw_error *err);
+HW_API HW_CHECKED hw_status hw_collection_map(hw_collection *c, const char *vector_name,
+                                              uint32_t points, char **json, hw_error *err);
+
 /* Floats in a vector of this field ("" or NULL: the unnamed one); 0 if there is no such field. */
 HW_API uint32_t hw_collection_dim(const hw_collection *c, const char *vector_name);
 

@@ -131,6 +131,14 @@ uint64_t hwi_index_vectors(const hwi_index_view *v);
 /* Appends a JSON object of statistics: leaves, size distribution, page fill, calibration ... */
 HW_CHECKED hw_status hwi_index_stats(hwi_index_view *v, hwi_buf *json, hw_error *err);
 
+/* Append the index as people see it as JSON (hw_collection_tree, _leaf, _map): the tree; one leaf,
+ * HW_ENOTFOUND when `node` is none; about `points` vectors on the first two axes. */
+HW_CHECKED hw_status hwi_index_show_tree(hwi_index_view *v, hwi_buf *json, hw_error *err);
+HW_CHECKED hw_status hwi_index_show_leaf(hwi_index_view *v, uint32_t node, hwi_buf *json,
+                                         hw_error *err);
+HW_CHECKED hw_status hwi_index_show_map(hwi_index_view *v, uint32_t points, hwi_buf *json,
+                                        hw_error *err);
+
 /* Verifies every invariant of the index against vectors and itself (I1.. in index.c); `live` are
  * the collection's live slots. Reports each damage; HW_OK even then, errors only when the check
  * itself could not go on. */
