@@ -27,6 +27,14 @@ distance_of(const char *metric)
 
 /* ---- params */
 
+/* The engine tells of a sparse vector's modifier always, clients expect what they gave. */
+static bool
+is_default(const hwi_setting *s, const hwi_json *j)
+{
+    return strcmp(s->key, "modifier") == 0 && j->kind == HWI_JSON_TEXT &&
+           strcmp(j->text, "none") == 0;
+}
+
 /* Settings of one vector: what it was created with, under what was changed since. */
 static void
 write_vector_settings(hwi_buf *b, const hwi_json *created, const hwi_json *changed,
@@ -35,7 +43,7 @@ write_vector_settings(hwi_buf *b, const hwi_json *created, const hwi_json *chang
     for (const hwi_setting *s = settings; s->key; s++) {
         const hwi_json *j = hwi_json_member(changed, s->key);
         if (!j) j = hwi_json_member(created, s->key);
-        if (!j || j->kind == HWI_JSON_NULL) continue;
+        if (!j || j->kind == HWI_JSON_NULL || is_default(s, j)) continue;
         hwi_buf_printf(b, ",\"%s\":", s->key);
         hwi_json_write(b, j);
     }
