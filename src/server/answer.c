@@ -147,9 +147,8 @@ add_headers(hwi_exchange *x)
     if (strncmp(r->content_type, "text/html", 9) == 0) {
         hwi_request_answer_header(
             r, "Content-Security-Policy",
-            "default-src 'self'; img-src 'self' data: blob:; style-src 'self' "
-            "'unsafe-inline'; object-src 'none'; base-uri 'none'; "
-            "form-action 'none'; frame-ancestors 'none'");
+            "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
         hwi_request_answer_header(r, "X-Frame-Options", "DENY");
         hwi_request_answer_header(r, "Referrer-Policy", "no-referrer");
     }
@@ -245,10 +244,11 @@ hwi_exchange_account(hwi_exchange *x)
     int param = x->route ? hwi_route_param(x->route, "collection") : -1;
     char status[16], took[24];
 
-    snprintf(status, sizeof status, "%d", r->status);
-    snprintf(took, sizeof took, "%llu", (unsigned long long)took_us);
     hwi_metrics_request(r->server->metrics, x->route, r->status,
                         param >= 0 ? r->params[param] : NULL, took_us);
+    if (!r->server->config.log_access && !r->server->config.log_audit) return;
+    snprintf(status, sizeof status, "%d", r->status);
+    snprintf(took, sizeof took, "%llu", (unsigned long long)took_us);
     log_access(x, status, took);
     log_audit(x, status);
 }
