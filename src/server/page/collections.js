@@ -85,7 +85,7 @@ class Collections {
     for (const d of today) facts.push([d.filter === 'none' ? 'Recall, measured' : 'Recall with filters', percent(d.recall), ` in ${number(d.samples)} samples`]);
     out[0].append(...facts.map(([n, v, more]) => el('div', {}, el('dt', {}, n), el('dd', {}, v ?? '–', more && el('small', {}, more)))));
     if (stats.error && stats.error.status !== 404) out.push(errorBox(stats.error));
-    const place = el('div', {});
+    const place = el('div', {class: 'bare'});
     const build = el('button', {type: 'button', title: 'Train and write the whole index again; searches and writes go on meanwhile', onclick: () => {
       build.disabled = true;
       build.textContent = 'Building…';
@@ -97,7 +97,7 @@ class Collections {
   #fields(c) {
     const path = el('input', {placeholder: 'name, a.b or tags[].id', required: true, autocomplete: 'off'});
     const type = select(TYPES, 'keyword');
-    const place = el('div', {});
+    const place = el('div', {class: 'bare'});
     const entries = Object.entries(c.schema);
     const drop = (p) => this.#do(place, async () => { await result('DELETE', collectionPath(c.name, `/index/${escaped(p)}?wait=true`)); toast(`The index of ${p} is gone`); });
     return [entries.length ? el('table', {}, el('thead', {}, el('tr', {}, el('th', {scope: 'col'}, 'Field'), el('th', {scope: 'col'}, 'Type'), el('th', {scope: 'col', class: 'n'}, 'Points'), el('th', {}, el('span', {class: 'unseen'}, 'Drop')))),
@@ -111,7 +111,7 @@ class Collections {
   }
 
   #snapshots(c, list) {
-    const place = el('div', {});
+    const place = el('div', {class: 'bare'});
     if (list.error) return errorBox(list.error);
     const path = (s) => collectionPath(c.name, `/snapshots/${escaped(s.name)}`);
     const create = el('button', {type: 'button', onclick: () => this.#do(place, async () => {
@@ -162,7 +162,7 @@ class Collections {
 
   async #drop(c) {
     const gone = await dialog(`Drop ${c.name}?`, (done) => {
-      const place = el('div', {});
+      const place = el('div', {class: 'bare'});
       const input = el('input', {autocomplete: 'off', oninput: () => { button.disabled = input.value !== c.name; }});
       const button = el('button', {class: 'danger', disabled: true}, 'Drop it');
       return el('form', {onsubmit: async (e) => {
@@ -186,7 +186,7 @@ function vectorsInWords(vectors) {
 }
 
 function createForm(done) {
-  const place = el('div', {});
+  const place = el('div', {class: 'bare'});
   const name = el('input', {required: true, autocomplete: 'off', maxlength: 255, placeholder: 'photos'});
   const vectors = el('div', {class: 'stack tight'});
   const add = () => {

@@ -13,7 +13,9 @@ class Completion {
   constructor(input, offer, take) {
     Object.assign(this, {input, offer, take, items: [], at: -1});
     this.list = el('ul', {class: 'completion', role: 'listbox', id: `${input.id}-list`, hidden: true, 'aria-label': 'Completions'});
-    for (const [k, v] of Object.entries({role: 'combobox', 'aria-autocomplete': 'list', 'aria-expanded': 'false', 'aria-controls': this.list.id})) input.setAttribute(k, v);
+    this.isLine = input.tagName === 'INPUT'; // a text of many lines cannot be a combobox
+    const roles = {'aria-autocomplete': 'list', 'aria-controls': this.list.id, ...(this.isLine && {role: 'combobox', 'aria-expanded': 'false'})};
+    for (const [k, v] of Object.entries(roles)) input.setAttribute(k, v);
     input.addEventListener('input', () => this.open());
     input.addEventListener('keydown', (e) => this.#key(e));
     input.addEventListener('blur', () => setTimeout(() => this.close(), 150));
@@ -26,13 +28,13 @@ class Completion {
     if (!this.items.length) { this.close(); return; }
     this.list.replaceChildren(...this.items.map((item, i) => el('li', {role: 'option', id: `${this.list.id}-${i}`, 'aria-selected': 'false', onpointerdown: (e) => { e.preventDefault(); this.#choose(i); }}, item.label)));
     this.list.hidden = false;
-    this.input.setAttribute('aria-expanded', 'true');
+    if (this.isLine) this.input.setAttribute('aria-expanded', 'true');
   }
 
   close() {
     this.list.hidden = true;
     this.items = [];
-    this.input.setAttribute('aria-expanded', 'false');
+    if (this.isLine) this.input.setAttribute('aria-expanded', 'false');
     this.input.removeAttribute('aria-activedescendant');
   }
 
@@ -44,7 +46,7 @@ class Completion {
 
   #key(e) {
     if (e.key === 'Escape' && this.items.length) { this.close(); e.preventDefault(); return; }
-    if (e.key === 'ArrowDown' && !this.items.length && this.input.tagName === 'INPUT') { this.open(); e.preventDefault(); return; }
+    if (e.key === 'ArrowDown' && !this.items.length && this.isLine) { this.open(); e.preventDefault(); return; }
     if (!this.items.length) return;
     const step = {ArrowDown: 1, ArrowUp: -1}[e.key];
     if (step) {

@@ -111,7 +111,7 @@ export class FilterForm {
     this.add = el('button', {type: 'button', class: 'small', onclick: () => this.#append()}, '+ Condition');
     this.json = el('textarea', {rows: 5, spellcheck: 'false', placeholder: '{"must": [{"key": "name", "match": {"value": "Bag"}}]}',
       onchange: () => this.#readJson()});
-    this.problem = el('div', {role: 'alert'});
+    this.problem = el('div', {class: 'bare', role: 'alert'});
     this.element = el('fieldset', {class: 'filter'}, el('legend', {}, 'Filter'),
       this.list, el('div', {class: 'row'}, this.add),
       el('details', {}, el('summary', {class: 'small'}, 'As JSON'), labelled('Filter as JSON', this.json), this.problem));

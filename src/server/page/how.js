@@ -89,11 +89,11 @@ class How {
     const {index, map, tree} = this.c;
     const share = (map?.share ?? []).slice(0, 2).reduce((a, b) => a + b, 0);
     this.query = el('div', {});
-    this.alert = el('div', {});
+    this.alert = el('div', {class: 'bare'});
     this.funnel = el('div', {});
     this.leaves = el('div', {class: 'row', role: 'group', 'aria-label': 'Opened leaves'});
     this.leafWords = el('p', {class: 'note'});
-    this.why = el('div', {'aria-live': 'polite'});
+    this.why = el('div', {class: 'bare', 'aria-live': 'polite'});
     const section = (cls, head, words, ...rest) => el('section', {class: `card ${cls}`}, el('h2', {}, head), el('p', {}, words), ...rest);
     this.body.replaceChildren(this.alert, this.query,
       tree ? section('how-tree', '1. The tree: which regions are near?',
@@ -153,7 +153,7 @@ class How {
     this.#showFunnel(explain, hits);
     this.#showLeaves();
     announce(`${hits.length} hits. ${order.length} leaves opened, ${explain.funnel?.scanned ?? 0} signatures scanned.`);
-    if (order.length && this.c.index.bits) this.#choose(order[0], false);
+    if (order.length && this.c.index.bits) await this.#choose(order[0], false);
     if (this.params.why) { this.whyBox.value = this.params.why; this.#askWhy(); }
   }
 
@@ -264,20 +264,23 @@ class How {
   }
 
   #showWhy(w, point) {
-    const lost = w.lost_at ?? '';
-    const at = ['filter', 'leaf', 'signature', 'refine', 'rank'].findIndex((s) => lost.startsWith(s));
-    const steps = [['Passes the filter', w.passes_filter === false ? 'no' : 'yes'],
-      ['Its leaf was opened', w.leaf_rank !== undefined ? `leaf ${w.leaf} ranks ${number(w.leaf_rank)}, the nearest ${number(w.leaves_opened)} were opened` : ''],
-      ['Survived the signature scan', w.bucket !== undefined ? `bucket ${w.bucket}` : ''], ['Survived the refine step', ''],
-      ['Among the nearest', w.exact_rank !== undefined ? `exact rank ${number(w.exact_rank)}, score ${short(w.score)}${w.score_of_last_hit !== undefined ? ` against ${short(w.score_of_last_hit)} of the last hit` : ''}` : '']];
+    const lost = w.lost_at ?? '', opened = w.leaf_rank <= w.leaves_opened;
+    const rank = `exact rank ${number(w.exact_rank)}`;
+    const words = w.found ? `It is a hit: ${rank}.`
+      : lost.startsWith('filter') ? 'It does not pass the filter.'
+        : lost.startsWith('leaf') ? `It should have been a hit (${rank}), but its region was not opened: a higher recall opens more.`
+          : lost.startsWith('signature') ? `It should have been a hit (${rank}), but its signature made it look farther than it is: a higher recall allows for more error.`
+            : lost.startsWith('rank') ? `It is no hit, rightly: ${rank}, and ${number(this.hits.length)} were asked for.` : `It is not a hit: ${lost}.`;
+    const steps = [['Filter', w.passes_filter === false ? 'lost' : 'passed', this.params.f ? (w.passes_filter === false ? 'its payload does not match' : 'its payload matches') : 'none was given']];
+    if (w.leaf_rank !== undefined) steps.push(['Leaf', opened ? 'passed' : lost.startsWith('leaf') ? 'lost' : 'unknown', `leaf ${w.leaf} is number ${number(w.leaf_rank)} by its anchor; ${number(w.leaves_opened)} were opened`]);
+    if (w.bucket !== undefined) steps.push(['Signature', w.found ? 'passed' : lost.startsWith('signature') ? 'lost' : 'unknown', `in bucket ${w.bucket} of its leaf${opened ? '' : ', which was not looked into'}`]);
+    if (w.exact_rank !== undefined) steps.push(['Distance', w.found ? 'passed' : lost.startsWith('rank') ? 'lost' : 'unknown', `${short(w.score)}${w.score_of_last_hit !== undefined ? `; the last hit has ${short(w.score_of_last_hit)}` : ''}`]);
+    const said = {passed: 'passed: ', lost: 'lost here: ', unknown: 'did not decide: '};
     this.why.replaceChildren(el('div', {class: 'why-answer'},
       point && el('div', {class: 'query-picture'}, picture(point, this.c.using)),
-      el('div', {class: 'stack tight'},
-        el('p', {}, el('b', {}, w.found ? `It is a hit${w.exact_rank !== undefined ? `, number ${number(w.exact_rank)} by exact rank` : ''}.` : 'It is not a hit.'), lost && ` Lost at: ${lost}.`),
-        el('ol', {class: 'steps'}, steps.map(([text, more], i) => {
-          const state = w.found || at < 0 || i < at ? (w.found ? 'passed' : at < 0 ? 'unknown' : 'passed') : i === at ? 'lost' : 'unknown';
-          return el('li', {class: state}, el('span', {class: 'unseen'}, {passed: 'passed: ', lost: 'lost here: ', unknown: 'not reached: '}[state]), el('b', {}, text), more && el('span', {class: 'note'}, ` ${more}`));
-        })))));
+      el('div', {class: 'stack tight'}, el('p', {}, el('b', {}, words)),
+        el('ol', {class: 'steps'}, steps.map(([text, state, more]) => el('li', {class: state}, el('span', {class: 'unseen'}, said[state]), el('b', {}, text), el('span', {class: 'note'}, ` ${more}`)))))));
+    if (w.leaf !== undefined && this.tree.nodes?.has(w.leaf)) { this.tree.select(w.leaf); this.map.select(w.leaf); }
   }
 }
 

@@ -32,7 +32,7 @@ class Metrics {
     this.tools = tools;
     this.readings = [];
     this.charts = charts();
-    this.problem = el('div', {});
+    this.problem = el('div', {class: 'bare'});
     this.facts = el('dl', {class: 'facts'});
     this.search = el('input', {type: 'search', placeholder: 'rest_responses', 'aria-label': 'Find a metric', oninput: () => this.#table()});
     this.rows = el('tbody', {});
