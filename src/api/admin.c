@@ -21,12 +21,14 @@ copy_snapshot(hw_db *db, copy_fn copy, const char *to, hw_progress_fn progress, 
 hw_status
 hw_db_compact(hw_db *db, const char *to, hw_progress_fn progress, void *arg, hw_error *err)
 {
+    HWI_NOT_FAR(db, "compact");
     return copy_snapshot(db, hwi_store_compact, to, progress, arg, err);
 }
 
 hw_status
 hw_db_backup(hw_db *db, const char *file, hw_progress_fn progress, void *arg, hw_error *err)
 {
+    HWI_FAR(db, hwi_remote_backup(db->far, NULL, file, err));
     return copy_snapshot(db, hwi_store_dump, file, progress, arg, err);
 }
 
@@ -85,6 +87,7 @@ write_stats(hw_db *db, hw_store_txn *txn, hwi_buf *b, hw_error *err)
 hw_status
 hw_db_stats(hw_db *db, char **json, hw_error *err)
 {
+    HWI_FAR(db, hwi_remote_text(db->far, "GET", "/stats", NULL, json, err));
     hw_store_txn *txn;
     hwi_buf b = {0};
     *json = NULL;

@@ -173,6 +173,7 @@ change_body(hw_store_txn *txn, void *arg, hw_error *err)
 hw_status
 hw_db_alias(hw_db *db, const hw_alias *aliases, size_t count, hw_error *err)
 {
+    HWI_FAR(db, hwi_remote_alias(db->far, aliases, count, err));
     change c = {aliases, count};
     if (count == 0) return HW_OK;
     if (!aliases) return hwi_fail(err, HW_EINVAL, "aliases is NULL, count is %zu", count);
@@ -203,6 +204,7 @@ write_alias(void *arg, const char *name, const char *target, hw_error *err)
 hw_status
 hw_db_aliases(hw_db *db, char **json, hw_error *err)
 {
+    HWI_FAR(db, hwi_remote_aliases(db->far, json, err));
     hw_store_txn *txn;
     hwi_buf b = {0};
     *json = NULL;

@@ -8,6 +8,7 @@
 #include "ingest/writer.h"
 #include "query/search.h"
 #include "query/view.h"
+#include "remote/remote.h"
 
 #define HWI_DB_BUCKETS 1024u
 
@@ -30,6 +31,7 @@ typedef struct hwi_metrics {
 } hwi_metrics;
 
 struct hw_db {
+    hwi_remote *far; /* a server's database; then nothing below but opts counts */
     hw_store *store;
     hwi_metrics metrics;
     hwi_snapshots *snapshots;
@@ -44,6 +46,7 @@ struct hw_db {
 struct hw_collection {
     hw_db *db;
     hwi_shared *shared;
+    hwi_far *far; /* of a server's database; then shared is NULL */
 };
 
 struct hw_cancel {
@@ -165,6 +168,44 @@ HW_CHECKED hw_status hwi_result_set_order(hw_result *r, size_t i, hw_bytes text,
 void hwi_metrics_search(hw_db *db, const hw_query *query, const hwi_answer *answer);
 /* One transaction that was committed. */
 void hwi_metrics_commit(hw_db *db, const hwi_writer_done *done);
+
+/* Columns that a server sent; takes their memory over. */
+HW_CHECKED hw_status hwi_result_from_far(hwi_far_rows *rows, hwi_conf *conf, hw_result **out,
+                                         hw_error *err);
+
+/* ---- far.c: databases on a server */
+
+/* The first line of a public function: a handle of a server's database goes elsewhere. */
+#define HWI_FAR(handle, call)                                                                      \
+    if ((handle)->far) return (call)
+#define HWI_NOT_FAR(handle, what) HWI_FAR(handle, hwi_far_unsupported(what, err))
+
+HW_CHECKED hw_status hwi_far_unsupported(const char *what, hw_error *err);
+HW_CHECKED hw_status hwi_db_open_far(const char *url, const hw_db_opts *opts, hw_db **out,
+                                     hw_error *err);
+HW_CHECKED hw_status hwi_collection_open_far(hw_db *db, const char *name, hw_collection **out,
+                                             hw_error *err);
+HW_CHECKED hw_status hwi_search_far(hw_collection *c, const hw_query *query, hw_result **out,
+                                    hw_error *err);
+HW_CHECKED hw_status hwi_search_batch_far(hw_collection *c, const hw_query *queries, size_t count,
+                                          hw_result **out, hw_error *err);
+HW_CHECKED hw_status hwi_get_far(hw_collection *c, const hw_id *ids, size_t count, uint32_t with,
+                                 hw_result **out, hw_error *err);
+HW_CHECKED hw_status hwi_scroll_far(hw_collection *c, const char *filter, size_t filter_bytes,
+                                    const hw_id *from, uint32_t limit, uint32_t with,
+                                    hw_result **out, bool *more, hw_id *next, hw_error *err);
+HW_CHECKED hw_status hwi_facet_far(hw_collection *c, const char *field, const char *filter,
+                                   size_t filter_bytes, uint32_t limit, char **json, hw_error *err);
+HW_CHECKED hw_status hwi_index_payload_far(hw_collection *c, const char *field, const char *type,
+                                           hw_error *err);
+HW_CHECKED hw_status hwi_unindex_payload_far(hw_collection *c, const char *field, hw_error *err);
+
+bool hwi_txn_is_far(const hw_txn *txn);
+
+/* ---- read.c */
+
+/* The query with all of this library's members; the caller's struct may be an older, shorter one. */
+HW_CHECKED hw_status hwi_query_full(const hw_query *query, hw_query *out, hw_error *err);
 
 /* ---- small helpers */
 

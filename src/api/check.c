@@ -157,6 +157,7 @@ check_all(hwi_check *c, uint64_t keys)
 hw_status
 hw_db_check(hw_db *db, hw_progress_fn progress, hw_damage_fn damage, void *arg, hw_error *err)
 {
+    HWI_FAR(db, hwi_remote_check(db->far, damage, arg, err));
     hw_store_info info;
     hwi_check c = {
         .progress = {.fn = progress, .arg = arg}, .damage = damage, .arg = arg, .err = err};

@@ -187,6 +187,7 @@ canonical_paths(hwi_conf *conf, hw_error *err)
 hw_status
 hw_collection_create(hw_db *db, const char *name, const char *config, hw_error *err)
 {
+    HWI_FAR(db, hwi_remote_create(db->far, name, config, err));
     hwi_conf *conf;
     if (!name) return hwi_fail(err, HW_EINVAL, "collection name is NULL");
     if (!config) return hwi_fail(err, HW_EINVAL, "config is NULL");
@@ -226,6 +227,7 @@ drop_body(hw_store_txn *txn, void *arg, hw_error *err)
 hw_status
 hw_collection_drop(hw_db *db, const char *name, hw_error *err)
 {
+    HWI_FAR(db, hwi_remote_drop(db->far, name, err));
     drop d = {.name = name};
     if (!name) return hwi_fail(err, HW_EINVAL, "collection name is NULL");
     HWI_TRY(hwi_store_run(db->store, drop_body, &d, err));
@@ -257,6 +259,7 @@ names_block(const hwi_name *names, size_t count, char ***out, hw_error *err)
 hw_status
 hw_collection_list(hw_db *db, char ***names, size_t *count, hw_error *err)
 {
+    HWI_FAR(db, hwi_remote_list(db->far, names, count, err));
     hw_store_txn *txn;
     hwi_name *found = NULL;
     *names = NULL;
@@ -286,12 +289,13 @@ find(hw_db *db, const char *name, char own_name[HW_NAME_MAX + 1], uint32_t *coll
 hw_status
 hw_collection_open(hw_db *db, const char *name, hw_collection **out, hw_error *err)
 {
+    HWI_FAR(db, hwi_collection_open_far(db, name, out, err));
     uint32_t coll;
     char own_name[HW_NAME_MAX + 1];
     *out = NULL;
     if (!name) return hwi_fail(err, HW_EINVAL, "collection name is NULL");
     HWI_TRY(find(db, name, own_name, &coll, err));
-    hw_collection *c = hwi_alloc(sizeof *c);
+    hw_collection *c = hwi_alloc_zero(sizeof *c);
     if (!c) return hwi_nomem(err, sizeof *c);
     c->db = db;
     hw_status st = hwi_shared_take(db, coll, own_name, &c->shared, err);
@@ -308,13 +312,14 @@ hw_collection_close(hw_collection *c)
 {
     if (!c) return;
     hwi_shared_release(c->shared);
+    hwi_far_close(c->far);
     hwi_free(c);
 }
 
 uint32_t
 hw_collection_dim(const hw_collection *c, const char *vector_name)
 {
-    hwi_conf *conf = hwi_views_conf(c->shared->views);
+    hwi_conf *conf = c->far ? hwi_conf_ref(c->far->conf) : hwi_views_conf(c->shared->views);
     const hwi_field *f = hwi_conf_field(conf, vector_name);
     uint32_t dim = f ? f->dim : 0;
     hwi_conf_unref(conf);

@@ -62,6 +62,7 @@ hw_db_open(const char *where, const hw_db_opts *opts, hw_db **out, hw_error *err
     HWI_TRY(check_kernels(err));
     if (opts) memcpy(&full, opts, HWI_MIN(opts->size, sizeof full));
     full.size = sizeof full;
+    if (hwi_remote_is_url(where)) return hwi_db_open_far(where, &full, out, err);
     HWI_TRY(hwi_store_open(where, &full, &store, err));
     hw_status st = hwi_db_over_store(store, &full, out, err);
     if (st != HW_OK) hwi_store_close(store);
@@ -76,6 +77,7 @@ hw_db_close(hw_db *db)
     hwi_janitor_stop(db->janitor);
     hwi_snapshots_free(db->snapshots);
     hwi_store_close(db->store);
+    hwi_remote_close(db->far);
     pthread_mutex_destroy(&db->lock);
     hwi_free(db);
 }

@@ -127,6 +127,7 @@ write_stats(hwi_buf *b, const hwi_view *view, hw_error *err)
 hw_status
 hw_collection_describe(hw_collection *c, char **json, hw_error *err)
 {
+    HWI_FAR(c, hwi_far_text(c->far, "GET", "/describe", NULL, json, err));
     hwi_view *view;
     hwi_buf b = {0};
     *json = NULL;
@@ -139,6 +140,7 @@ hw_collection_describe(hw_collection *c, char **json, hw_error *err)
 hw_status
 hw_collection_stats(hw_collection *c, char **json, hw_error *err)
 {
+    HWI_FAR(c, hwi_far_text(c->far, "GET", "/stats", NULL, json, err));
     hwi_view *view;
     hwi_buf b = {0};
     *json = NULL;

@@ -21,6 +21,7 @@ hw_status
 hw_collection_facet(hw_collection *c, const char *field, const char *filter, size_t filter_bytes,
                     uint32_t limit, char **json, hw_error *err)
 {
+    HWI_FAR(c, hwi_facet_far(c, field, filter, filter_bytes, limit, json, err));
     hwi_view *view;
     hwi_buf out = {0};
     *json = NULL;

@@ -102,6 +102,7 @@ hw_status
 hw_collection_add_vector(hw_collection *c, const char *name, bool sparse, const char *config,
                          hw_error *err)
 {
+    HWI_NOT_FAR(c, "hw_collection_add_vector");
     change ch = {.apply = apply_add, .name = name ? name : "", .json = config, .sparse = sparse};
     if (!config) return hwi_fail(err, HW_EINVAL, "config is NULL");
     return run_change(c->db, c->shared, &ch, err);
@@ -119,6 +120,7 @@ apply_drop(change *ch, hw_store_txn *txn, hwi_conf *conf, hw_error *err)
 hw_status
 hw_collection_drop_vector(hw_collection *c, const char *name, hw_error *err)
 {
+    HWI_NOT_FAR(c, "hw_collection_drop_vector");
     change ch = {.apply = apply_drop, .name = name ? name : ""};
     HWI_TRY(run_change(c->db, c->shared, &ch, err));
     return ch.more ? hwi_fields_clean(c->db, c->shared, err) : HW_OK;
@@ -136,6 +138,7 @@ apply_patch(change *ch, hw_store_txn *txn, hwi_conf *conf, hw_error *err)
 hw_status
 hw_collection_configure(hw_collection *c, const char *patch, hw_error *err)
 {
+    HWI_NOT_FAR(c, "hw_collection_configure");
     change ch = {.apply = apply_patch, .json = patch};
     if (!patch) return hwi_fail(err, HW_EINVAL, "patch is NULL");
     return run_change(c->db, c->shared, &ch, err);

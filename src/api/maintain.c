@@ -16,6 +16,7 @@ build_field(hw_collection *c, const hwi_field *field, hwi_progress *p, hw_error 
 hw_status
 hw_collection_build(hw_collection *c, hw_progress_fn progress, void *arg, hw_error *err)
 {
+    HWI_FAR(c, hwi_far_tell(c->far, "POST", "/index/build", NULL, err));
     hwi_conf *conf = hwi_views_conf(c->shared->views);
     hwi_progress p = {.fn = progress, .arg = arg};
     hw_status st = HW_OK;

@@ -91,6 +91,7 @@ hw_status
 hw_txn_match(hw_txn *txn, hw_collection *c, const char *filter, size_t filter_bytes, hw_id **ids,
              size_t *count, hw_error *err)
 {
+    if (txn && hwi_txn_is_far(txn)) return hwi_far_unsupported("hw_txn_match", err);
     hwi_view *view;
     roaring_bitmap_t *slots = NULL;
     *ids = NULL;
@@ -109,6 +110,7 @@ hw_status
 hw_txn_get(hw_txn *txn, hw_collection *c, const hw_id *ids, size_t count, uint32_t with,
            hw_result **out, hw_error *err)
 {
+    if (txn && hwi_txn_is_far(txn)) return hwi_far_unsupported("hw_txn_get", err);
     hwi_view *view;
     *out = NULL;
     if (!ids && count) return hwi_fail(err, HW_EINVAL, "ids is NULL, count is %zu", count);

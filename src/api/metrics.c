@@ -81,6 +81,7 @@ read_counters(hwi_metrics *m, hw_metrics *out)
 hw_status
 hw_db_metrics(hw_db *db, hw_metrics *out, hw_error *err)
 {
+    HWI_NOT_FAR(db, "hw_db_metrics");
     hw_store_info info;
     hw_metrics full = {.size = out->size};
     if (out->size < sizeof full.size || out->size > 4096) {

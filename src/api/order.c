@@ -204,6 +204,7 @@ hw_collection_ordered(hw_collection *c, const char *filter, size_t filter_bytes,
                       bool descending, const char *start_from, uint32_t limit, uint32_t with,
                       hw_result **out, hw_error *err)
 {
+    HWI_NOT_FAR(c, "reading in order");
     ordering o = {.descending = descending, .limit = limit, .err = err};
     *out = NULL;
     if (limit == 0 || limit > LIMIT_MAX) {

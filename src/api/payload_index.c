@@ -175,6 +175,7 @@ hw_status
 hw_collection_index_payload(hw_collection *c, const char *field, const char *type,
                             hw_progress_fn progress, void *arg, hw_error *err)
 {
+    HWI_FAR(c, hwi_index_payload_far(c, field, type, err));
     hwi_arena arena = {0};
     hwi_progress p = {.fn = progress, .arg = arg};
     step s = {.coll = c->shared->coll, .name = c->shared->name};
@@ -220,6 +221,7 @@ remove_body(hw_store_txn *txn, void *arg, hw_error *err)
 hw_status
 hw_collection_unindex_payload(hw_collection *c, const char *field, hw_error *err)
 {
+    HWI_FAR(c, hwi_unindex_payload_far(c, field, err));
     hwi_arena arena = {0};
     step s = {.coll = c->shared->coll, .name = c->shared->name};
     hw_status st = parse_field(field, &arena, &s, err);

@@ -13,9 +13,8 @@
 
 /* ---- Search ---- */
 
-/* The caller's struct may be an older, shorter one. */
-static hw_status
-full_query(const hw_query *query, hw_query *out, hw_error *err)
+hw_status
+hwi_query_full(const hw_query *query, hw_query *out, hw_error *err)
 {
     if (!query) return hwi_fail(err, HW_EINVAL, "query is NULL");
     *out = HW_QUERY_INIT;
@@ -30,7 +29,7 @@ search_view(hw_db *db, hwi_view *view, const hw_query *query, hw_result **out, h
     hwi_answer answer = {0};
     hw_query q;
     *out = NULL;
-    HWI_TRY(full_query(query, &q, err));
+    HWI_TRY(hwi_query_full(query, &q, err));
     hw_status st = hwi_search(view, &q, &answer, err);
     if (st == HW_OK) {
         st = hwi_result_new(view, NULL, answer.hits, answer.count, q.with, &answer, out, err);
@@ -43,6 +42,7 @@ search_view(hw_db *db, hwi_view *view, const hw_query *query, hw_result **out, h
 hw_status
 hw_collection_search(hw_collection *c, const hw_query *query, hw_result **out, hw_error *err)
 {
+    HWI_FAR(c, hwi_search_far(c, query, out, err));
     hwi_view *view;
     *out = NULL;
     HWI_TRY(hwi_views_current(c->shared->views, &view, err));
@@ -101,6 +101,7 @@ hw_status
 hw_collection_search_batch(hw_collection *c, const hw_query *queries, size_t count,
                            uint32_t threads, hw_result **out, hw_error *err)
 {
+    HWI_FAR(c, hwi_search_batch_far(c, queries, count, out, err));
     batch b = {.db = c->db, .queries = queries, .out = out};
     for (size_t i = 0; i < count; i++) out[i] = NULL;
     if (count == 0) return HW_OK;
@@ -122,11 +123,12 @@ hw_status
 hw_collection_why(hw_collection *c, const hw_query *query, const hw_id *id, char **json,
                   hw_error *err)
 {
+    HWI_FAR(c, hwi_far_why(c->far, query, id, json, err));
     hwi_view *view;
     hwi_buf text = {0};
     hw_query q;
     *json = NULL;
-    HWI_TRY(full_query(query, &q, err));
+    HWI_TRY(hwi_query_full(query, &q, err));
     if (!id) return hwi_fail(err, HW_EINVAL, "id is NULL");
     HWI_TRY(hwi_views_current(c->shared->views, &view, err));
     hw_status st = hwi_why(view, &q, id, &text, err);
@@ -172,6 +174,7 @@ hw_status
 hw_collection_get(hw_collection *c, const hw_id *ids, size_t count, uint32_t with, hw_result **out,
                   hw_error *err)
 {
+    HWI_FAR(c, hwi_get_far(c, ids, count, with, out, err));
     hwi_view *view;
     *out = NULL;
     if (!ids && count) return hwi_fail(err, HW_EINVAL, "ids is NULL, count is %zu", count);
@@ -203,6 +206,7 @@ hw_status
 hw_collection_count(hw_collection *c, const char *filter, size_t filter_bytes, uint64_t *count,
                     hw_error *err)
 {
+    HWI_FAR(c, hwi_far_count(c->far, filter, filter_bytes, count, err));
     hwi_view *view;
     *count = 0;
     HWI_TRY(hwi_views_current(c->shared->views, &view, err));
@@ -311,6 +315,7 @@ hw_collection_scroll(hw_collection *c, const char *filter, size_t filter_bytes, 
                      uint32_t limit, uint32_t with, hw_result **out, bool *more, hw_id *next,
                      hw_error *err)
 {
+    HWI_FAR(c, hwi_scroll_far(c, filter, filter_bytes, from, limit, with, out, more, next, err));
     uint32_t beyond;
     *out = NULL;
     if (more) *more = false;

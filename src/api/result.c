@@ -205,6 +205,49 @@ hwi_result_set_order(hw_result *r, size_t i, hw_bytes text, hw_error *err)
     return r->order[i] ? HW_OK : hwi_nomem(err, text.size);
 }
 
+/* ---- From a server ---- */
+
+static hw_status
+copy_text(const char *text, char **out, hw_error *err)
+{
+    *out = NULL;
+    if (!text) return HW_OK;
+    size_t bytes = strlen(text) + 1;
+    *out = hwi_alloc(bytes);
+    if (!*out) return hwi_nomem(err, bytes);
+    memcpy(*out, text, bytes);
+    return HW_OK;
+}
+
+/* The columns lie in the arena of the rows, which the result takes over. */
+hw_status
+hwi_result_from_far(hwi_far_rows *rows, hwi_conf *conf, hw_result **out, hw_error *err)
+{
+    *out = NULL;
+    hw_result *r = hwi_alloc(sizeof *r);
+    if (!r) return hwi_nomem(err, sizeof *r);
+    *r = (hw_result){.count = rows->count,
+                     .ids = rows->ids,
+                     .scores = rows->scores,
+                     .payloads = rows->payloads,
+                     .payload_bytes = rows->payload_bytes,
+                     .vectors = rows->vectors,
+                     .versions = rows->versions,
+                     .conf = hwi_conf_ref(conf),
+                     .recall = rows->recall,
+                     .work = rows->work};
+    hw_status st = copy_text(rows->warning, &r->warning, err);
+    if (st == HW_OK) st = copy_text(rows->explain, &r->explain, err);
+    if (st != HW_OK) {
+        hw_result_free(r);
+        return st;
+    }
+    r->arena = rows->arena;
+    rows->arena = (hwi_arena){0};
+    *out = r;
+    return HW_OK;
+}
+
 /* ---- Reading one ---- */
 
 size_t

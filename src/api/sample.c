@@ -59,6 +59,7 @@ hw_status
 hw_collection_sample(hw_collection *c, const char *filter, size_t filter_bytes, uint64_t seed,
                      uint32_t limit, uint32_t with, hw_result **out, hw_error *err)
 {
+    HWI_NOT_FAR(c, "a sample");
     hwi_view *view;
     *out = NULL;
     if (limit == 0 || limit > LIMIT_MAX) {

@@ -100,6 +100,7 @@ hw_status
 hw_collection_backup(hw_collection *c, const char *file, hw_progress_fn progress, void *arg,
                      hw_error *err)
 {
+    HWI_FAR(c, hwi_remote_backup(c->far->remote, c->far->name, file, err));
     hwi_view *view;
     if (!file || !file[0]) return hwi_fail(err, HW_EINVAL, "the path to write to is empty");
     HWI_TRY(hwi_views_current(c->shared->views, &view, err));
@@ -341,6 +342,7 @@ hw_status
 hw_collection_restore(hw_db *db, const char *name, const char *file, bool replace,
                       hw_progress_fn progress, void *arg, hw_error *err)
 {
+    HWI_FAR(db, hwi_remote_restore(db->far, name, file, err));
     restoring r = {.db = db, .file = file, .name = name, .replace = replace};
     r.progress = (hwi_progress){.fn = progress, .arg = arg};
     if (!name) return hwi_fail(err, HW_EINVAL, "collection name is NULL");

@@ -17,6 +17,7 @@ typedef struct touched {
 
 struct hw_txn {
     hw_db *db;
+    hwi_far_txn *far; /* on a server; then nothing below counts */
     hwi_writer *writer;
     touched *touched;
     bool is_held; /* by the application, between its calls */
@@ -35,8 +36,26 @@ txn_free(hw_txn *txn)
 }
 
 static hw_status
+begin_far(hw_db *db, hw_txn **out, hw_error *err)
+{
+    *out = NULL;
+    if (db->opts.read_only) return hwi_fail(err, HW_EREADONLY, "the database was opened read-only");
+    hw_txn *txn = hwi_alloc_zero(sizeof *txn);
+    if (!txn) return hwi_nomem(err, sizeof *txn);
+    txn->db = db;
+    hw_status st = hwi_far_txn_begin(&txn->far, err);
+    if (st != HW_OK) {
+        hwi_free(txn);
+        return st;
+    }
+    *out = txn;
+    return HW_OK;
+}
+
+static hw_status
 txn_begin(hw_db *db, hw_txn **out, hw_error *err)
 {
+    HWI_FAR(db, begin_far(db, out, err));
     *out = NULL;
     hw_txn *txn = hwi_alloc_zero(sizeof *txn);
     if (!txn) return hwi_nomem(err, sizeof *txn);
@@ -48,6 +67,23 @@ txn_begin(hw_db *db, hw_txn **out, hw_error *err)
     }
     *out = txn;
     return HW_OK;
+}
+
+bool
+hwi_txn_is_far(const hw_txn *txn)
+{
+    return txn->far != NULL;
+}
+
+/* Whether an operation goes to a server; *st says whether it may. */
+static bool
+is_far(hw_txn *txn, hw_collection *c, hw_status *st, hw_error *err)
+{
+    if (!txn || !txn->far) return false;
+    *st = HW_OK;
+    if (!c) *st = hwi_fail(err, HW_EINVAL, "collection is NULL");
+    if (c && c->db != txn->db) *st = hwi_fail(err, HW_EINVAL, "collection of another database");
+    return true;
 }
 
 /* The end of an operation that began with hwi_txn_target. */
@@ -62,6 +98,7 @@ hw_status
 hw_txn_begin(hw_db *db, hw_txn **out, hw_error *err)
 {
     HWI_TRY(txn_begin(db, out, err));
+    if ((*out)->far) return HW_OK;
     (*out)->is_held = true;
     return hwi_txn_leave(*out, HW_OK);
 }
@@ -99,6 +136,11 @@ maintain(hw_txn *txn)
 hw_status
 hw_txn_commit(hw_txn *txn, hw_error *err)
 {
+    if (txn && txn->far) {
+        hw_status sent = hwi_far_txn_commit(txn->far, err);
+        hwi_free(txn);
+        return sent;
+    }
     hwi_writer_done done;
     if (!txn) return hwi_fail(err, HW_EINVAL, "transaction is NULL");
     hw_status st = hwi_writer_commit(txn->writer, &done, err);
@@ -115,6 +157,7 @@ void
 hw_txn_abort(hw_txn *txn)
 {
     if (!txn) return;
+    hwi_far_txn_abort(txn->far);
     hwi_writer_abort(txn->writer);
     txn_free(txn);
 }
@@ -173,8 +216,13 @@ hw_txn_upsert(hw_txn *txn, hw_collection *c, const hw_id *id, const hw_vector *v
               size_t vector_count, const char *payload, size_t payload_bytes, hw_error *err)
 {
     hwi_target *t;
+    hw_status st;
+    if (is_far(txn, c, &st, err))
+        return st == HW_OK ? hwi_far_upsert(txn->far, c->far, id, vectors, vector_count, payload,
+                                            payload_bytes, err)
+                           : st;
     HWI_TRY(check_array(vectors, vector_count, "vectors", err));
-    hw_status st = hwi_txn_target(txn, c, &t, err);
+    st = hwi_txn_target(txn, c, &t, err);
     if (st == HW_OK)
         st = hwi_target_upsert(t, id, vectors, vector_count, payload, payload_bytes, err);
     return hwi_txn_leave(txn, st);
@@ -185,8 +233,13 @@ hw_txn_update_vectors(hw_txn *txn, hw_collection *c, const hw_id *id, const hw_v
                       size_t vector_count, hw_error *err)
 {
     hwi_target *t;
+    hw_status st;
+    if (is_far(txn, c, &st, err))
+        return st == HW_OK
+                   ? hwi_far_update_vectors(txn->far, c->far, id, vectors, vector_count, err)
+                   : st;
     HWI_TRY(check_array(vectors, vector_count, "vectors", err));
-    hw_status st = hwi_txn_target(txn, c, &t, err);
+    st = hwi_txn_target(txn, c, &t, err);
     if (st == HW_OK) st = hwi_target_update_vectors(t, id, vectors, vector_count, err);
     return hwi_txn_leave(txn, st);
 }
@@ -196,8 +249,12 @@ hw_txn_delete_vectors(hw_txn *txn, hw_collection *c, const hw_id *id, const char
                       size_t name_count, hw_error *err)
 {
     hwi_target *t;
+    hw_status st;
+    if (is_far(txn, c, &st, err))
+        return st == HW_OK ? hwi_far_delete_vectors(txn->far, c->far, id, names, name_count, err)
+                           : st;
     HWI_TRY(check_array(names, name_count, "names", err));
-    hw_status st = hwi_txn_target(txn, c, &t, err);
+    st = hwi_txn_target(txn, c, &t, err);
     if (st == HW_OK) st = hwi_target_delete_vectors(t, id, names, name_count, err);
     return hwi_txn_leave(txn, st);
 }
@@ -207,7 +264,12 @@ hw_txn_update_payload(hw_txn *txn, hw_collection *c, const hw_id *id, hw_payload
                       const char *at, const char *json, size_t json_bytes, hw_error *err)
 {
     hwi_target *t;
-    hw_status st = hwi_txn_target(txn, c, &t, err);
+    hw_status st;
+    if (is_far(txn, c, &st, err))
+        return st == HW_OK
+                   ? hwi_far_update_payload(txn->far, c->far, id, op, at, json, json_bytes, err)
+                   : st;
+    st = hwi_txn_target(txn, c, &t, err);
     if (st == HW_OK) st = hwi_target_update_payload(t, id, op, at, json, json_bytes, err);
     return hwi_txn_leave(txn, st);
 }
@@ -216,7 +278,10 @@ hw_status
 hw_txn_delete(hw_txn *txn, hw_collection *c, const hw_id *id, bool *existed, hw_error *err)
 {
     hwi_target *t;
-    hw_status st = hwi_txn_target(txn, c, &t, err);
+    hw_status st;
+    if (is_far(txn, c, &st, err))
+        return st == HW_OK ? hwi_far_delete(txn->far, c->far, id, existed, err) : st;
+    st = hwi_txn_target(txn, c, &t, err);
     if (st == HW_OK) st = hwi_target_delete(t, id, existed, err);
     return hwi_txn_leave(txn, st);
 }

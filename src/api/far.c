@@ -1,0 +1,167 @@
+/* far.c - the public functions for a database that a server holds: what src/remote says, as handles
+ * and results. Each public function asks first whether its handle is such a one (api.h, HWI_FAR). */
+#include "api/api.h"
+
+hw_status
+hwi_far_unsupported(const char *what, hw_error *err)
+{
+    return hwi_fail(err, HW_EUNSUPPORTED,
+                    "%s is for a database in a folder, not for one on a server", what);
+}
+
+hw_status
+hwi_db_open_far(const char *url, const hw_db_opts *opts, hw_db **out, hw_error *err)
+{
+    *out = NULL;
+    hw_db *db = hwi_alloc_zero(sizeof *db);
+    if (!db) return hwi_nomem(err, sizeof *db);
+    db->opts = *opts;
+    pthread_mutex_init(&db->lock, NULL);
+    hw_status st = hwi_remote_open(url, &db->far, err);
+    if (st != HW_OK) {
+        pthread_mutex_destroy(&db->lock);
+        hwi_free(db);
+        return st;
+    }
+    *out = db;
+    return HW_OK;
+}
+
+hw_status
+hwi_collection_open_far(hw_db *db, const char *name, hw_collection **out, hw_error *err)
+{
+    *out = NULL;
+    hw_collection *c = hwi_alloc_zero(sizeof *c);
+    if (!c) return hwi_nomem(err, sizeof *c);
+    c->db = db;
+    hw_status st = hwi_far_open(db->far, name, &c->far, err);
+    if (st != HW_OK) {
+        hwi_free(c);
+        return st;
+    }
+    *out = c;
+    return HW_OK;
+}
+
+/* ---- Reading ---- */
+
+/* Rows become a result, whatever came of the call that fetched them. */
+static hw_status
+give(hw_collection *c, hw_status st, hwi_far_rows *rows, hw_result **out, hw_error *err)
+{
+    *out = NULL;
+    if (st != HW_OK) return st;
+    st = hwi_result_from_far(rows, c->far->conf, out, err);
+    hwi_far_rows_release(rows);
+    return st;
+}
+
+hw_status
+hwi_search_far(hw_collection *c, const hw_query *query, hw_result **out, hw_error *err)
+{
+    hwi_far_rows rows;
+    hw_query full;
+    *out = NULL;
+    HWI_TRY(hwi_query_full(query, &full, err));
+    return give(c, hwi_far_search(c->far, &full, &rows, err), &rows, out, err);
+}
+
+hw_status
+hwi_search_batch_far(hw_collection *c, const hw_query *queries, size_t count, hw_result **out,
+                     hw_error *err)
+{
+    for (size_t i = 0; i < count; i++) out[i] = NULL;
+    for (size_t i = 0; i < count; i++) {
+        hw_status st = hwi_search_far(c, &queries[i], &out[i], err);
+        if (st == HW_OK) continue;
+        while (i-- > 0) {
+            hw_result_free(out[i]);
+            out[i] = NULL;
+        }
+        return st;
+    }
+    return HW_OK;
+}
+
+hw_status
+hwi_get_far(hw_collection *c, const hw_id *ids, size_t count, uint32_t with, hw_result **out,
+            hw_error *err)
+{
+    hwi_far_rows rows;
+    return give(c, hwi_far_get(c->far, ids, count, with, &rows, err), &rows, out, err);
+}
+
+hw_status
+hwi_scroll_far(hw_collection *c, const char *filter, size_t filter_bytes, const hw_id *from,
+               uint32_t limit, uint32_t with, hw_result **out, bool *more, hw_id *next,
+               hw_error *err)
+{
+    hwi_far_rows rows;
+    *out = NULL;
+    if (more) *more = false;
+    HWI_TRY(hwi_far_scroll(c->far, filter, filter_bytes, from, limit, with, &rows, err));
+    bool goes_on = rows.more;
+    hw_id after = rows.next;
+    hw_status st = hwi_result_from_far(&rows, c->far->conf, out, err);
+    if (st == HW_OK && goes_on && next) st = hwi_result_keep_id(*out, &after, err);
+    hwi_far_rows_release(&rows);
+    if (st != HW_OK) {
+        hw_result_free(*out);
+        *out = NULL;
+        return st;
+    }
+    if (more) *more = goes_on;
+    if (goes_on && next) *next = after;
+    return HW_OK;
+}
+
+hw_status
+hwi_facet_far(hw_collection *c, const char *field, const char *filter, size_t filter_bytes,
+              uint32_t limit, char **json, hw_error *err)
+{
+    hwi_buf body = {0};
+    hwi_buf_printf(&body, "{\"limit\":%u,\"exact\":true,\"key\":", limit);
+    hwi_json_write_text(&body, field, strlen(field));
+    if (filter) {
+        hwi_buf_text(&body, ",\"filter\":");
+        hwi_buf_add(&body, filter, filter_bytes);
+    }
+    hwi_buf_text(&body, "}");
+    hw_status st = hwi_far_member(c->far, "POST", "/facet", &body, "hits", json, err);
+    hwi_buf_release(&body);
+    return st;
+}
+
+/* ---- Settings ---- */
+
+hw_status
+hwi_index_payload_far(hw_collection *c, const char *field, const char *type, hw_error *err)
+{
+    hwi_buf body = {0};
+    hwi_buf_text(&body, "{\"field_name\":");
+    hwi_json_write_text(&body, field, strlen(field));
+    hwi_buf_text(&body, ",\"field_schema\":");
+    if (type[0] == '{') {
+        hwi_buf_text(&body, type);
+    } else {
+        hwi_json_write_text(&body, type, strlen(type));
+    }
+    hwi_buf_text(&body, "}");
+    hw_status st = hwi_far_tell(c->far, "PUT", "/index?wait=true", &body, err);
+    hwi_buf_release(&body);
+    return st;
+}
+
+hw_status
+hwi_unindex_payload_far(hw_collection *c, const char *field, hw_error *err)
+{
+    hwi_buf path = {0};
+    hwi_buf_text(&path, "/index/");
+    hwi_remote_escape(&path, field);
+    hwi_buf_text(&path, "?wait=true");
+    hwi_buf_fill(&path, 0, 1);
+    hw_status st = path.failed ? hwi_nomem(err, path.size)
+                               : hwi_far_tell(c->far, "DELETE", (const char *)path.data, NULL, err);
+    hwi_buf_release(&path);
+    return st;
+}
