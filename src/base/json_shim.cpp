@@ -5,8 +5,10 @@
  * structs, and anything it declines is left to json_parse.c. Built without exceptions and run-time
  * types; every simdjson call used here returns an error code.
  *
- * The parser object lives for one call. Keeping one per thread would save two allocations, and pin
- * memory for the largest text that each thread ever saw. */
+ * Each thread keeps a parser for texts up to 64 kB, as most requests are: allocating one costs as
+ * much as parsing a small text. For larger ones it lives for one call, so that no thread pins memory
+ * for the largest text it ever saw. */
+#include <algorithm>
 #include <charconv>
 #include <simdjson.h>
 #include <string_view>
@@ -22,6 +24,9 @@ namespace
 {
 using simdjson::dom::element;
 using simdjson::dom::element_type;
+
+const size_t NODES_AT_ONCE = 32;          /* less than 4 kB */
+const size_t PARSER_KEPT_BYTES = 1 << 16; /* of text */
 
 /* Fills `node` from `e`; depth counts the containers around it. Recursion is bounded by
  * HWI_JSON_DEPTH_MAX. */
@@ -45,12 +50,24 @@ append(hwi_arena *arena, hwi_json *parent, hwi_json **last)
 hwi_json_verdict
 fill_array(element e, hwi_json *node, hwi_arena *arena, unsigned depth)
 {
+    hwi_json *nodes = nullptr;
+    size_t left = 0; /* of the nodes, which come by the dozen: vectors are long arrays */
     hwi_json *last = nullptr;
     node->kind = HWI_JSON_ARRAY;
     simdjson::dom::array items = e.get_array().value_unsafe(); /* named, to outlive the loop */
+    size_t more = items.size(); /* a lower bound: simdjson stops counting at 2^24 - 1 */
     for (element item : items) {
-        hwi_json *child = append(arena, node, &last);
-        if (!child) return HWI_JSON_NO_MEMORY;
+        if (left == 0) {
+            left = more > node->count ? std::min<size_t>(more - node->count, NODES_AT_ONCE) : 1;
+            nodes = static_cast<hwi_json *>(hwi_arena_alloc(arena, left * sizeof *nodes));
+            if (!nodes) return HWI_JSON_NO_MEMORY;
+        }
+        hwi_json *child = nodes++;
+        left--;
+        *child = hwi_json{};
+        (last ? last->next : node->child) = child;
+        last = child;
+        node->count++;
         hwi_json_verdict verdict = fill(item, child, arena, depth + 1);
         if (verdict != HWI_JSON_PARSED) return verdict;
     }
@@ -120,9 +137,13 @@ extern "C" hwi_json_verdict
 hwi_json_simd(const char *text, size_t bytes, hwi_arena *arena, const hwi_json **out)
 {
     *out = nullptr;
-    simdjson::dom::parser parser;
+    static thread_local simdjson::dom::parser kept;
+    simdjson::dom::parser own;
+    simdjson::dom::parser &parser = bytes <= PARSER_KEPT_BYTES ? kept : own;
     /* Its own limit is far above ours and only costs memory: 16 bytes a level. */
-    if (parser.allocate(bytes < 64 ? 64 : bytes, HWI_JSON_DEPTH_MAX + 2)) return HWI_JSON_DECLINED;
+    if (parser.capacity() < bytes || parser.max_depth() != HWI_JSON_DEPTH_MAX + 2)
+        if (parser.allocate(bytes < 1024 ? 1024 : bytes, HWI_JSON_DEPTH_MAX + 2))
+            return HWI_JSON_DECLINED;
     element root;
     /* nothing may be a null pointer, which simdjson would copy from */
     if (parser.parse(text ? text : "", bytes, true).get(root)) return HWI_JSON_DECLINED;

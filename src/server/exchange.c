@@ -18,6 +18,19 @@
 
 #define TIMEOUT_S_MAX 864000u
 
+/* Sixteen digits that no other request of this process has. Written by hand: formatting is slow where
+ * a library has registered conversions of its own, as those of Fortran do. */
+static void
+name_request(hwi_exchange *x)
+{
+    hwi_server *s = x->request.server;
+    uint64_t number = s->id_seed << 32 | atomic_fetch_add(&s->request_number, 1);
+
+    for (size_t i = 0; i < 16; i++)
+        x->request.request_id[i] = "0123456789abcdef"[number >> (60 - 4 * i) & 15];
+    x->request.request_id[16] = '\0';
+}
+
 hwi_exchange *
 hwi_exchange_new(hwi_server *s, const char *uri)
 {
@@ -37,9 +50,7 @@ hwi_exchange_new(hwi_server *s, const char *uri)
     x->request.db = s->db;
     x->request.status = 200;
     x->request.path = hwi_arena_text(&x->request.arena, uri, strlen(uri));
-    snprintf(x->request.request_id, sizeof x->request.request_id, "%08llx%08x",
-             (unsigned long long)(s->id_seed & 0xffffffff),
-             atomic_fetch_add(&s->request_number, 1));
+    name_request(x);
     if (x->request.path == NULL) {
         hwi_exchange_free(x);
         return NULL;

@@ -366,9 +366,11 @@ on_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *valu
 static void
 note_peer(hwi_exchange *x)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const hwi_config *config = &x->http->server->config;
+    const union MHD_ConnectionInfo *info;
 
+    if (!config->log_access && !config->log_audit) return; /* nobody would read it */
+    info = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     if (info == NULL || info->client_addr == NULL ||
         getnameinfo(info->client_addr, sizeof(struct sockaddr_storage), x->peer, sizeof x->peer,
                     NULL, 0, NI_NUMERICHOST) != 0)

@@ -1,13 +1,15 @@
 /* route.c - which row of the handler tables a request means.
  *
- * The tables are read where they lie: about a hundred rows, compared part by part, first the number
- * of parts and then the literal ones. That is a microsecond or so per request, less than hashing
- * would save. Among rows that fit, the one with a literal part where others have {...} wins
+ * About a hundred rows, taken apart once and then compared one after the other: by the number of
+ * parts, then by the literal ones. Most rows fall at the first comparison, so a tree would save
+ * nothing. Among rows that fit, the one with a literal part where others have {...} wins
  * (".../points/{id}" against ".../points/query"), whatever the order of the tables.
  */
 #include "route.h"
 
-#include <strings.h>
+#include <pthread.h>
+
+#define ROWS_MAX 256u
 
 static const hwi_route *const tables[] = {
     hwi_routes_service, hwi_routes_collections, hwi_routes_points,    hwi_routes_query,
@@ -114,61 +116,102 @@ hwi_route_index(const hwi_route *route)
     HWI_UNREACHABLE("a route that is in no table");
 }
 
-/* How well the pattern fits: 0 not at all, else one bit per literal part, early ones weighing more;
- * a last part {name...} takes all that is left. */
+/* A row with its pattern taken apart, once for all requests. */
+typedef struct compiled {
+    const hwi_route *route;
+    size_t count;
+    bool has_rest; /* the last part is {name...} and takes all that is left */
+    struct {
+        const char *text; /* NULL: a parameter */
+        size_t bytes;
+    } parts[HWI_PATH_PARTS_MAX];
+} compiled;
+
+static compiled rows[ROWS_MAX];
+static size_t row_count;
+static pthread_once_t compiled_once = PTHREAD_ONCE_INIT;
+
+static void
+compile_row(const hwi_route *route, compiled *out)
+{
+    const char *at = route->pattern;
+
+    *out = (compiled){.route = route};
+    while (*at == '/' && at[1]) {
+        size_t bytes = strcspn(++at, "/");
+        HWI_ASSERT(out->count < HWI_PATH_PARTS_MAX);
+        out->has_rest = bytes > 4 && memcmp(at + bytes - 4, "...}", 4) == 0;
+        out->parts[out->count].text = *at == '{' ? NULL : at;
+        out->parts[out->count++].bytes = bytes;
+        at += bytes;
+    }
+}
+
+static void
+compile_rows(void)
+{
+    for (const hwi_route *r; (r = hwi_route_at(row_count)) != NULL; row_count++) {
+        HWI_ASSERT(row_count < ROWS_MAX);
+        compile_row(r, &rows[row_count]);
+    }
+}
+
+/* How well the row fits: 0 not at all, else a bit for each literal part, early ones weighing more. */
 static uint64_t
-fit(const char *pattern, const hwi_path *path, const char *params[HWI_PARAMS_MAX])
+fit(const compiled *row, const hwi_path *path)
 {
     uint64_t score = 1;
-    size_t n = 0, i = 0;
 
-    for (; *pattern == '/' && pattern[1]; i++) {
-        size_t bytes = strcspn(++pattern, "/");
-        bool is_rest = bytes > 4 && memcmp(pattern + bytes - 4, "...}", 4) == 0;
-        if (i >= path->count) return 0;
+    if (row->has_rest ? path->count < row->count : path->count != row->count) return 0;
+    for (size_t i = 0; i < row->count; i++) {
+        const char *part = path->parts[i];
         score <<= 1;
-        if (pattern[0] == '{') {
-            if (n == HWI_PARAMS_MAX) return 0;
-            params[n++] = path->parts[i];
-            if (is_rest) {
-                params[n - 1] = path->text; /* cut by the caller's prefix */
-                for (size_t skip = 0; skip < i; skip++)
-                    params[n - 1] += strlen(path->parts[skip]) + 1;
-                params[n - 1]++;
-                return score;
-            }
-        } else if (strncmp(path->parts[i], pattern, bytes) == 0 && path->parts[i][bytes] == '\0') {
-            score |= 1;
-        } else {
+        if (row->parts[i].text == NULL) continue;
+        if (strncmp(part, row->parts[i].text, row->parts[i].bytes) != 0 ||
+            part[row->parts[i].bytes] != '\0')
             return 0;
-        }
-        pattern += bytes;
+        score |= 1;
     }
-    return i == path->count ? score : 0;
+    return score;
+}
+
+static void
+fill_params(const compiled *row, const hwi_path *path, const char *params[HWI_PARAMS_MAX])
+{
+    const char *whole = path->text; /* the slash before part i */
+    size_t n = 0;
+
+    for (size_t i = 0; i < row->count; i++) {
+        bool is_rest = row->has_rest && i + 1 == row->count;
+        if (row->parts[i].text == NULL) {
+            HWI_ASSERT(n < HWI_PARAMS_MAX);
+            params[n++] = is_rest ? whole + 1 : path->parts[i];
+        }
+        whole += strlen(path->parts[i]) + 1;
+    }
 }
 
 const hwi_route *
 hwi_route_find(const hwi_path *path, hwi_method method, const char *params[HWI_PARAMS_MAX],
                uint32_t *allowed)
 {
-    const hwi_route *best = NULL;
+    const compiled *best = NULL;
     uint64_t best_score = 0;
-    const char *found[HWI_PARAMS_MAX] = {0};
 
     if (method == HWI_HEAD) method = HWI_GET;
     *allowed = 0;
-    for (size_t t = 0; t < HWI_COUNT(tables); t++) {
-        for (const hwi_route *r = tables[t]; r->pattern; r++) {
-            uint64_t score = fit(r->pattern, path, found);
-            if (score == 0) continue;
-            *allowed |= 1u << r->method;
-            if (r->method != method || score <= best_score) continue;
-            best = r;
-            best_score = score;
-            memcpy(params, found, sizeof found);
-        }
+    pthread_once(&compiled_once, compile_rows);
+    for (size_t i = 0; i < row_count; i++) {
+        uint64_t score = fit(&rows[i], path);
+        if (score == 0) continue;
+        *allowed |= 1u << rows[i].route->method;
+        if (rows[i].route->method != method || score <= best_score) continue;
+        best = &rows[i];
+        best_score = score;
     }
-    return best;
+    if (best == NULL) return NULL;
+    fill_params(best, path, params);
+    return best->route;
 }
 
 int
