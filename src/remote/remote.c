@@ -207,12 +207,59 @@ tell(hwi_remote *remote, const char *method, const char *collection, const char 
     return st;
 }
 
+static bool
+is_listed(const hwi_json *member, const char *const *names)
+{
+    for (size_t i = 0; names[i]; i++) {
+        if (strcmp(member->key, names[i]) == 0) return true;
+    }
+    return false;
+}
+
+static void
+write_member(hwi_buf *b, const hwi_json *j)
+{
+    hwi_json_write_text(b, j->key, j->key_bytes);
+    hwi_buf_text(b, ":");
+    hwi_json_write(b, j);
+}
+
+/* The short form of a config, {"dim": 3, "metric": "l2"}, says of the one vector what the server
+ * expects under "vectors". */
+static void
+write_config(hwi_buf *b, const hwi_json *config)
+{
+    static const char *const of_vector[] = {"dim", "size", "metric", "distance", NULL};
+    hwi_buf_text(b, "{\"vectors\":{");
+    for (const hwi_json *j = config->child, *first = NULL; j; j = j->next) {
+        if (!is_listed(j, of_vector)) continue;
+        if (first) hwi_buf_text(b, ",");
+        first = j;
+        write_member(b, j);
+    }
+    hwi_buf_text(b, "}");
+    for (const hwi_json *j = config->child; j; j = j->next) {
+        if (is_listed(j, of_vector)) continue;
+        hwi_buf_text(b, ",");
+        write_member(b, j);
+    }
+    hwi_buf_text(b, "}");
+}
+
 hw_status
 hwi_remote_create(hwi_remote *remote, const char *name, const char *config, hw_error *err)
 {
     hwi_buf body = {0};
-    hwi_buf_text(&body, config);
-    hw_status st = tell(remote, "PUT", name, "", &body, err);
+    hwi_arena arena = {0};
+    const hwi_json *tree;
+    hw_status st = hwi_json_parse(config, strlen(config), &arena, &tree, err);
+    if (st == HW_OK && (hwi_json_member(tree, "dim") || hwi_json_member(tree, "size"))) {
+        write_config(&body, tree);
+    } else {
+        hwi_buf_text(&body, config);
+    }
+    if (st == HW_OK) st = tell(remote, "PUT", name, "", &body, err);
+    hwi_arena_release(&arena);
     hwi_buf_release(&body);
     return st;
 }

@@ -316,7 +316,7 @@ write_query(hwi_buf *b, const hw_query *q)
         hwi_buf_text(b, ",\"using\":");
         hwi_json_write_text(b, q->vector_name, strlen(q->vector_name));
     }
-    hwi_buf_printf(b, ",\"limit\":%u,\"offset\":%u,\"report\":true,\"explain\":%s", q->k, q->offset,
+    hwi_buf_printf(b, ",\"limit\":%u,\"offset\":%u,\"explain\":%s", q->k, q->offset,
                    q->explain ? "true" : "false");
     write_with(b, q->with);
     write_filter(b, q->filter, q->filter_bytes, q->among, q->among_count);
@@ -510,21 +510,21 @@ count_of(const hwi_json *o, const char *key)
     return hwi_json_is_number(j) ? (uint64_t)j->integer : 0;
 }
 
-/* What hashwood says of a search beyond its hits. */
+/* What hashwood says of a search beyond its hits, as recall was asked for. */
 static hw_status
 read_report(reading *r, const hwi_json *result)
 {
-    const hwi_json *report = hwi_json_member(result, "report");
-    const hwi_json *recall = hwi_json_member(report, "recall");
-    const hwi_json *warning = hwi_json_member(report, "warning");
+    const hwi_json *work = hwi_json_member(result, "work");
+    const hwi_json *recall = hwi_json_member(result, "recall");
+    const hwi_json *warning = hwi_json_member(result, "warning");
     const hwi_json *explain = hwi_json_member(result, "explain");
     hwi_far_rows *out = r->out;
     out->recall = hwi_json_is_number(recall) ? recall->number : 1;
     out->work = (hw_search_work){.size = sizeof out->work,
-                                 .leaves = count_of(report, "leaves"),
-                                 .scanned = count_of(report, "scanned"),
-                                 .refined = count_of(report, "refined"),
-                                 .exact = count_of(report, "exact")};
+                                 .leaves = count_of(work, "leaves"),
+                                 .scanned = count_of(work, "scanned"),
+                                 .refined = count_of(work, "refined"),
+                                 .exact = count_of(work, "exact")};
     if (warning && warning->kind == HWI_JSON_TEXT) {
         out->warning = hwi_arena_text(&out->arena, warning->text, warning->text_bytes);
         if (!out->warning) return hwi_nomem(r->err, warning->text_bytes);

@@ -86,6 +86,23 @@ least_recall(const hwi_plan *p, double *out, bool *wanted)
     for (size_t i = 0; i < p->prefetch_count; i++) least_recall(&p->prefetches[i], out, wanted);
 }
 
+/* What a client that asked for recall is told beside it: remarks, and what the search looked at. */
+static void
+write_work(hwi_buf *out, const hw_result *result)
+{
+    hw_search_work work = {.size = sizeof work};
+    const char *warning = hw_result_warning(result);
+    hw_result_work(result, &work);
+    if (warning) {
+        hwi_buf_text(out, ",\"warning\":");
+        hwi_json_write_text(out, warning, strlen(warning));
+    }
+    hwi_buf_printf(out, ",\"work\":{\"leaves\":%llu,\"scanned\":%llu",
+                   (unsigned long long)work.leaves, (unsigned long long)work.scanned);
+    hwi_buf_printf(out, ",\"refined\":%llu,\"exact\":%llu}", (unsigned long long)work.refined,
+                   (unsigned long long)work.exact);
+}
+
 void
 hwi_answer_extras(hwi_run *run, const hwi_search *s)
 {
@@ -96,6 +113,7 @@ hwi_answer_extras(hwi_run *run, const hwi_search *s)
     if (wants_recall) {
         hwi_buf_text(out, ",\"recall\":");
         hwi_json_write_f64(out, recall);
+        if (s->plan.result) write_work(out, s->plan.result);
     }
     if (s->explain) {
         hwi_buf_text(out, ",\"explain\":");
