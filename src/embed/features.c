@@ -11,6 +11,7 @@
 #include <math.h>
 
 #define LEVELS 6u
+#define HISTOGRAM_SIDE 64u /* pixels that are counted; as good as all of them, and soon done */
 
 hw_status
 hwi_features_pixels(const hwi_image *image, float *out, hw_error *err)
@@ -30,16 +31,40 @@ hwi_features_pixels(const hwi_image *image, float *out, hw_error *err)
     return HW_OK;
 }
 
+/* A pixel counts in the eight colours around its own, the nearer the more, so that a slight change
+ * of light moves a little weight and not whole pixels. */
+static void
+count_pixel(const uint8_t *p, float *out)
+{
+    unsigned low[3];
+    float high_share[3];
+    for (int c = 0; c < 3; c++) {
+        unsigned at = p[c] * (LEVELS - 1);
+        low[c] = HWI_MIN(at / 255, LEVELS - 2);
+        high_share[c] = (float)(at - low[c] * 255) / 255;
+    }
+    for (unsigned corner = 0; corner < 8; corner++) {
+        float weight = 1;
+        unsigned colour = 0;
+        for (int c = 0; c < 3; c++) {
+            bool is_high = corner >> c & 1;
+            weight *= is_high ? high_share[c] : 1 - high_share[c];
+            colour = colour * LEVELS + low[c] + is_high;
+        }
+        out[colour] += weight;
+    }
+}
+
 hw_status
 hwi_features_histogram(const hwi_image *image, float *out, hw_error *err)
 {
-    size_t pixels = (size_t)image->width * image->height;
-    (void)err;
+    hwi_image small;
+    HWI_TRY(hwi_image_fit(image, HWI_FIT_STRETCH, 1, HISTOGRAM_SIDE, HISTOGRAM_SIDE, &small, err));
     memset(out, 0, HWI_HISTOGRAM_DIM * sizeof *out);
-    for (const uint8_t *p = image->rgb, *end = p + pixels * 3; p < end; p += 3) {
-        unsigned r = p[0] * LEVELS / 256, g = p[1] * LEVELS / 256, b = p[2] * LEVELS / 256;
-        out[(r * LEVELS + g) * LEVELS + b]++;
+    for (size_t i = 0; i < HISTOGRAM_SIDE * HISTOGRAM_SIDE; i++) {
+        count_pixel(small.rgb + i * 3, out);
     }
-    for (size_t i = 0; i < HWI_HISTOGRAM_DIM; i++) out[i] = sqrtf(out[i] / (float)pixels);
+    for (size_t i = 0; i < HWI_HISTOGRAM_DIM; i++) out[i] = sqrtf(out[i]);
+    hwi_image_release(&small);
     return HW_OK;
 }
