@@ -1,6 +1,6 @@
 // chart.js - lines over the last minutes. Each series has a colour and a dash of its own, its name
 // and its newest value in words.
-import {el, svg} from './dom.js';
+import {el, svg, replace} from './dom.js';
 
 const W = 480, H = 170, LEFT = 6, RIGHT = 8, TOP = 16, BOTTOM = 18;
 const DASHES = ['', '7 3', '2 3', '10 3 2 3', '1 4'];
@@ -33,7 +33,7 @@ export class Chart {
     const shown = this.hovered ?? this.points.at(-1);
     const cursor = this.hovered ? svg('line', {class: 'cursor', x1: x(this.hovered.at), x2: x(this.hovered.at), y1: TOP, y2: H - BOTTOM}) : '';
     const end = shown ? shown.values.map((v, i) => (Number.isFinite(v) ? svg('circle', {class: `end line${i}`, cx: x(shown.at), cy: y(v), r: 3.5}) : '')) : [];
-    this.picture.replaceChildren(...lines.flat(), ...minutes, ...curves, cursor, ...end);
+    replace(this.picture, ...lines.flat(), ...minutes, ...curves, cursor, ...end);
     this.#say(shown);
   }
 
@@ -65,7 +65,7 @@ export class Chart {
 
   #say(shown) {
     const value = (i) => { const v = shown?.values[i]; return Number.isFinite(v) ? this.format(v) : '–'; };
-    this.values.replaceChildren(...this.series.map((name, i) => el('div', {}, el('dt', {},
+    replace(this.values, ...this.series.map((name, i) => el('div', {}, el('dt', {},
       svg('svg', {viewBox: '0 0 26 8', class: 'dash', 'aria-hidden': 'true'}, svg('path', {class: `line line${i}`, 'stroke-dasharray': DASHES[i], d: 'M0 4H26'})), name), el('dd', {}, value(i)))));
     this.picture.setAttribute('aria-label', `${this.title}, the last minutes: ${this.series.map((n, i) => `${n} ${value(i)}`).join(', ')}`);
   }

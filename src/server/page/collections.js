@@ -1,5 +1,5 @@
 // collections.js - the collections there are: create, look into, index, save, drop.
-import {el, field, select, number, bytes, percent, short, showError, errorBox, toast, dialog} from './dom.js';
+import {el, field, select, number, bytes, percent, short, showError, errorBox, toast, dialog, replace} from './dom.js';
 import {get, result, collection, collectionPath, headers, hasKey, name as escaped, root} from './api.js';
 import {COLLECTION} from './search.js';
 import {pretty} from './snippets.js';
@@ -28,7 +28,7 @@ class Collections {
       this.#showList(names, infos);
       const pick = names.includes(params.c) ? params.c : params.c ? null : names[0];
       if (pick) await this.#show(pick, infos.find((i) => i.name === pick), mine);
-      else this.detail.replaceChildren(params.c ? errorBox(new Error(`There is no collection ${params.c}.`)) : '');
+      else replace(this.detail, params.c ? errorBox(new Error(`There is no collection ${params.c}.`)) : '');
     } catch (error) {
       if (this.turn === mine) showError(this.list, error, () => this.update(params));
     }
@@ -38,7 +38,7 @@ class Collections {
 
   #showList(names, infos) {
     if (!names.length) {
-      this.list.replaceChildren(el('div', {class: 'card empty'}, el('h2', {}, 'No collection yet'), el('p', {}, 'Create one here, or load the demo with ', el('code', {}, 'make demo'), '.')));
+      replace(this.list, el('div', {class: 'card empty'}, el('h2', {}, 'No collection yet'), el('p', {}, 'Create one here, or load the demo with ', el('code', {}, 'make demo'), '.')));
       return;
     }
     const row = (c) => el('tr', {class: c.name === (this.wanted ?? names[0]) ? 'current' : ''},
@@ -47,19 +47,19 @@ class Collections {
         el('td', {}, el('span', {class: `tag ${c.info.status === 'green' ? 'good' : 'warn'}`}, c.info.status === 'green' ? '● ready' : `◐ ${c.info.status}`)),
         el('td', {class: 'n'}, number(c.points)), el('td', {}, vectorsInWords(c.vectors)), el('td', {}, Object.keys(c.schema).join(', ') || '–')],
       el('td', {class: 'n'}, el('a', {href: this.tools.address('search', {c: c.name}), 'aria-label': `Search ${c.name}`}, 'Search')));
-    this.list.replaceChildren(el('div', {class: 'card scroll flush', tabindex: '0', role: 'region', 'aria-label': 'List of collections'}, el('table', {},
+    replace(this.list, el('div', {class: 'card scroll flush', tabindex: '0', role: 'region', 'aria-label': 'List of collections'}, el('table', {},
       el('thead', {}, el('tr', {}, ['Name', 'Status', 'Points', 'Vectors', 'Payload indexes', ''].map((h, i) => el('th', {scope: 'col', class: i === 2 || i === 5 ? 'n' : ''}, h || el('span', {class: 'unseen'}, 'Search'))))),
       el('tbody', {}, infos.map(row)))));
   }
 
   async #show(name, c, mine) {
-    if (!c || c.error) { this.detail.replaceChildren(errorBox(c?.error ?? new Error('unknown'))); return; }
+    if (!c || c.error) { replace(this.detail, errorBox(c?.error ?? new Error('unknown'))); return; }
     const quiet = (promise) => promise.catch((error) => ({error}));
     const {signal} = this.tools;
     const [stats, recall, snapshots] = await Promise.all([quiet(get(collectionPath(name, '/stats'), signal)), quiet(get(collectionPath(name, '/recall'), signal)),
       quiet(get(collectionPath(name, '/snapshots'), signal))]);
     if (this.turn !== mine) return;
-    this.detail.replaceChildren(
+    replace(this.detail,
       el('h2', {class: 'detail-name'}, name),
       el('div', {class: 'detail'},
         el('section', {class: 'card stack'}, el('h3', {}, 'Index'), this.#statistics(c, stats, recall)),
@@ -116,7 +116,7 @@ class Collections {
     const path = (s) => collectionPath(c.name, `/snapshots/${escaped(s.name)}`);
     const create = el('button', {type: 'button', onclick: () => this.#do(place, async () => {
       create.disabled = true;
-      place.replaceChildren(el('p', {class: 'wait'}, 'Writing the snapshot'));
+      replace(place, el('p', {class: 'wait'}, 'Writing the snapshot'));
       const s = await result('POST', collectionPath(c.name, '/snapshots'));
       toast(`Snapshot ${s.name} written`);
     }).finally(() => { create.disabled = false; })}, 'Create a snapshot');
@@ -143,7 +143,7 @@ class Collections {
   /** Does something, then shows the collections anew; says in `place` what went wrong. */
   async #do(place, work, again = true) {
     try {
-      place.replaceChildren();
+      replace(place);
       await work();
       if (again) await this.update({c: this.wanted});
     } catch (error) {

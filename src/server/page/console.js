@@ -1,6 +1,6 @@
 // console.js - any request, sent by hand: paths and bodies complete themselves, answers are laid out
 // to be read, and what was sent is kept in this browser.
-import {el, field, select, duration, bytes, showError, copy} from './dom.js';
+import {el, field, select, duration, bytes, showError, copy, replace} from './dom.js';
 import {send, get, askKey, collectionPath} from './api.js';
 import {CALLS, WORDS} from './calls.js';
 import {COLLECTION} from './search.js';
@@ -26,7 +26,7 @@ class Completion {
     this.items = this.offer();
     this.at = -1;
     if (!this.items.length) { this.close(); return; }
-    this.list.replaceChildren(...this.items.map((item, i) => el('li', {role: 'option', id: `${this.list.id}-${i}`, 'aria-selected': 'false', onpointerdown: (e) => { e.preventDefault(); this.#choose(i); }}, item.label)));
+    replace(this.list, ...this.items.map((item, i) => el('li', {role: 'option', id: `${this.list.id}-${i}`, 'aria-selected': 'false', onpointerdown: (e) => { e.preventDefault(); this.#choose(i); }}, item.label)));
     this.list.hidden = false;
     if (this.isLine) this.input.setAttribute('aria-expanded', 'true');
   }
@@ -140,7 +140,7 @@ class Console {
   async #send() {
     const [method, path] = [this.method.value, this.path.value.trim()];
     const body = this.body.value.trim() && method !== 'GET' ? this.body.value : undefined;
-    this.answer.replaceChildren(el('p', {class: 'wait'}, 'Waiting for the answer'));
+    replace(this.answer, el('p', {class: 'wait'}, 'Waiting for the answer'));
     try {
       let got = await send(method, path, body, this.tools.signal);
       if (got.status === 401 && await askKey(true)) got = await send(method, path, body, this.tools.signal);
@@ -155,7 +155,7 @@ class Console {
     const whole = text;
     if (text.length > SHOWN) text = `${text.slice(0, SHOWN)}\n…`;
     const button = el('button', {type: 'button', class: 'small', onclick: () => copy(whole, button)}, 'Copy');
-    this.answer.replaceChildren(el('div', {class: 'row apart'}, el('p', {}, el('span', {class: `tag ${got.ok ? 'good' : 'warn'}`}, `${got.ok ? '✓' : '✕'} ${got.status}`), ' ', el('span', {class: 'note'}, `${duration(got.seconds)}, ${bytes(got.text.length)}`)), button),
+    replace(this.answer, el('div', {class: 'row apart'}, el('p', {}, el('span', {class: `tag ${got.ok ? 'good' : 'warn'}`}, `${got.ok ? '✓' : '✕'} ${got.status}`), ' ', el('span', {class: 'note'}, `${duration(got.seconds)}, ${bytes(got.text.length)}`)), button),
       el('pre', {tabindex: '0', class: 'pretty'}, isJson && text.length < SHOWN ? coloured(text) : text));
   }
 
@@ -176,7 +176,7 @@ class Console {
 
   #history() {
     const entries = this.#read();
-    this.past.replaceChildren(...(entries.length ? entries.map((e) => el('li', {}, el('button', {type: 'button', class: 'quiet', onclick: () => { this.method.value = e.method; this.path.value = e.path; this.body.value = e.body; this.path.focus(); }},
+    replace(this.past, ...(entries.length ? entries.map((e) => el('li', {}, el('button', {type: 'button', class: 'quiet', onclick: () => { this.method.value = e.method; this.path.value = e.path; this.body.value = e.body; this.path.focus(); }},
       el('span', {class: `verb ${e.method}`}, e.method), el('span', {class: 'mono break'}, e.path), el('span', {class: 'note small'}, String(e.status))))) : [el('li', {class: 'note'}, 'Nothing yet.')]));
   }
 }

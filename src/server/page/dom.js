@@ -24,6 +24,12 @@ export const el = (tag, attributes, ...children) =>
 export const svg = (tag, attributes, ...children) =>
   fill(document.createElementNS(SVG, tag), attributes, children);
 
+/** Makes `children` all that `place` holds; null, undefined and false stand for nothing. */
+export const replace = (place, ...children) => {
+  place.replaceChildren();
+  return fill(place, {}, children);
+};
+
 let labels = 0;
 
 /** A control with its label above it; `hint` is read out with it. */

@@ -1,7 +1,7 @@
 // filter.js - a filter made by choosing: rows of field, operator and value, from what the collection
 // indexes and from the payloads of a few of its points. The same filter can be written as JSON; the
 // two follow each other as long as the JSON is of the kind that rows can say.
-import {el, field as labelled, select, number} from './dom.js';
+import {el, field as labelled, select, number, replace} from './dom.js';
 import {result, collectionPath} from './api.js';
 
 const FACETS = 24; // values offered as choices; more go to a text box
@@ -150,12 +150,12 @@ export class FilterForm {
   }
 
   #readJson() {
-    this.problem.replaceChildren();
+    replace(this.problem);
     try {
       this.set(this.json.value.trim() ? JSON.parse(this.json.value) : null);
       this.changed();
     } catch (error) {
-      this.problem.replaceChildren(el('p', {class: 'error small'}, `This is not JSON: ${error.message}`));
+      replace(this.problem, el('p', {class: 'error small'}, `This is not JSON: ${error.message}`));
     }
   }
 
@@ -169,7 +169,7 @@ export class FilterForm {
     const filter = this.value();
     this.json.value = filter ? JSON.stringify(filter, null, 1) : '';
     this.add.disabled = !this.fields.size;
-    this.list.replaceChildren(...(this.raw
+    replace(this.list, ...(this.raw
       ? [el('p', {class: 'note small'}, 'The filter is written as JSON below. ', el('button', {type: 'button', class: 'small', onclick: () => { this.set(null); this.changed(); }}, 'Clear it'))]
       : this.rows.map((row, i) => this.#row(row, i))));
   }
@@ -190,7 +190,7 @@ export class FilterForm {
 
   async #value(row, place) {
     const {kind} = this.fields.get(row.path);
-    place.replaceChildren();
+    replace(place);
     if (row.op === 'exists' || row.op === 'missing') return;
     const input = (key, label) => el('input', {value: row[key] ?? '', 'aria-label': label, placeholder: label.toLowerCase(),
       type: kind === 'number' ? 'number' : 'text', step: 'any', onchange: (e) => { row[key] = e.target.value; row.values = []; this.#touched(); }});
@@ -199,10 +199,10 @@ export class FilterForm {
     if (!place.isConnected && !place.parentNode) return;
     if (!choices.length || choices.length > FACETS) {
       if (!row.low && row.values?.length) row.low = String(row.values[0]);
-      place.replaceChildren(input('low', 'Value'));
+      replace(place, input('low', 'Value'));
       return;
     }
-    place.replaceChildren(el('div', {class: 'chips', role: 'group', 'aria-label': `Values of ${row.path}`},
+    replace(place, el('div', {class: 'chips', role: 'group', 'aria-label': `Values of ${row.path}`},
       choices.map(({value, count}) => el('label', {class: 'chip'},
         el('input', {type: 'checkbox', checked: row.values?.includes(value) ?? false, onchange: (e) => {
           row.values = e.target.checked ? [...(row.values ?? []), value] : row.values.filter((v) => v !== value);

@@ -6,7 +6,7 @@
 //     why not?                              where a given point was lost
 //
 // The address says the same as that of the search view, so each search can be looked into.
-import {el, field, select, number, duration, percent, short, showError, errorBox, announce} from './dom.js';
+import {el, field, select, number, duration, percent, short, showError, errorBox, announce, replace} from './dom.js';
 import {call, get, result, collection, collectionPath, name as escaped, parseId, sample} from './api.js';
 import {picture, title, vectorOf, needsVectors} from './pictures.js';
 import {pickCollection, noCollections, queryBody} from './search.js';
@@ -39,7 +39,7 @@ class How {
       if (!params.id) {
         const [point] = this.c.points ? await sample(this.c.name, 1, {with_payload: false}, this.tools.signal) : [];
         if (point && here()) location.replace(this.tools.address('how', {...this.params, id: point.id}));
-        else if (here()) this.body.replaceChildren(el('div', {class: 'card empty'}, el('h2', {}, 'Nothing to look into yet'), el('p', {}, 'This collection has no points.')));
+        else if (here()) replace(this.body, el('div', {class: 'card empty'}, el('h2', {}, 'Nothing to look into yet'), el('p', {}, 'This collection has no points.')));
         return;
       }
       this.#controls();
@@ -56,17 +56,22 @@ class How {
   /** What does not depend on the query: the tree, the map. */
   async #open(wanted, here) {
     const {signal} = this.tools;
-    this.body.replaceChildren(el('p', {class: 'wait'}, 'Reading the index'));
+    replace(this.body, el('p', {class: 'wait'}, 'Reading the index'));
     const {names, pick} = await pickCollection(wanted, signal);
-    if (!pick) { this.body.replaceChildren(noCollections()); return; }
+    if (!pick) { replace(this.body, noCollections()); return; }
     this.names = names;
     const c = await collection(pick, signal);
-    const vector = c.vectors.find((v) => !v.sparse);
+    const vector = c.vectors.find((v) => !v.sparse && !v.multi);
+    if (!vector) {
+      this.c = null;
+      replace(this.body, el('div', {class: 'card empty'}, el('h2', {}, 'No index to look into'), el('p', {}, `${pick} has sparse or multi-vectors only, which are compared exactly.`)));
+      return;
+    }
     const using = vector?.name ? `?using=${escaped(vector.name)}` : '';
     const [index, map] = await Promise.all([get(collectionPath(pick, `/index${using}`), signal),
       get(collectionPath(pick, `/index/map${using ? `${using}&` : '?'}points=${MAP_POINTS}`), signal).catch((e) => { if (e.status === 0 || e.name === 'AbortError') throw e; return null; })]);
     if (!here()) return;
-    Object.assign(c, {using: vector?.name ?? '', vector, index, tree: !!index.nodes?.length, map: map?.points?.length ? map : null});
+    Object.assign(c, {using: vector?.name ?? '', vector, index, tree: index.nodes?.some((n) => n.left !== undefined), map: map?.points?.length ? map : null});
     this.c = c;
     this.#lay();
     if (c.tree) this.tree.set(index.nodes);
@@ -94,22 +99,23 @@ class How {
     this.leaves = el('div', {class: 'row', role: 'group', 'aria-label': 'Opened leaves'});
     this.leafWords = el('p', {class: 'note'});
     this.why = el('div', {class: 'bare', 'aria-live': 'polite'});
-    const section = (cls, head, words, ...rest) => el('section', {class: `card ${cls}`}, el('h2', {}, head), el('p', {}, words), ...rest);
-    this.body.replaceChildren(this.alert, this.query,
-      tree ? section('how-tree', '1. The tree: which regions are near?',
+    let count = 0;
+    const section = (cls, head, words, ...rest) => el('section', {class: `card ${cls}`}, el('h2', {}, `${++count}. ${head}`), el('p', {}, words), ...rest);
+    replace(this.body, this.alert, this.query,
+      tree ? section('how-tree', 'The tree: which regions are near?',
         `Each level cuts a region in two where its points spread most, until a leaf holds about ${number(index.leaf_size)} of them. The search ranks all ${number(index.leaves)} leaves by the distance of their anchors and opens the nearest first, as numbered.`,
         this.tree.element, treeLegend())
-        : section('', '1. No tree is needed here', 'A collection this small is searched by comparing the query with every vector, which is exact and quicker than any index. A tree grows by itself once there are a few thousand points.'),
+        : section('', 'No tree is needed here', 'A collection this small is searched by comparing the query with every vector, which is exact and quicker than any index. A tree grows by itself once there are a few thousand points.'),
       el('div', {class: 'how-pair'},
-        map && section('how-map', '2. The map: the same regions, seen flat',
-          `A sample of the points along the two directions in which they differ most, which hold ${percent(share)} of the variance. Regions that look close here can be far apart in the other ${number(Math.max(0, (index.dim ?? this.c.vector.dim) - 2))} dimensions, and the reverse.`,
+        map && section('how-map', 'The map: the same regions, seen flat',
+          `A sample of the points along the two directions in which they differ most, which hold ${percent(share)} of the variance. Regions that look close here can be far apart in the other ${number(Math.max(0, this.c.vector.dim - 2))} dimensions, and the reverse.`,
           this.map.element),
-        section('how-funnel', '3. The funnel: cheap looks first',
+        section('how-funnel', 'The funnel: cheap looks first',
           'Every step looks at fewer vectors, and more closely. Most are dismissed after comparing a few bytes; the exact distance is computed for the last few only.', this.funnel)),
-      tree && index.bits ? section('how-leaf', '4. Inside a leaf: signatures',
+      tree && index.bits ? section('how-leaf', 'Inside a leaf: signatures',
         'Each line is one vector as bits: on which side of a random plane it lies, seen from the anchor. Near vectors agree in most bits, so counting those that differ estimates a distance in a few instructions.',
         this.leaves, this.leafWords, this.signatures.element) : null,
-      section('how-why', `${tree && index.bits ? 5 : 4}. Why not this point?`,
+      section('how-why', 'Why not this point?',
         'Name a point you expected among the hits. The search is run again and tells at which step it lost that point, or at which rank it stands.',
         this.#whyForm(), this.why));
   }
@@ -124,7 +130,7 @@ class How {
       field('The query: a stored point', el('div', {class: 'with-button'}, this.idBox, el('button', {}, 'Look'),
         el('button', {type: 'button', onclick: () => this.#random()}, 'Random'))),
       field('Recall to aim at', recall), field('Hits (k)', select(['1', '5', '10', '24', '100'], this.params.n ?? '10', {onchange: (e) => this.#go({n: e.target.value})})));
-    this.top.replaceChildren(this.form);
+    replace(this.top, this.form);
   }
 
   async #random() {
@@ -144,7 +150,7 @@ class How {
     const hits = envelope.result.points;
     const explain = this.explain = envelope.result.explain ?? envelope.explain ?? {};
     this.hits = hits;
-    this.alert.replaceChildren();
+    replace(this.alert);
     this.#showQuery(own, hits, envelope);
     this.opened = this.c.tree ? (explain.leaves_opened ?? []).map((l) => ({...l, node: this.#node(l)})) : [];
     const order = this.opened.map((l) => l.node);
@@ -153,7 +159,8 @@ class How {
     this.#showFunnel(explain, hits);
     this.#showLeaves();
     announce(`${hits.length} hits. ${order.length} leaves opened, ${explain.funnel?.scanned ?? 0} signatures scanned.`);
-    if (order.length && this.c.index.bits) await this.#choose(order[0], false);
+    const first = order[0] ?? c.map?.points.find((p) => hits.some((h) => String(h.id) === String(p.id)))?.leaf ?? c.map?.points[0]?.leaf;
+    if (c.tree && c.index.bits && first !== undefined) await this.#choose(first, false);
     if (this.params.why) { this.whyBox.value = this.params.why; this.#askWhy(); }
   }
 
@@ -177,7 +184,7 @@ class How {
     const e = this.explain;
     const link = (p, words) => el('a', {href: this.tools.address('how', {...this.params, why: '', id: p.id}), class: 'thumb', title: `${words} ${title(p.payload)} (${p.id}): look into its search`},
       picture(p, this.c.using), el('span', {class: 'unseen'}, `${words} ${title(p.payload)} ${p.id}`));
-    this.query.replaceChildren(el('div', {class: 'card how-query'},
+    replace(this.query, el('div', {class: 'card how-query'},
       el('figure', {}, own ? el('div', {class: 'query-picture'}, picture(own, this.c.using)) : null, el('figcaption', {class: 'small'}, title(own?.payload) || `point ${this.params.id}`)),
       el('div', {class: 'stack'},
         el('p', {}, el('b', {}, `${number(hits.length)} nearest`), ` of ${number(e.points ?? this.c.points)} points in ${duration(envelope.time)}, recall ${e.recall >= 1 ? 'exact' : `${percent(e.recall)} expected`}${this.params.f ? ', filtered' : ''}.`, ' ',
@@ -190,18 +197,18 @@ class How {
     const total = e.points ?? this.c.points;
     const steps = [['stored', total, 'points in the collection'],
       e.leaves?.opened && ['opened', f.in_leaves ?? this.opened.reduce((s, l) => s + (l.rows ?? 0), 0), `in the ${number(e.leaves.opened)} leaves opened of ${number(e.leaves.ranked)}`],
-      ['scanned', f.scanned, 'looked at by signature'], ['survived', f.survivors, 'not ruled out by their lower bound'],
+      ['scanned', f.scanned, e.plan === 'leaves' && this.c.index.bits ? 'looked at by signature' : 'looked at'], ['survived', f.survivors, 'not ruled out by their lower bound'],
       ['refined', f.refined, 'estimated by the longer code'], ['exact', f.exact, 'compared in full precision'], ['hits', hits.length, 'returned']].filter((s) => s && s[1]);
     const width = (n) => Math.max(1.5, 100 * Math.log1p(n) / Math.log1p(total));
     const times = Object.entries(us).filter(([, v]) => typeof v === 'number');
     const words = {rotate: 'turn the query', rank: 'rank the leaves', scan: 'scan and refine', refine: 'refine', exact: 'compare exactly', filter: 'filter'};
     const whole = times.reduce((s, [, v]) => s + v, 0) || 1;
-    this.funnel.replaceChildren(el('ol', {class: 'funnel'}, steps.map(([key, n, text]) => {
+    replace(this.funnel, el('ol', {class: 'funnel'}, steps.map(([key, n, text]) => {
       const bar = el('span', {class: `bar ${key}`});
       bar.style.width = `${width(n)}%`;
       return el('li', {}, el('span', {class: 'funnel-n'}, number(n)), el('span', {class: 'funnel-bar'}, bar, el('span', {class: 'small note'}, text)));
     })), el('p', {class: 'small note'}, 'The bars are logarithmic.'),
-    times.length ? el('div', {class: 'stack tight'}, el('h3', {}, `Time: ${duration(whole / 1e6)}`),
+    whole > 1 ? el('div', {class: 'stack tight'}, el('h3', {}, `Time: ${duration(whole / 1e6)}`),
       el('div', {class: 'time-bar', 'aria-hidden': 'true'}, times.map(([k, v]) => { const part = el('span', {class: `t-${k}`}); part.style.flexGrow = String(Math.max(v, whole / 200)); return part; })),
       el('dl', {class: 'times'}, times.map(([k, v]) => el('div', {}, el('dt', {class: `t-${k}`}, words[k] ?? k), el('dd', {}, duration(v / 1e6)))))) : null,
     this.#planWords(e));
@@ -217,7 +224,7 @@ class How {
   }
 
   #showLeaves() {
-    this.leaves.replaceChildren(...this.opened.slice(0, 24).map((l, i) => el('button', {type: 'button', class: 'chip', 'aria-pressed': 'false', dataset: {leaf: String(l.node)},
+    replace(this.leaves, !this.opened.length && el('p', {class: 'note'}, `This search did not go by ranked leaves (plan: ${this.explain.plan}).`), ...this.opened.slice(0, 24).map((l, i) => el('button', {type: 'button', class: 'chip', 'aria-pressed': 'false', dataset: {leaf: String(l.node)},
       onclick: () => this.#choose(l.node, false)}, el('span', {class: 'turn'}, String(i + 1)), `${number(l.rows)} in, ${number(l.survivors)} survived`)));
   }
 
@@ -234,13 +241,13 @@ class How {
       if (this.leafTurn !== mine) return;
       const rows = inside.signatures ?? [];
       const turn = this.opened.findIndex((l) => l.node === leaf);
-      this.leafWords.replaceChildren(el('b', {}, `Leaf ${leaf}`), `: ${number(inside.rows ?? rows.length)} vectors${inside.radius ? ` within ${short(inside.radius)} of their anchor` : ''}. ${turn >= 0 ? `Opened as number ${turn + 1}.` : 'Not opened by this search.'} Bars on the right: bits that agree with the line in the frame; hits of the search carry a mark at the end.`);
+      replace(this.leafWords, el('b', {}, `Leaf ${leaf}`), `: ${number(inside.rows ?? rows.length)} vectors${inside.radius ? ` within ${short(inside.radius)} of their anchor` : ''}. ${turn >= 0 ? `Opened as number ${turn + 1}.` : 'Not opened by this search.'} Bars on the right: bits that agree with the line in the frame; hits of the search carry a mark at the end.`);
       this.signatures.set(rows, null, new Set([...this.hits.map((h) => String(h.id)), this.params.id]));
       const reference = rows.find((r) => String(r.id) === this.params.id) ?? rows.find((r) => this.hits.some((h) => String(h.id) === String(r.id)));
       if (reference) this.signatures.compare(reference.id);
       if (scroll) this.leafWords.scrollIntoView({block: 'center', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth'});
     } catch (error) {
-      if (this.leafTurn === mine && error.name !== 'AbortError') this.leafWords.replaceChildren(errorBox(error));
+      if (this.leafTurn === mine && error.name !== 'AbortError') replace(this.leafWords, errorBox(error));
     }
   }
 
@@ -276,7 +283,7 @@ class How {
     if (w.bucket !== undefined) steps.push(['Signature', w.found ? 'passed' : lost.startsWith('signature') ? 'lost' : 'unknown', `in bucket ${w.bucket} of its leaf${opened ? '' : ', which was not looked into'}`]);
     if (w.exact_rank !== undefined) steps.push(['Distance', w.found ? 'passed' : lost.startsWith('rank') ? 'lost' : 'unknown', `${short(w.score)}${w.score_of_last_hit !== undefined ? `; the last hit has ${short(w.score_of_last_hit)}` : ''}`]);
     const said = {passed: 'passed: ', lost: 'lost here: ', unknown: 'did not decide: '};
-    this.why.replaceChildren(el('div', {class: 'why-answer'},
+    replace(this.why, el('div', {class: 'why-answer'},
       point && el('div', {class: 'query-picture'}, picture(point, this.c.using)),
       el('div', {class: 'stack tight'}, el('p', {}, el('b', {}, words)),
         el('ol', {class: 'steps'}, steps.map(([text, state, more]) => el('li', {class: state}, el('span', {class: 'unseen'}, said[state]), el('b', {}, text), el('span', {class: 'note'}, ` ${more}`)))))));

@@ -1,7 +1,7 @@
 // map.js - the points seen along the two directions in which they differ most, with the anchors of
 // the regions. What lies together here need not be near in all dimensions, hence the share of the
 // variance that is written below.
-import {el, number} from './dom.js';
+import {el, number, replace} from './dom.js';
 import {colour} from './pictures.js';
 
 const HUES = ['#3fa076', '#d08828', '#4f93db', '#b566aa', '#cd5a57', '#7fa02f', '#2fabb2', '#a07d5a', '#8579e0', '#df79a8', '#6d93a5', '#b0a035'];
@@ -128,7 +128,7 @@ export class PointMap {
   #words() {
     this.canvas.setAttribute('aria-label', `Map of ${this.points.length} points and ${this.anchors.length} anchors of regions${this.lit.leaves.length ? `; ${this.lit.leaves.length} regions were opened, numbered in order` : ''}`);
     const key = (cls, text) => el('span', {class: 'key'}, el('i', {class: cls}), text);
-    this.legend.replaceChildren(
+    replace(this.legend,
       this.lit.query ? key('star', 'the query') : '', this.lit.hits.length ? key('square', 'hits') : '',
       this.lit.leaves.length ? key('turn', 'anchor of an opened leaf, by turn') : '', key('ring', 'anchor of another leaf'),
       ...this.groups.map((group, i) => { const k = key('dot', String(group)); k.firstChild.style.background = HUES[i]; return k; }));

@@ -1,6 +1,6 @@
 // metrics.js - how the server does, live: every two seconds /metrics is read, rates and percentiles
 // follow from what has grown between two readings.
-import {el, number, bytes, duration, percent, short, showError} from './dom.js';
+import {el, number, bytes, duration, percent, short, showError, replace} from './dom.js';
 import {text} from './api.js';
 import {parse, sum, rate, weighted, quantiles} from './prometheus.js';
 import {Chart} from './chart.js';
@@ -61,7 +61,7 @@ class Metrics {
       const now = {...parse(await text('/metrics', this.tools.signal)), at: Date.now()};
       this.readings.push(now);
       if (this.readings.length > 8) this.readings.shift();
-      this.problem.replaceChildren();
+      replace(this.problem);
       this.#show(now);
     } catch (error) {
       showError(this.problem, error);
@@ -79,7 +79,7 @@ class Metrics {
     }
     const facts = [['Collections', number(sum(now, 'collections_total'))], ['Points', number(sum(now, 'collection_points'))], ['Requests so far', number(sum(now, 'rest_responses_total'))],
       ['Resident memory', bytes(sum(now, 'memory_resident_bytes'))], ['Threads', number(sum(now, 'process_threads'))], ['Open files', number(sum(now, 'process_open_fds'))]];
-    this.facts.replaceChildren(...facts.map(([n, v]) => el('div', {}, el('dt', {}, n), el('dd', {}, v))));
+    replace(this.facts, ...facts.map(([n, v]) => el('div', {}, el('dt', {}, n), el('dd', {}, v))));
     this.#table();
   }
 
@@ -87,7 +87,7 @@ class Metrics {
     const now = this.readings.at(-1), wanted = this.search.value.toLowerCase();
     if (!now || !this.rows.closest('details').open && this.rows.children.length) return;
     const rows = now.samples.filter((s) => !s.name.endsWith('_bucket') && `${s.name} ${Object.values(s.labels).join(' ')}`.toLowerCase().includes(wanted)).slice(0, 300);
-    this.rows.replaceChildren(...rows.map((s) => el('tr', {}, el('th', {scope: 'row', class: 'mono', title: now.families.get(s.name)?.help}, s.name),
+    replace(this.rows, ...rows.map((s) => el('tr', {}, el('th', {scope: 'row', class: 'mono', title: now.families.get(s.name)?.help}, s.name),
       el('td', {class: 'small note'}, Object.entries(s.labels).map(([k, v]) => `${k}=${v}`).join(', ')), el('td', {class: 'n'}, Number.isInteger(s.value) ? number(s.value) : String(s.value)))));
   }
 }

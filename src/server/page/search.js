@@ -2,7 +2,7 @@
 //
 // Everything but a pasted vector is in the address, so back, forward and a copied link work:
 // c collection, id point, q=vector, f filter, recall, exact, n hits a page, o offset, using.
-import {el, field, select, number, duration, percent, short, showError, announce, copy, dialog} from './dom.js';
+import {el, field, select, number, duration, percent, short, showError, announce, copy, dialog, replace} from './dom.js';
 import {call, get, result, collection, collectionPath, parseId, sample} from './api.js';
 import {picture, title, needsVectors, vectorOf} from './pictures.js';
 import {FilterForm} from './filter.js';
@@ -71,18 +71,18 @@ class Search {
   async #open(wanted) {
     const {signal} = this.tools;
     const {names, pick} = await pickCollection(wanted, signal);
-    if (!pick) { this.results.replaceChildren(noCollections()); this.controls.replaceChildren(); return false; }
+    if (!pick) { replace(this.results, noCollections()); replace(this.controls); return false; }
     this.#buildForm(names.includes(pick) ? names : [pick, ...names], pick);
     this.collection = null;
     const c = await collection(pick, signal);
-    this.using = c.vectors.find((v) => !v.sparse)?.name ?? '';
+    this.using = (c.vectors.find((v) => !v.sparse) ?? c.vectors[0])?.name ?? '';
     const points = c.points ? await sample(pick, 40, {}, signal) : [];
     this.withVectors = needsVectors(points, c.vectors.find((v) => v.name === this.using)?.dim);
     this.collection = c;
     this.filter.use(c, points);
-    this.usingBox.replaceChildren(...(c.vectors.length > 1 ? [field('Vector', select(c.vectors.filter((v) => !v.sparse).map((v) => [v.name, v.name || '(unnamed)']), this.using,
+    replace(this.usingBox, ...(c.vectors.length > 1 ? [field('Vector', select(c.vectors.map((v) => [v.name, `${v.name || '(unnamed)'}${v.sparse ? ', sparse' : ''}`]), this.using,
       {onchange: (e) => { this.using = e.target.value; this.#go({using: this.using}); }}))] : []));
-    this.dimHint.textContent = c.vectors.filter((v) => v.name === this.using).map((v) => `${number(v.dim)} numbers, ${v.distance}`).join();
+    this.dimHint.textContent = c.vectors.filter((v) => v.name === this.using).map((v) => (v.sparse ? 'Sparse: {"indices": [7, 12], "values": [0.4, 1]}' : `${number(v.dim)} numbers, ${v.distance}`)).join();
     return true;
   }
 
@@ -108,7 +108,7 @@ class Search {
         el('label', {class: 'row apart small'}, el('span', {}, 'Recall to aim at'), this.recallText, this.recall),
         el('label', {class: 'check small'}, this.exact, 'Exact: prove that nothing is nearer'), this.page),
       el('button', {class: 'primary'}, 'Search'));
-    this.controls.replaceChildren(el('details', {class: 'controls-fold', open: !matchMedia('(max-width: 760px)').matches}, el('summary', {}, 'What to search for'), this.form));
+    replace(this.controls, el('details', {class: 'controls-fold', open: !matchMedia('(max-width: 760px)').matches}, el('summary', {}, 'What to search for'), this.form));
   }
 
   #fillForm() {
@@ -159,8 +159,9 @@ class Search {
       return;
     }
     try {
-      const v = JSON.parse(this.vector.value.trim().replace(/^(?!\[)/, '[').replace(/(?<!\])$/, ']'));
-      if (!Array.isArray(v) || !v.flat().every((x) => typeof x === 'number')) throw new Error('a vector is a list of numbers, like [0.1, 0.2, 0.3]');
+      const text = this.vector.value.trim();
+      const v = JSON.parse(/^[[{]/.test(text) ? text : `[${text}]`);
+      if (!v.indices && !(Array.isArray(v) && v.flat().every((x) => typeof x === 'number'))) throw new Error('a vector is a list of numbers, like [0.1, 0.2, 0.3]');
       pasted = v;
     } catch (error) {
       showError(this.results, error instanceof SyntaxError ? new Error(`This is not a vector: ${error.message}`) : error);
@@ -179,12 +180,12 @@ class Search {
   /** No query yet: a handful of points to begin from. */
   async #browse(mine) {
     const c = this.collection;
-    if (!c.points) { this.results.replaceChildren(el('div', {class: 'card empty'}, el('h2', {}, `${c.name} is empty`), el('p', {}, 'Put points into it, for example from the ', el('a', {href: '#/console'}, 'console'), '.'))); return; }
+    if (!c.points) { replace(this.results, el('div', {class: 'card empty'}, el('h2', {}, `${c.name} is empty`), el('p', {}, 'Put points into it, for example from the ', el('a', {href: '#/console'}, 'console'), '.'))); return; }
     this.results.classList.add('busy');
     const filter = this.params.f ? JSON.parse(this.params.f) : undefined;
     const points = await sample(c.name, Number(this.params.n ?? 24), {with_vector: this.withVectors, filter}, this.tools.signal);
     if (this.turn !== mine) return;
-    this.results.replaceChildren(
+    replace(this.results,
       el('div', {class: 'row apart'}, el('h2', {}, `Some of ${number(c.points)} points`),
         el('button', {type: 'button', onclick: () => this.update(this.params)}, 'Others')),
       this.#grid(points, false));
@@ -203,7 +204,7 @@ class Search {
     if (this.turn !== mine) return;
     const points = envelope.result.points;
     const explain = envelope.result.explain ?? envelope.explain;
-    this.results.replaceChildren(this.#about(own, points, envelope, explain, body),
+    replace(this.results, this.#about(own, points, envelope, explain, body),
       points.length ? this.#grid(points, true, body.offset ?? 0) : el('div', {class: 'card empty'}, el('h2', {}, 'Nothing matches'), el('p', {}, 'No point passes the filter. Loosen it, or clear it.')),
       this.#pages(points.length, body), this.#request(body));
     announce(`${points.length} hits in ${duration(envelope.time)}`);

@@ -12,7 +12,9 @@ export class Signatures {
     this.chosen = chosen; // called with a point's id
     this.canvas = el('canvas', {class: 'bits', role: 'img', tabindex: '0', onclick: (e) => this.#click(e), onkeydown: (e) => this.#key(e), onpointermove: (e) => this.#hover(e)});
     this.words = el('p', {class: 'note small at'});
-    this.element = el('div', {class: 'stack tight'}, el('div', {class: 'scroll bits-box'}, this.canvas), this.words);
+    const key = (cls, text) => el('span', {class: 'key'}, el('i', {class: cls}), text);
+    this.element = el('div', {class: 'stack tight'}, el('div', {class: 'scroll bits-box'}, this.canvas), this.words,
+      el('div', {class: 'legend'}, key('bit', 'bit is set'), key('bit-more', 'set, unlike in the framed line'), key('bit-less', 'not set, unlike there'), key('bit-hit', 'line of a hit or of the query')));
     new ResizeObserver(() => this.draw()).observe(this.element);
     document.addEventListener('themechange', () => this.draw());
   }

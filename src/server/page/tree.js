@@ -8,7 +8,7 @@
 //     +--------+---------+-------+------+
 //     |   LL   |   LR    |  RL   |  RR  |
 //              ①  ②              ③
-import {el, svg, number, announce} from './dom.js';
+import {el, svg, number, announce, replace} from './dom.js';
 
 const ROW = 30, PINS = 62, LEVELS = 13, SMALLEST = 0.6;
 
@@ -71,7 +71,7 @@ export class Tree {
     const width = this.width = Math.max(280, this.picture.clientWidth || 900);
     const top = this.nodes.get(this.zoomed);
     const levels = Math.min(LEVELS, this.#levels(top));
-    const height = levels * ROW + PINS;
+    const height = levels * ROW + (this.opened.length ? PINS : 4);
     const places = this.places = new Map();
     const boxes = [];
     const put = (n, x, w, level) => {
@@ -87,7 +87,7 @@ export class Tree {
     put(top, 0, width, 0);
     this.picture.setAttribute('viewBox', `0 0 ${width} ${height}`);
     this.picture.style.height = `${height}px`;
-    this.picture.replaceChildren(...boxes, ...this.#pins(levels * ROW), this.#cursor());
+    replace(this.picture, ...boxes, ...this.#pins(levels * ROW), this.#cursor());
     this.#trail();
   }
 
@@ -133,7 +133,7 @@ export class Tree {
   #trail() {
     const chain = [];
     for (let n = this.nodes.get(this.zoomed); n; n = this.nodes.get(n.parent)) chain.unshift(n);
-    this.trail.replaceChildren(...(chain.length < 2 ? [el('span', {class: 'note small'}, 'Click a region to zoom into it, a leaf to look inside.')]
+    replace(this.trail, ...(chain.length < 2 ? [el('span', {class: 'note small'}, 'Click a region to zoom into it, a leaf to look inside.')]
       : chain.map((n, i) => el('button', {type: 'button', class: 'small', 'aria-current': i === chain.length - 1 ? 'true' : null, onclick: () => this.#zoom(n.node)},
         i ? (n.path.slice(-1) === 'L' ? 'left' : 'right') : 'Whole tree'))));
   }
