@@ -51,14 +51,14 @@ extern "C" {
 #endif
 
 /* Limits. A name ending in _MAX is the largest legal value. */
-#define HW_DIM_MAX 65536u          /* floats in a vector, or in a row; pairs in a sparse vector */
+#define HW_DIM_MAX 65536u /* floats in a vector, or in a row; pairs in a sparse vector */
 #define HW_MULTI_VALUES_MAX (1u << 20) /* floats in a multi-vector, all its rows together */
-#define HW_K_MAX 10000u            /* hits asked of one search, offset included */
-#define HW_ID_TEXT_MAX 255u        /* bytes in a string id */
-#define HW_NAME_MAX 255u           /* bytes in a collection or vector name */
-#define HW_PAYLOAD_MAX (16u << 20) /* bytes of JSON in one payload */
-#define HW_FILTER_MAX (1u << 20)   /* bytes of JSON in one filter */
-#define HW_VECTORS_MAX 64u         /* named vectors in one collection */
+#define HW_K_MAX 10000u                /* hits asked of one search, offset included */
+#define HW_ID_TEXT_MAX 255u            /* bytes in a string id */
+#define HW_NAME_MAX 255u               /* bytes in a collection or vector name */
+#define HW_PAYLOAD_MAX (16u << 20)     /* bytes of JSON in one payload */
+#define HW_FILTER_MAX (1u << 20)       /* bytes of JSON in one filter */
+#define HW_VECTORS_MAX 64u             /* named vectors in one collection */
 
 /* ---- Status ---- */
 
@@ -406,7 +406,7 @@ typedef struct hw_vector {
     const char *name; /* NULL or "" for the unnamed vector */
     const float *values;
     uint32_t dim;
-    uint32_t rows;           /* multi; 0 means 1 */
+    uint32_t rows;           /* multi; 0 means 1; given back as 0 for other kinds */
     const uint32_t *indices; /* sparse; else NULL */
 } hw_vector;
 
@@ -489,7 +489,9 @@ HW_API void hw_cancel_free(hw_cancel *cancel);   /* no call may still be using i
 #define HW_WITH_VERSION 4u /* hw_result_version; costs a look-up a hit */
 
 /* How the score of a point is made. s(x) is its similarity to x: the cosine or dot product, or the
- * negated l2 or l1 distance. Formulas and edge cases in docs/queries.md. */
+ * negated squared l2 or l1 distance. Formulas and edge cases in docs/queries.md. Scores of the rules
+ * from BEST_SCORE on are better the greater they are, whatever the metric, and a score threshold is
+ * the least. They compare with every point that matches. */
 typedef enum hw_rule {
     HW_RULE_NEAREST = 0,    /* to the query vector: the one rule that uses the index */
     HW_RULE_AVERAGE = 1,    /* nearest to mean(positives) + mean(positives) - mean(negatives) */
@@ -521,7 +523,8 @@ typedef struct hw_query {
     uint32_t
         time_budget_ms; /* stop in time and say what was reached (hw_result_recall); 0: no budget */
     bool has_score_threshold;
-    float score_threshold; /* cosine, dot: at least this; l2, l1: at most this */
+    float score_threshold; /* cosine, dot, sparse, and rules from BEST_SCORE on: at least this; l2,
+                              l1: at most this */
     const char *filter;    /* JSON filter (docs/filters.md); NULL: none */
     size_t filter_bytes;
     uint32_t with;        /* HW_WITH_... */
@@ -620,10 +623,11 @@ HW_API const float *hw_result_scores(const hw_result *r);
 /* payload of hit i as JSON text, NUL-terminated, or NULL (no payload, or not asked for); *bytes may
  * be NULL */
 HW_API const char *hw_result_payload(const hw_result *r, size_t i, size_t *bytes);
-/* vector `name` of hit i as it was given, or NULL (absent, or not asked for); *dim may be NULL */
+/* dense vector `name` of hit i as it was given, or NULL (absent, or not asked for); *dim may be
+ * NULL */
 HW_API const float *hw_result_vector(const hw_result *r, size_t i, const char *name, uint32_t *dim);
-/* Vector `name` of hit i of any kind as it was given; false when absent or not asked for. Borrowed
- * from the result. */
+/* Vector `name` of hit i of any kind as it was given, sparse ones by ascending index; false when
+ * absent or not asked for. Borrowed from the result. */
 HW_API bool hw_result_stored_vector(const hw_result *r, size_t i, const char *name, hw_vector *out);
 /* the value by which hw_collection_ordered placed hit i: a JSON number, of a date its microseconds
  * since 1970; NULL for others */

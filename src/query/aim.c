@@ -136,7 +136,7 @@ stored_vector(hwi_view *view, const hwi_view_field *field, const hw_id *id, hwi_
         return hwi_fail(err, HW_ENOTFOUND, "there is no point `%s`", text);
     }
     HWI_TRY(st);
-    *out = (hw_vector){.dim = field->conf->dim, .rows = 1};
+    *out = (hw_vector){.dim = field->conf->dim};
     HWI_TRY(hwi_field_is_ragged(field->conf) ? hwi_view_vector(view, field, *slot, arena, out, err)
                                              : dense_row(field, *slot, &out->values, err));
     if (out->values) return HW_OK;
@@ -173,11 +173,12 @@ typedef struct reading {
 static hw_status
 make_unit(reading *r, hw_vector *v)
 {
-    size_t bytes = (size_t)v->rows * v->dim * sizeof(float);
+    uint32_t rows = v->rows ? v->rows : 1;
+    size_t bytes = (size_t)rows * v->dim * sizeof(float);
     float *copy = hwi_arena_alloc(&r->aim->arena, bytes);
 
     if (!copy) return hwi_nomem(r->err, bytes);
-    for (uint32_t i = 0; i < v->rows; i++) {
+    for (uint32_t i = 0; i < rows; i++) {
         const float *row = v->values + (size_t)i * v->dim;
         double sum = 0;
         for (uint32_t j = 0; j < v->dim; j++) sum += (double)row[j] * row[j];

@@ -41,7 +41,7 @@ average_dense(uint32_t dim, group positives, group negatives, hwi_arena *arena, 
         mean(negatives, dim, away);
         for (uint32_t j = 0; j < dim; j++) target[j] = target[j] + target[j] - away[j];
     }
-    *out = (hw_vector){.values = target, .dim = dim, .rows = 1};
+    *out = (hw_vector){.values = target, .dim = dim};
     return HW_OK;
 }
 
@@ -117,7 +117,7 @@ average_sparse(group positives, group negatives, hwi_arena *arena, hw_vector *ou
         p = merge_parts(p, end, (float)positives.count, (float)negatives.count, &values[n]);
     }
     hwi_free(parts);
-    *out = (hw_vector){.values = values, .indices = indices, .dim = n, .rows = 1};
+    *out = (hw_vector){.values = values, .indices = indices, .dim = n};
     return HW_OK;
 }
 

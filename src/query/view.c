@@ -510,7 +510,7 @@ dense_vector(const hwi_view_field *f, uint32_t slot, hwi_arena *arena, hw_vector
     float *copy = hwi_arena_alloc(arena, (size_t)dim * sizeof *copy);
     if (!copy) return hwi_nomem(err, (size_t)dim * sizeof *copy);
     memcpy(copy, row, (size_t)dim * sizeof *copy);
-    *out = (hw_vector){.values = copy, .dim = dim, .rows = 1};
+    *out = (hw_vector){.values = copy, .dim = dim};
     return HW_OK;
 }
 

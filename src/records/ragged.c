@@ -73,7 +73,6 @@ unpack_sparse(hw_bytes raw, hwi_arena *arena, hw_vector *out, hw_error *err)
     out->indices = indices;
     out->values = values;
     out->dim = (uint32_t)n;
-    out->rows = 1;
     return HW_OK;
 }
 

@@ -119,9 +119,117 @@ on_a(hw_db *db, int i, hw_error *err)
     return st;
 }
 
+/* ---- Vectors of other kinds ---- */
+
+static hw_status
+upsert_kinds(hw_txn *txn, hw_collection *c, uint64_t id, int salt, hw_error *err)
+{
+    float rows[3 * 2];
+    uint32_t indices[6];
+    hw_id point = HW_ID_U64(id);
+    for (uint32_t j = 0; j < 6; j++) {
+        rows[j] = (float)((id * 5 + j * 3 + (uint64_t)salt) % 11) - 5;
+        indices[j] = (uint32_t)(id * 7 + j * j * 13) % 40 + j * 40; /* distinct */
+    }
+    hw_vector v[] = {
+        {.name = "m", .values = rows, .dim = 2, .rows = 1 + (uint32_t)(id + (uint64_t)salt) % 3},
+        {.name = "s", .values = rows, .indices = indices, .dim = (uint32_t)(id % 7)}};
+    return hw_txn_upsert(txn, c, &point, v, 2, NULL, 0, err);
+}
+
+static hw_status
+change_kinds(hw_txn *txn, hw_collection *c, int salt, hw_error *err)
+{
+    const char *words = "s";
+    hw_id two = HW_ID_U64(2), three = HW_ID_U64(3);
+    hw_vector late = {.name = "late", .values = (float[]){1, 2}, .dim = 2};
+    for (uint64_t id = 0; id < 12; id++) HWI_TRY(upsert_kinds(txn, c, id, salt, err));
+    if (salt < 2) return HW_OK;
+    HWI_TRY(hw_txn_update_vectors(txn, c, &two, &late, 1, err));
+    HWI_TRY(hw_txn_delete_vectors(txn, c, &two, &words, 1, err));
+    return hw_txn_delete(txn, c, &three, NULL, err);
+}
+
+static hw_status
+write_kinds(hw_db *db, hw_collection *c, int salt, hw_error *err)
+{
+    hw_txn *txn;
+    HWI_TRY(hw_txn_begin(db, &txn, err));
+    hw_status st = change_kinds(txn, c, salt, err);
+    if (st == HW_OK) return hw_txn_commit(txn, err);
+    hw_txn_abort(txn);
+    return st;
+}
+
+static hw_status
+ask_one(hw_collection *c, const char *name, hw_rule rule, hw_error *err)
+{
+    hw_result *r;
+    hw_id one = HW_ID_U64(1), two = HW_ID_U64(4), among[] = {one, two, HW_ID_U64(5)};
+    hw_example pair[] = {{.id = &one}, {.id = &two, .negative = true}};
+    hw_query q = HW_QUERY_INIT;
+    q.vector_name = name, q.rule = rule, q.with = HW_WITH_VECTOR | HW_WITH_VERSION;
+    q.filter = "{\"must\": {\"has_vector\": \"s\"}}", q.filter_bytes = strlen(q.filter);
+    if (rule == HW_RULE_DISCOVER || rule == HW_RULE_NEAREST) q.id = &two;
+    if (rule != HW_RULE_NEAREST) q.examples = pair, q.example_count = 2;
+    if (rule == HW_RULE_CONTEXT) q.among = among, q.among_count = 3;
+    HWI_TRY(hw_collection_search(c, &q, &r, err));
+    hw_result_free(r);
+    return HW_OK;
+}
+
+static hw_status
+ask_kinds(hw_collection *c, hw_error *err)
+{
+    static const char *const names[] = {"m", "s"};
+    for (size_t i = 0; i < 2; i++) {
+        for (hw_rule rule = HW_RULE_NEAREST; rule <= HW_RULE_CONTEXT; rule++)
+            HWI_TRY(ask_one(c, names[i], rule, err));
+    }
+    return HW_OK;
+}
+
+static hw_status
+on_k(hw_db *db, int i, hw_error *err)
+{
+    hw_collection *k;
+    HWI_TRY(open_ours(db, "k", &k, err));
+    hw_status st = HW_OK;
+    switch (i) {
+    case 15:
+        st = write_kinds(db, k, 1, err);
+        break;
+    case 16:
+        st = hw_collection_add_vector(k, "late", false, "{\"dim\":2,\"metric\":\"l2\"}", err);
+        break;
+    case 17:
+        st = write_kinds(db, k, 2, err);
+        break;
+    case 18:
+        st = ask_kinds(k, err);
+        break;
+    case 19:
+        st = hw_collection_drop_vector(k, "s", err);
+        break;
+    case 20:
+        st = hw_collection_configure(k, "{\"note\":{\"a\":[1]}}", err);
+        break;
+    default:
+        st = hw_collection_drop_vector(k, "late", err);
+        break;
+    }
+    hw_collection_close(k);
+    return st;
+}
+
 hw_status
 hwt_step(hw_db *db, int i, hw_error *err)
 {
+    static const char kinds[] = "{\"vectors\":{\"m\":{\"dim\":2,\"metric\":\"l1\","
+                                "\"multivector_config\":{}}},\"sparse_vectors\":{\"s\":{"
+                                "\"modifier\":\"idf\"}}}";
+    if (i == 14) return hw_collection_create(db, "k", kinds, err);
+    if (i > 14) return on_k(db, i, err);
     static const char config[] = "{\"dim\":4,\"metric\":\"cosine\",\"index\":{\"flat_below\":20,"
                                  "\"leaf_size\":16},\"payload_indexes\":{\"salt\":\"integer\"}}";
     switch (i) {
@@ -151,6 +259,33 @@ hwt_run(hw_db *db, hw_status *status, hw_error *err)
 /* ---- Content as text ---- */
 
 static void
+dump_vectors(const hw_result *r, size_t i, hwi_buf *b)
+{
+    static const char *const names[] = {"", "m", "s", "late"};
+    for (size_t n = 0; n < HWI_COUNT(names); n++) {
+        hw_vector v;
+        if (!hw_result_stored_vector(r, i, names[n], &v)) continue;
+        hwi_buf_printf(b, " %s:", names[n]);
+        for (uint32_t j = 0; j < v.dim * HWI_MAX(v.rows, 1u); j++) {
+            if (v.indices) hwi_buf_printf(b, " %u=", v.indices[j]);
+            hwi_buf_printf(b, " %g", (double)v.values[j]);
+        }
+    }
+}
+
+/* What clients keep there, and which fields there are. */
+static void
+dump_settings(hw_collection *c, hwi_buf *b)
+{
+    char *json;
+    hw_error err;
+    hwt_ok(hw_collection_describe(c, &json, &err), &err);
+    const char *extra = strstr(json, "\"extra\"");
+    hwi_buf_printf(b, "%s %s\n", strstr(json, "\"late\"") ? "late" : "-", extra ? extra : "-");
+    hw_free(json);
+}
+
+static void
 dump_collection(hw_db *db, const char *name, hwi_buf *b)
 {
     hw_collection *c;
@@ -161,15 +296,15 @@ dump_collection(hw_db *db, const char *name, hwi_buf *b)
     char id[HW_ID_TEXT_MAX + 1];
     hwi_buf_printf(b, "%s\n", name);
     hwt_ok(hw_collection_open(db, name, &c, &err), &err);
+    dump_settings(c, b);
     hwt_ok(hw_collection_scroll(c, NULL, 0, NULL, 1000, HW_WITH_PAYLOAD | HW_WITH_VECTOR, &r, &more,
                                 &next, &err),
            &err);
     for (size_t i = 0; i < hw_result_count(r); i++) {
-        const float *v = hw_result_vector(r, i, NULL, NULL);
         const char *payload = hw_result_payload(r, i, NULL);
         hw_id_format(&hw_result_ids(r)[i], id);
         hwi_buf_printf(b, "  %s", id);
-        for (int j = 0; v && j < DIM; j++) hwi_buf_printf(b, " %g", (double)v[j]);
+        dump_vectors(r, i, b);
         hwi_buf_printf(b, " %s\n", payload ? payload : "-");
     }
     hw_result_free(r);

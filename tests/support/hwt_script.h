@@ -6,11 +6,11 @@
 
 #include "support/hwt_db.h"
 
-#define HWT_STEPS 14
+#define HWT_STEPS 22
 
 /* Runs step number i (0 .. HWT_STEPS - 1) of the script: creates, loads beyond the size where an
- * index is trained, updates, deletes, indexes payloads, builds, drops. Each is one acknowledged
- * call. */
+ * index is trained, updates, deletes, indexes payloads, builds, drops; then the same with vectors of
+ * other kinds, and fields that come and go. Each is one acknowledged call. */
 hw_status hwt_step(hw_db *db, int i, hw_error *err);
 
 /* Steps from 0 on until one fails; returns how many succeeded, and the failure's status. */
