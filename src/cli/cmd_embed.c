@@ -231,8 +231,8 @@ static hw_status
 create_collection(embed_job *job, hw_error *err)
 {
     const embed_args *a = job->a;
-    const cli_field field = {a->query.using ? a->query.using : "",
-                             hwi_embedder_about(job->embedder)->dim};
+    const cli_field field = {.name = a->query.using ? a->query.using : "",
+                             .dim = hwi_embedder_about(job->embedder)->dim};
     hwi_buf settings = {0};
     hw_status st = cli_settings_json(&field, 1, "cosine", a->index, &a->set, &a->payload_index,
                                      &settings, err);

@@ -32,15 +32,13 @@ vectors_of(const export_job *job, const hw_result *r, size_t i, hw_vector *out)
 
     for (size_t n = 0; n < job->name_count && count < HW_VECTORS_MAX; n++) {
         const char *name = job->names[n];
-        uint32_t dim;
-        const float *values;
+        hw_vector v;
 
         if (job->a->using && strcmp(job->a->using, name) != 0) continue;
-        values = hw_result_vector(r, i, name, &dim);
-        if (values == NULL) continue;
+        if (!hw_result_stored_vector(r, i, name, &v)) continue;
         /* The only vector asked for goes without its name: npy, fvecs and csv know none. */
-        out[count++] =
-            (hw_vector){.name = job->a->using ? NULL : name, .values = values, .dim = dim};
+        if (job->a->using) v.name = NULL;
+        out[count++] = v;
     }
     return count;
 }

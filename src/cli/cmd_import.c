@@ -54,7 +54,10 @@ fields_of(const hwi_row *rows, size_t count, cli_field *fields)
 
             while (at < found && strcmp(fields[at].name, name) != 0) at++;
             if (at < found || found == HW_VECTORS_MAX) continue;
-            fields[found++] = (cli_field){.name = name, .dim = rows[i].vectors[j].dim};
+            fields[found++] = (cli_field){.name = name,
+                                          .dim = rows[i].vectors[j].dim,
+                                          .is_multi = rows[i].vectors[j].rows > 0,
+                                          .is_sparse = rows[i].vectors[j].indices != NULL};
         }
     }
     return found;
@@ -130,7 +133,8 @@ row_bytes(const hwi_row *row)
 {
     size_t bytes = row->payload_bytes + 64;
 
-    for (size_t i = 0; i < row->vector_count; i++) bytes += row->vectors[i].dim * sizeof(float);
+    for (size_t i = 0; i < row->vector_count; i++)
+        bytes += (size_t)row->vectors[i].dim * HWI_MAX(row->vectors[i].rows, 1u) * sizeof(float);
     return bytes;
 }
 
@@ -188,15 +192,27 @@ same_payload(const hwi_row *row, const hw_result *r, size_t at)
     return bytes == row->payload_bytes && memcmp(stored, row->payload, bytes) == 0;
 }
 
+/* Sparse ones come back by ascending index: given in another order they only look different. */
+static bool
+same_vector(const hw_vector *v, const hw_vector *stored)
+{
+    uint32_t rows = HWI_MAX(v->rows, 1u);
+
+    if (v->dim != stored->dim || rows != HWI_MAX(stored->rows, 1u)) return false;
+    if ((v->indices != NULL) != (stored->indices != NULL)) return false;
+    if (v->indices && memcmp(v->indices, stored->indices, v->dim * sizeof *v->indices) != 0)
+        return false;
+    return memcmp(v->values, stored->values, (size_t)rows * v->dim * sizeof *v->values) == 0;
+}
+
 static bool
 same_vectors(const hwi_row *row, const hw_result *r, size_t at)
 {
     for (size_t i = 0; i < row->vector_count; i++) {
         const hw_vector *v = &row->vectors[i];
-        uint32_t dim;
-        const float *stored = hw_result_vector(r, at, v->name, &dim);
+        hw_vector stored;
 
-        if (stored == NULL || dim != v->dim || memcmp(stored, v->values, dim * sizeof *stored) != 0)
+        if (!hw_result_stored_vector(r, at, v->name, &stored) || !same_vector(v, &stored))
             return false;
     }
     return true;

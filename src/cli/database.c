@@ -52,46 +52,30 @@ cli_close_collection(cli *c, cli_collection *coll)
     *coll = (cli_collection){0};
 }
 
-/* The settings name vectors as an object by name or as a list of objects with a name. */
-static const hwi_json *
-first_vector(const char *json, hwi_arena *arena)
-{
-    const hwi_json *tree, *vectors;
-
-    if (hwi_json_parse(json, strlen(json), arena, &tree, NULL) != HW_OK) return NULL;
-    vectors = hwi_json_member(tree, "vectors");
-    return vectors ? vectors->child : NULL;
-}
-
-static const char *
-vector_name(const hwi_json *j)
-{
-    const hwi_json *name = hwi_json_member(j, "name");
-
-    if (name && name->kind == HWI_JSON_TEXT) return name->text;
-    return j->key ? j->key : "";
-}
+/* The settings name vectors as objects by name: "vectors", and "sparse_vectors" where there are any. */
+static const char *const vector_groups[] = {"vectors", "sparse_vectors"};
 
 static char **
-copy_names(const hwi_json *first, bool unnamed, size_t *count)
+copy_names(const hwi_json *settings, size_t *count)
 {
-    size_t n = unnamed, bytes = 1, at = 0;
+    size_t n = 0, bytes = 1, at = 0;
+    const hwi_json *group;
     char **names, *text;
 
-    for (const hwi_json *j = first; j; j = j->next) n++, bytes += strlen(vector_name(j)) + 1;
+    for (size_t i = 0; i < HWI_COUNT(vector_groups); i++) {
+        group = hwi_json_member(settings, vector_groups[i]);
+        for (const hwi_json *j = group ? group->child : NULL; j; j = j->next)
+            n++, bytes += j->key_bytes + 1;
+    }
     names = hwi_alloc(n * sizeof *names + bytes);
     cli_need(names != NULL);
     text = (char *)(names + n);
-    if (unnamed) {
-        *text = 0;
-        names[at++] = text++;
-    }
-    for (const hwi_json *j = first; j; j = j->next) {
-        const char *name = vector_name(j);
-
-        if (*name == 0) continue;
-        names[at++] = text;
-        text = stpcpy(text, name) + 1;
+    for (size_t i = 0; i < HWI_COUNT(vector_groups); i++) {
+        group = hwi_json_member(settings, vector_groups[i]);
+        for (const hwi_json *j = group ? group->child : NULL; j; j = j->next) {
+            names[at++] = text;
+            text = stpcpy(text, j->key) + 1;
+        }
     }
     *count = at;
     return names;
@@ -101,13 +85,15 @@ hw_status
 cli_vector_names(hw_collection *c, char ***names, size_t *count, hw_error *err)
 {
     hwi_arena arena = {0};
+    const hwi_json *settings;
     char *json = NULL;
 
     HWI_TRY(hw_collection_describe(c, &json, err));
-    *names = copy_names(first_vector(json, &arena), hw_collection_dim(c, NULL) > 0, count);
+    hw_status st = hwi_json_parse(json, strlen(json), &arena, &settings, err);
+    if (st == HW_OK) *names = copy_names(settings, count);
     hwi_arena_release(&arena);
     hw_free(json);
-    return HW_OK;
+    return st;
 }
 
 static hw_status

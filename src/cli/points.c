@@ -3,29 +3,99 @@
 
 #include <stdlib.h>
 
+#include "formats/formats.h"
 #include "table.h"
 
 /* ---- in */
 
+/* Numbers of an array to *at. */
 static hw_status
-add_vector(cli_vectors *out, const hwi_json *array, const char *name, hw_error *err)
+add_numbers(const hwi_json *array, float **at, hw_error *err)
+{
+    uint32_t n = 0;
+
+    if (!array || array->kind != HWI_JSON_ARRAY)
+        return hwi_fail(err, HW_EINVAL, "--vector: expected an array of numbers");
+    for (const hwi_json *j = array->child; j; j = j->next, n++) {
+        if (!hwi_json_is_number(j))
+            return hwi_fail(err, HW_EINVAL, "--vector: value %u is no number", n);
+        *(*at)++ = (float)j->number;
+    }
+    return HW_OK;
+}
+
+/* [[1, 2], [3, 4]] */
+static hw_status
+add_rows(const hwi_json *rows, float *at, hw_vector *v, hw_error *err)
+{
+    v->dim = (uint32_t)rows->child->count;
+    v->rows = (uint32_t)rows->count;
+    for (const hwi_json *j = rows->child; j; j = j->next) {
+        if (j->count != v->dim)
+            return hwi_fail(err, HW_EINVAL, "--vector: rows of %u and %zu values", v->dim,
+                            j->count);
+        HWI_TRY(add_numbers(j, &at, err));
+    }
+    return HW_OK;
+}
+
+/* {"indices": [7, 1], "values": [0.5, 2]} */
+static hw_status
+add_sparse(cli_vectors *out, const hwi_json *object, float *at, hw_vector *v, hw_error *err)
+{
+    const hwi_json *indices = hwi_json_member(object, "indices");
+    uint32_t *where = hwi_arena_alloc(&out->arena, (indices->count + 1) * sizeof *where);
+
+    cli_need(where != NULL);
+    HWI_TRY(add_numbers(hwi_json_member(object, "values"), &at, err));
+    v->indices = where;
+    v->dim = (uint32_t)hwi_json_member(object, "values")->count;
+    if (indices->kind != HWI_JSON_ARRAY || indices->count != v->dim)
+        return hwi_fail(err, HW_EINVAL, "--vector: %u values and %zu indices", v->dim,
+                        indices->count);
+    for (const hwi_json *j = indices->child; j; j = j->next) {
+        if (j->kind != HWI_JSON_INT || j->integer < 0 || j->integer > UINT32_MAX)
+            return hwi_fail(err, HW_EINVAL, "--vector: an index is not from 0 to %u", UINT32_MAX);
+        *where++ = (uint32_t)j->integer;
+    }
+    return HW_OK;
+}
+
+static bool
+is_sparse(const hwi_json *j)
+{
+    return j->kind == HWI_JSON_OBJECT && j->count == 2 && hwi_json_member(j, "indices") &&
+           hwi_json_member(j, "values");
+}
+
+/* Numbers in a vector of any kind, at most. */
+static size_t
+numbers_in(const hwi_json *j)
+{
+    size_t n = j->count;
+
+    if (is_sparse(j)) return hwi_json_member(j, "values")->count;
+    if (j->child && j->child->kind == HWI_JSON_ARRAY)
+        for (const hwi_json *row = j->child; row; row = row->next) n += row->count;
+    return n;
+}
+
+static hw_status
+add_vector(cli_vectors *out, const hwi_json *json, const char *name, hw_error *err)
 {
     float *values;
-    uint32_t dim = 0;
+    hw_vector *v = &out->items[out->count];
 
-    if (array->kind != HWI_JSON_ARRAY)
-        return hwi_fail(err, HW_EINVAL, "--vector: expected an array of numbers");
     if (out->count == HW_VECTORS_MAX)
         return hwi_fail(err, HW_EINVAL, "--vector: more than %u vectors", HW_VECTORS_MAX);
-    values = hwi_arena_alloc(&out->arena, array->count * sizeof *values + 1);
+    values = hwi_arena_alloc(&out->arena, (numbers_in(json) + 1) * sizeof *values);
     cli_need(values != NULL);
-    for (const hwi_json *j = array->child; j; j = j->next) {
-        if (!hwi_json_is_number(j))
-            return hwi_fail(err, HW_EINVAL, "--vector: value %u is no number", dim);
-        values[dim++] = (float)j->number;
-    }
-    out->items[out->count++] = (hw_vector){.name = name, .values = values, .dim = dim};
-    return HW_OK;
+    *v = (hw_vector){.name = name, .values = values, .dim = (uint32_t)json->count};
+    out->count++;
+    if (is_sparse(json)) return add_sparse(out, json, values, v, err);
+    if (json->kind == HWI_JSON_ARRAY && json->child && json->child->kind == HWI_JSON_ARRAY)
+        return add_rows(json, values, v, err);
+    return add_numbers(json, &values, err);
 }
 
 static hw_status
@@ -51,7 +121,7 @@ cli_vectors_parse(const char *value, cli_vectors *out, hw_error *err)
     st = hwi_json_parse(text, bytes, &out->arena, &json, err);
     if (st != HW_OK)
         st = hwi_fail_prefix(err, st, "--vector");
-    else if (json->kind == HWI_JSON_OBJECT)
+    else if (json->kind == HWI_JSON_OBJECT && !is_sparse(json))
         st = add_named_vectors(out, json, err);
     else
         st = add_vector(out, json, NULL, err);
@@ -126,37 +196,25 @@ cli_each_page(hw_collection *c, const char *filter, uint32_t with, uint32_t page
 /* ---- out */
 
 static void
-add_vector_json(hwi_buf *b, const float *values, uint32_t dim)
-{
-    hwi_buf_text(b, "[");
-    for (uint32_t i = 0; i < dim; i++) {
-        if (i) hwi_buf_text(b, ",");
-        hwi_json_write_f32(b, values[i]);
-    }
-    hwi_buf_text(b, "]");
-}
-
-static void
 add_vectors_json(hwi_buf *b, const cli_show *show, const hw_result *r, size_t i)
 {
     bool first = true;
-    uint32_t dim;
+    hw_vector v;
 
     for (size_t n = 0; n < show->name_count; n++) {
         const char *name = show->names[n];
-        const float *values = hw_result_vector(r, i, name, &dim);
 
-        if (values == NULL) continue;
+        if (!hw_result_stored_vector(r, i, name, &v)) continue;
         if (name[0] == 0) {
             hwi_buf_text(b, ",\"vector\":");
-            add_vector_json(b, values, dim);
+            hwi_vector_write_json(b, &v);
             continue;
         }
         hwi_buf_text(b, first ? ",\"vectors\":{" : ",");
         first = false;
         hwi_json_write_text(b, name, strlen(name));
         hwi_buf_text(b, ":");
-        add_vector_json(b, values, dim);
+        hwi_vector_write_json(b, &v);
     }
     if (!first) hwi_buf_text(b, "}");
 }
@@ -196,10 +254,17 @@ cli_add_points(hwi_buf *b, const cli_show *show, const hw_result *r)
     hwi_buf_text(b, "]");
 }
 
-/* "[0, 0, 0.5, 12, ... 784]" or all of it in CSV */
+/* "[0, 0, 0.5, 12, ... 784]" or all of it in CSV; of other kinds all */
 static void
-add_vector_cell(hwi_buf *b, const cli *c, const float *values, uint32_t dim)
+add_vector_cell(hwi_buf *b, const cli *c, const hw_vector *v)
 {
+    const float *values = v->values;
+    uint32_t dim = v->dim;
+
+    if (v->indices || v->rows) {
+        hwi_vector_write_json(b, v);
+        return;
+    }
     uint32_t shown = c->mode == CLI_MODE_CSV ? dim : HWI_MIN(dim, 6);
 
     hwi_buf_text(b, "[");
@@ -215,14 +280,12 @@ static void
 add_vector_cells(cli_table *t, const cli *c, const cli_show *show, const hw_result *r, size_t i)
 {
     hwi_buf b = {0};
-    uint32_t dim;
+    hw_vector v;
 
     for (size_t n = 0; n < show->name_count; n++) {
-        const float *values = hw_result_vector(r, i, show->names[n], &dim);
-
-        if (values == NULL) continue;
+        if (!hw_result_stored_vector(r, i, show->names[n], &v)) continue;
         if (show->names[n][0]) hwi_buf_printf(&b, "%s%s ", b.size ? " " : "", show->names[n]);
-        add_vector_cell(&b, c, values, dim);
+        add_vector_cell(&b, c, &v);
     }
     cli_table_bytes(t, b.data ? (char *)b.data : "", b.size);
     hwi_buf_release(&b);

@@ -20,6 +20,8 @@ cli_query_init(const cli_query_args *a, cli_query *out, hw_error *err)
     if (out->vectors.count == 1) {
         q->vector = out->vectors.items[0].values;
         q->dim = out->vectors.items[0].dim;
+        q->rows = out->vectors.items[0].rows;
+        q->indices = out->vectors.items[0].indices;
         q->vector_name = out->vectors.items[0].name;
     }
     if (a->using) q->vector_name = a->using;

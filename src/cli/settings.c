@@ -65,18 +65,46 @@ add_payload_indexes(const cli_list *list, hwi_buf *out, hw_error *err)
     return HW_OK;
 }
 
+/* Fields under "vectors" or "sparse_vectors". */
+static void
+add_fields(const cli_field *fields, size_t count, const char *metric, bool sparse, hwi_buf *out)
+{
+    bool first = true;
+
+    for (size_t i = 0; i < count; i++) {
+        if (fields[i].is_sparse != sparse) continue;
+        hwi_buf_text(out, first ? "" : ",");
+        first = false;
+        hwi_json_write_text(out, fields[i].name, strlen(fields[i].name));
+        if (sparse)
+            hwi_buf_text(out, ":{}");
+        else
+            hwi_buf_printf(
+                out, ":{\"dim\":%u,\"metric\":\"%s\"%s}", fields[i].dim, metric,
+                fields[i].is_multi ? ",\"multivector_config\":{\"comparator\":\"max_sim\"}" : "");
+    }
+}
+
+static bool
+has_sparse(const cli_field *fields, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (fields[i].is_sparse) return true;
+    return false;
+}
+
 hw_status
 cli_settings_json(const cli_field *fields, size_t count, const char *metric, const char *kind,
                   const cli_list *set, const cli_list *payload_index, hwi_buf *out, hw_error *err)
 {
-    if (count == 1 && fields[0].name[0] == 0) {
+    if (count == 1 && fields[0].name[0] == 0 && !fields[0].is_multi && !fields[0].is_sparse) {
         hwi_buf_printf(out, "{\"dim\":%u,\"metric\":\"%s\"", fields[0].dim, metric);
     } else {
         hwi_buf_text(out, "{\"vectors\":{");
-        for (size_t i = 0; i < count; i++) {
-            hwi_buf_text(out, i ? "," : "");
-            hwi_json_write_text(out, fields[i].name, strlen(fields[i].name));
-            hwi_buf_printf(out, ":{\"dim\":%u,\"metric\":\"%s\"}", fields[i].dim, metric);
+        add_fields(fields, count, metric, false, out);
+        if (has_sparse(fields, count)) {
+            hwi_buf_text(out, "},\"sparse_vectors\":{");
+            add_fields(fields, count, metric, true, out);
         }
         hwi_buf_text(out, "}");
     }

@@ -12,6 +12,7 @@
 typedef struct cli_field {
     const char *name;
     uint32_t dim;
+    bool is_multi, is_sparse;
 } cli_field;
 
 /* Appends the JSON of hw_collection_create. kind may be NULL, set holds key=value for `index`;

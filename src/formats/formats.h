@@ -125,6 +125,9 @@ HW_CHECKED hw_status hwi_writer_finish(hwi_writer *w, hw_error *err);
 /* Gives up: removes the part file. NULL is fine. */
 void hwi_writer_discard(hwi_writer *w);
 
+/* A vector as JSON: [1, 2], [[1, 2], [3, 4]] or {"indices": [...], "values": [...]}. */
+void hwi_vector_write_json(hwi_buf *b, const hw_vector *v);
+
 /* Names of the formats, for help and completion: "idx|npy|...". */
 extern const char hwi_formats_read[];
 extern const char hwi_formats_written[];

@@ -3,6 +3,7 @@
  *     {"id": 7, "vector": [0.1, 0.2], "payload": {"label": "boot"}}
  *     {"id": "a-1", "vectors": {"image": [...], "text": [...]}, "payload": null}
  *     {"id": 8, "vector": [0.1, 0.2], "label": "boot", "price": 12.5}      rest becomes the payload
+ *     {"id": 9, "vectors": {"tokens": [[...], [...]], "words": {"indices": [7], "values": [0.5]}}}
  *
  * The line is cut into spans (spans.h): numbers go straight into the batch, a payload is copied as
  * it stands. Blank lines are skipped.
@@ -99,7 +100,8 @@ take_member(hwi_reader *r, hwi_span key, hwi_span value, hw_error *err)
 
     if (hwi_span_is(key, "id")) return take_id(r, row, value, err);
     if (hwi_span_is(key, "payload")) return take_payload(r, row, value, err);
-    if (hwi_span_is(key, "vectors") || (hwi_span_is(key, "vector") && value.text[0] == '{'))
+    bool is_object = value.text[0] == '{' && !hwi_is_sparse_json(value.text, value.bytes);
+    if (hwi_span_is(key, "vectors") || (hwi_span_is(key, "vector") && is_object))
         return take_named_vectors(r, value, err);
     if (hwi_span_is(key, "vector")) {
         if (hwi_span_is(value, "null")) return HW_OK;

@@ -5,6 +5,7 @@
  *     vectors   [v][v]            [v] ...           one per named vector of a point
  *                |   \
  *     values    [1.5 2.5 ...][0.25 ...]             all numbers of the batch, back to back
+ *     indices   [3 17 ...]                          those of sparse vectors, likewise
  *
  * The three arrays grow while a batch is read and so may move; until the batch is complete a row
  * keeps only how many vectors it has, and a vector how many numbers. seal() walks once and turns
@@ -169,6 +170,7 @@ hwi_reader_close(hwi_reader *r)
     hwi_free(r->rows);
     hwi_free(r->vectors);
     hwi_free(r->values);
+    hwi_free(r->indices);
     hwi_free(r->raw);
     hwi_free(r->path);
     hwi_free(r);
@@ -235,27 +237,38 @@ hwi_batch_add_vector(hwi_reader *r, const char *name, uint32_t dim, hw_error *er
 }
 
 hw_status
+hwi_batch_add_rows(hwi_reader *r, const char *name, uint32_t dim, uint32_t rows, hw_error *err)
+{
+    HWI_TRY(hwi_batch_add_vector(r, name, dim, err));
+    r->vectors[r->vector_count - 1].rows = rows;
+    r->value_count += (size_t)dim * (rows - 1);
+    return HW_OK;
+}
+
+hw_status
+hwi_batch_index_room(hwi_reader *r, size_t more, uint32_t **out, hw_error *err)
+{
+    HWI_TRY(grow(&r->indices, &r->index_room, r->index_count + more, sizeof *r->indices, err));
+    *out = r->indices + r->index_count;
+    return HW_OK;
+}
+
+hw_status
+hwi_batch_add_sparse(hwi_reader *r, const char *name, uint32_t dim, hw_error *err)
+{
+    HWI_TRY(hwi_batch_add_vector(r, name, dim, err));
+    r->vectors[r->vector_count - 1].indices = r->indices; /* any; seal() finds its own */
+    r->index_count += dim;
+    return HW_OK;
+}
+
+hw_status
 hwi_batch_text(hwi_reader *r, const char *text, size_t bytes, const char **out, hw_error *err)
 {
     *out = hwi_arena_text(&r->arena, text, bytes);
     if (*out == NULL) return hwi_nomem(err, bytes + 1);
     r->text_bytes += bytes;
     return HW_OK;
-}
-
-hw_status
-hwi_batch_add_json(hwi_reader *r, const char *name, const char *text, size_t bytes, hw_error *err)
-{
-    size_t room = 1, count;
-    float *values;
-
-    for (size_t i = 0; i < bytes; i++) room += text[i] == ',';
-    if (room > HW_DIM_MAX)
-        return hwi_fail(err, HW_EINVAL, "vector has %zu values, the maximum is %u", room,
-                        HW_DIM_MAX);
-    HWI_TRY(hwi_batch_room(r, room, &values, err));
-    HWI_TRY(hwi_json_floats(text, bytes, values, room, &count, err));
-    return hwi_batch_add_vector(r, name, (uint32_t)count, err);
 }
 
 bool
@@ -269,12 +282,16 @@ seal(hwi_reader *r)
 {
     hw_vector *v = r->vectors;
     const float *values = r->values;
+    const uint32_t *indices = r->indices;
 
     for (size_t i = 0; i < r->row_count; i++) {
         r->rows[i].vectors = v;
         for (size_t j = 0; j < r->rows[i].vector_count; j++, v++) {
             v->values = values;
-            values += v->dim;
+            values += (size_t)v->dim * HWI_MAX(v->rows, 1u);
+            if (!v->indices) continue;
+            v->indices = indices;
+            indices += v->dim;
         }
     }
 }
@@ -285,7 +302,7 @@ hwi_reader_next(hwi_reader *r, size_t want, hwi_rows *rows, hw_error *err)
     hw_status st;
 
     *rows = (hwi_rows){0};
-    r->row_count = r->vector_count = r->value_count = 0;
+    r->row_count = r->vector_count = r->value_count = r->index_count = 0;
     hwi_arena_release(&r->arena);
     r->text_bytes = 0;
     if (want == 0) return HW_OK;

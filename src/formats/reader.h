@@ -48,8 +48,9 @@ struct hwi_reader {
     hwi_row *rows;
     hw_vector *vectors;
     float *values;
-    size_t row_room, vector_room, value_room; /* allocated */
-    size_t row_count, vector_count, value_count;
+    uint32_t *indices;                                    /* of sparse vectors */
+    size_t row_room, vector_room, value_room, index_room; /* allocated */
+    size_t row_count, vector_count, value_count, index_count;
     uint8_t *raw; /* dense: bytes as in the file */
     size_t raw_room;
     hwi_arena arena;   /* text: ids, names, payloads */
@@ -72,12 +73,21 @@ HW_CHECKED hw_status hwi_batch_room(hwi_reader *r, size_t more, float **out, hw_
 /* The last `dim` of those floats become a vector of the row last added. */
 HW_CHECKED hw_status hwi_batch_add_vector(hwi_reader *r, const char *name, uint32_t dim,
                                           hw_error *err);
+/* The same for a multi-vector: rows x dim floats; and for a sparse one: as many floats and indices. */
+HW_CHECKED hw_status hwi_batch_add_rows(hwi_reader *r, const char *name, uint32_t dim,
+                                        uint32_t rows, hw_error *err);
+HW_CHECKED hw_status hwi_batch_index_room(hwi_reader *r, size_t more, uint32_t **out,
+                                          hw_error *err);
+HW_CHECKED hw_status hwi_batch_add_sparse(hwi_reader *r, const char *name, uint32_t dim,
+                                          hw_error *err);
 /* Copies text into the batch, NUL-terminated. */
 HW_CHECKED hw_status hwi_batch_text(hwi_reader *r, const char *text, size_t bytes, const char **out,
                                     hw_error *err);
-/* Parses "[1, 2.5, ...]" into a vector of the row last added. */
+/* Parses a vector of any kind (shapes.c) into a vector of the row last added. */
 HW_CHECKED hw_status hwi_batch_add_json(hwi_reader *r, const char *name, const char *text,
                                         size_t bytes, hw_error *err);
+/* Whether a JSON object is a sparse vector: it has `indices` and `values`, and nothing else. */
+bool hwi_is_sparse_json(const char *text, size_t bytes);
 /* True when the batch holds HWI_BATCH_BYTES or more. */
 bool hwi_batch_is_full(const hwi_reader *r);
 

@@ -38,17 +38,6 @@ struct hwi_writer {
 
 /* ---- jsonl, csv */
 
-static void
-write_array(hwi_buf *b, const hw_vector *v)
-{
-    hwi_buf_text(b, "[");
-    for (uint32_t i = 0; i < v->dim; i++) {
-        if (i) hwi_buf_text(b, ",");
-        hwi_json_write_f32(b, v->values[i]);
-    }
-    hwi_buf_text(b, "]");
-}
-
 static bool
 is_unnamed(const hw_vector *v)
 {
@@ -63,14 +52,14 @@ write_vectors(hwi_buf *b, const hw_vector *vectors, size_t count)
     for (size_t i = 0; i < count; i++) {
         if (!is_unnamed(&vectors[i])) continue;
         hwi_buf_text(b, ",\"vector\":");
-        write_array(b, &vectors[i]);
+        hwi_vector_write_json(b, &vectors[i]);
     }
     for (size_t i = 0; i < count; i++) {
         if (is_unnamed(&vectors[i])) continue;
         hwi_buf_text(b, first ? ",\"vectors\":{" : ",");
         hwi_json_write_text(b, vectors[i].name, strlen(vectors[i].name));
         hwi_buf_text(b, ":");
-        write_array(b, &vectors[i]);
+        hwi_vector_write_json(b, &vectors[i]);
         first = false;
     }
     if (!first) hwi_buf_text(b, "}");
@@ -128,7 +117,7 @@ add_csv(hwi_writer *w, const hw_id *id, const hw_vector *vectors, size_t vector_
         if (!is_unnamed(&vectors[i]))
             return hwi_fail(err, HW_EINVAL, "csv holds one unnamed vector, found `%s`; use jsonl",
                             vectors[i].name);
-        write_array(&w->row, &vectors[i]);
+        hwi_vector_write_json(&w->row, &vectors[i]);
     }
     hwi_buf_text(&w->row, "\",");
     write_quoted(&w->row, payload ? payload : "", payload_bytes);
@@ -144,6 +133,10 @@ one_vector(hwi_writer *w, const hw_vector *vectors, size_t count, hw_error *err)
     if (count != 1)
         return hwi_fail(err, HW_EINVAL, "%s holds one vector a row, row %llu has %zu", w->ops->name,
                         (unsigned long long)w->rows, count);
+    if (vectors[0].indices || vectors[0].rows)
+        return hwi_fail(err, HW_EINVAL, "%s holds dense vectors, row %llu has a %s one; use jsonl",
+                        w->ops->name, (unsigned long long)w->rows,
+                        vectors[0].indices ? "sparse" : "multi");
     if (w->rows == 0) w->dim = vectors[0].dim;
     if (vectors[0].dim == w->dim) return HW_OK;
     return hwi_fail(err, HW_EINVAL,

@@ -70,6 +70,30 @@ def test_named_vectors_of_jsonl():
     same(imported(write_jsonl("x.jsonl", rows)), rows)
 
 
+def test_vectors_of_every_kind_in_jsonl():
+    rows = [{"id": 1, "vectors": {"tokens": [[1, 2], [3, 4]], "words": {"indices": [3, 70000],
+                                                                       "values": [0.5, 2]}},
+             "payload": None},
+            {"id": 2, "vectors": {"tokens": [[5, 6]], "words": {"indices": [], "values": []}},
+             "payload": None}]
+    same(imported(write_jsonl("x.jsonl", rows)), rows)
+    run("export", "a.hw", "c", "y.jsonl")
+    same(imported("y.jsonl"), rows)
+    settings = js("describe", "a.hw", "c")
+    same(settings["vectors"]["tokens"]["multivector_config"], {"comparator": "max_sim"})
+    same(settings["sparse_vectors"], {"words": {"modifier": "none"}})
+    hits = js("search", "a.hw", "c", "--using", "words", "--vector",
+              '{"indices": [9, 3], "values": [7, 4]}')
+    same([(h["id"], h["score"]) for h in hits["hits"]], [(1, 2)])
+    hits = js("search", "a.hw", "c", "--using", "tokens", "--vector", "[[5, 7], [3, 4]]")
+    same([h["id"] for h in hits["hits"]], [2, 1])
+    fails("export", "a.hw", "c", "y.npy", "--using", "words", code=2, says="use jsonl")
+    write("z.jsonl", '{"id":1,"vectors":{"words":{"indices":[1],"values":[1,2]}}}\n')
+    fails("import", "a.hw", "c", "z.jsonl", says="1 indices and 2 values")
+    write("z.jsonl", '{"id":1,"vectors":{"tokens":[[1,2],[3]]}}\n')
+    fails("import", "a.hw", "c", "z.jsonl", says="row 1 has 1 values")
+
+
 def test_csv():
     write("x.csv", 'id,v0,v1,label,price\n7,1,2.5,"a, ""b""",12.5\nz,3,4,,\n')
     points = imported("x.csv")
