@@ -42,6 +42,7 @@
 #define BODY_BYTES_PER_S 65536u   /* slower than this is too slow, */
 #define ANSWER_BYTES_PER_S 16384u /* the other way as well */
 #define ANSWER_US 60000000u
+#define FILE_US UINT64_C(86400000000) /* a snapshot may be large */
 #define DRAINED_BYTES_MAX (64u << 20) /* of a body that is refused, so that the answer is read */
 #define POST_BYTES 65536u
 
@@ -53,6 +54,7 @@ typedef struct connection {
     connection_state state;
     uint64_t since_us;
     uint64_t allowed_us;    /* SENDING: how long it may take */
+    uint64_t body_bytes;    /* RECEIVING: of the body, so far */
     hwi_exchange *exchange; /* unless IDLE */
 } connection;
 
@@ -82,11 +84,13 @@ connection_of(struct MHD_Connection *c)
 }
 
 static void
-enter(hwi_http *h, connection *c, connection_state state, hwi_exchange *x)
+enter(hwi_http *h, connection *c, connection_state state, hwi_exchange *x, uint64_t allowed_us)
 {
     if (c == NULL) return;
     pthread_mutex_lock(&h->lock);
     c->state = state;
+    c->allowed_us = allowed_us;
+    c->body_bytes = 0;
     c->since_us = hwi_clock_us();
     c->exchange = x;
     pthread_mutex_unlock(&h->lock);
@@ -174,7 +178,7 @@ watch(const hwi_http *h, connection *c, uint64_t now_us)
         break;
     case RECEIVING:
         if (for_us > config->service_http_client_request_timeout_sec * UINT64_C(1000000) +
-                         c->exchange->body_bytes * UINT64_C(1000000) / BODY_BYTES_PER_S)
+                         c->body_bytes * UINT64_C(1000000) / BODY_BYTES_PER_S)
             time_out(h, c);
         break;
     case WORKING:
@@ -302,14 +306,12 @@ static enum MHD_Result
 send_answer(hwi_exchange *x)
 {
     connection *c = connection_of(x->connection);
+    uint64_t allowed_us = x->request.send_file
+                              ? FILE_US
+                              : ANSWER_US + x->answer.size * UINT64_C(1000000) / ANSWER_BYTES_PER_S;
 
     if (x->response == NULL) return MHD_NO; /* out of memory: close */
-    if (c) {
-        enter(x->http, c, SENDING, x);
-        c->allowed_us = ANSWER_US + (x->request.send_file
-                                         ? UINT64_C(86400000000)
-                                         : x->answer.size * UINT64_C(1000000) / ANSWER_BYTES_PER_S);
-    }
+    enter(x->http, c, SENDING, x, allowed_us);
     x->is_queued = true;
     return MHD_queue_response(x->connection, (unsigned)x->request.status, x->response);
 }
@@ -328,7 +330,7 @@ hwi_http_work(void *job)
 static enum MHD_Result
 park(hwi_exchange *x)
 {
-    enter(x->http, connection_of(x->connection), WORKING, x);
+    enter(x->http, connection_of(x->connection), WORKING, x, 0);
     MHD_suspend_connection(x->connection);
     if (hwi_queue_push(x->request.server->queue, x)) return MHD_YES;
     hwi_refuse(&x->request, 503, "Service unavailable: too many requests are waiting");
@@ -348,7 +350,7 @@ on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
     if (x == NULL) return NULL;
     x->http = h;
     x->connection = mhd;
-    enter(h, connection_of(mhd), RECEIVING, x);
+    enter(h, connection_of(mhd), RECEIVING, x, 0);
     pthread_mutex_lock(&h->lock);
     h->active++;
     pthread_mutex_unlock(&h->lock);
@@ -410,6 +412,18 @@ begin(hwi_exchange *x, const char *method)
     return send_answer(x);
 }
 
+/* For the watchdog: who sends much may take long. */
+static void
+note_progress(hwi_exchange *x)
+{
+    connection *c = connection_of(x->connection);
+
+    if (c == NULL) return;
+    pthread_mutex_lock(&x->http->lock);
+    c->body_bytes = x->body_bytes;
+    pthread_mutex_unlock(&x->http->lock);
+}
+
 static enum MHD_Result
 take_body(hwi_exchange *x, const char *data, size_t bytes)
 {
@@ -418,6 +432,7 @@ take_body(hwi_exchange *x, const char *data, size_t bytes)
         take_upload(x, data, bytes);
     else
         (void)hwi_exchange_body(x, data, bytes);
+    note_progress(x);
     bool is_refused = x->request.refusal[0] != '\0';
     return is_refused && x->body_bytes > x->body_max + DRAINED_BYTES_MAX ? MHD_NO : MHD_YES;
 }
@@ -464,7 +479,7 @@ on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     (void)code;
     *context = NULL;
     if (x == NULL) return;
-    enter(h, connection_of(mhd), IDLE, NULL);
+    enter(h, connection_of(mhd), IDLE, NULL, 0);
     if (x->post) MHD_destroy_post_processor(x->post);
     if (x->response) MHD_destroy_response(x->response);
     if (x->request.send_file && x->request.remove_file) unlink(x->request.send_file);

@@ -2,6 +2,7 @@
 #include "support/hwt.h"
 
 #include <stdio.h>
+#include <time.h>
 #include <zlib.h>
 
 #include "base/json.h"
@@ -246,6 +247,41 @@ a_name_that_means_something_new_is_opened_anew(void **state)
     hwi_server_close(s);
 }
 
+/* Every search is sampled; each is repeated in spare time, and what was missed is told. */
+static void
+recall_is_measured_while_the_server_runs(void **state)
+{
+    (void)state;
+    hwi_server *s = open_server((hwi_config_given[]){{"service.recall_sample", "1"}, {0}});
+    const struct timespec pause = {.tv_nsec = 10000000};
+    expect(s,
+           (call){"PUT", "/collections/c", "{\"vectors\":{\"size\":2,\"distance\":\"Dot\"}}", {0}},
+           200, "true");
+    expect(s,
+           (call){"PUT",
+                  "/collections/c/points?wait=true",
+                  "{\"points\":[{\"id\":1,\"vector\":[1,2]},{\"id\":2,\"vector\":[2,1]}]}",
+                  {0}},
+           200, "completed");
+    for (int i = 0; i < 3; i++)
+        expect(
+            s,
+            (call){"POST", "/collections/c/points/search", "{\"vector\":[1,2],\"limit\":2}", {0}},
+            200, "score");
+    for (int tries = 0;; tries++) {
+        hwi_buf b = {0};
+        hwi_sampler_report(s, "c", &b);
+        hwi_buf_add(&b, "", 1);
+        bool done = strstr((char *)b.data, "\"samples\":3") != NULL;
+        if (done) assert_non_null(strstr((char *)b.data, "\"recall\":1.0"));
+        if (tries == 2000) fail_msg("%s", (char *)b.data);
+        hwi_buf_release(&b);
+        if (done) break;
+        nanosleep(&pause, NULL);
+    }
+    hwi_server_close(s);
+}
+
 int
 main(void)
 {
@@ -259,6 +295,7 @@ main(void)
         cmocka_unit_test(a_request_that_waited_too_long_is_408),
         cmocka_unit_test(the_name_can_be_that_of_qdrant),
         cmocka_unit_test(a_name_that_means_something_new_is_opened_anew),
+        cmocka_unit_test(recall_is_measured_while_the_server_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
