@@ -500,3 +500,36 @@ hwi_filter_vector(hwi_filter_reader *r, const hwi_json *name, hwi_cond *out)
     out->as.vector = i;
     return HW_OK;
 }
+
+/* ---- slices */
+
+static hw_status
+slice_number(hwi_filter_reader *r, const char *name, const hwi_json *v, uint32_t *out)
+{
+    size_t mark = hwi_filter_enter(r, ".%s", name);
+    if (!v || v->kind != HWI_JSON_INT || v->integer < 0 || v->integer > UINT32_MAX)
+        return hwi_filter_expected(r, "a whole number of 32 bits", v);
+    *out = (uint32_t)v->integer;
+    hwi_filter_leave(r, mark);
+    return HW_OK;
+}
+
+hw_status
+hwi_filter_slice(hwi_filter_reader *r, const hwi_json *value, hwi_cond *out)
+{
+    static const char *const names[] = {"index", "total"};
+    const hwi_json *m[2];
+    uint32_t index, total;
+
+    *out = (hwi_cond){.kind = HWI_COND_SLICE};
+    if (r->nested > 0) return hwi_filter_wrong(r, "is not possible inside `nested`");
+    HWI_TRY(hwi_filter_members(r, value, names, 2, m));
+    HWI_TRY(slice_number(r, names[0], m[0], &index));
+    HWI_TRY(slice_number(r, names[1], m[1], &total));
+    if (total == 0) return hwi_filter_wrong(r, "total is 0, expected at least 1");
+    if (index >= total) return hwi_filter_wrong(r, "index %u is not below total %u", index, total);
+    out->as.slice.index = index;
+    out->as.slice.total = total;
+    r->needs_id = true;
+    return HW_OK;
+}

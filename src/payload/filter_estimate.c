@@ -119,6 +119,8 @@ cond_share(estimator *e, const hwi_cond *c, const char *around)
         return filter_share(e, c->as.filter, around);
     case HWI_COND_ID:
         return clamp((double)c->as.has.count / e->points);
+    case HWI_COND_SLICE:
+        return 1.0 / c->as.slice.total;
     case HWI_COND_VECTOR:
         return 1; /* most points have the vectors there are */
     case HWI_COND_NESTED:

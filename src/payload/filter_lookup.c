@@ -429,6 +429,7 @@ hwi_lookup_union(hwi_lookup *l, const hwi_cond *cond, hw_error *err)
     case HWI_COND_NULL:
     case HWI_COND_NESTED:
     case HWI_COND_ID:
+    case HWI_COND_SLICE:
     case HWI_COND_VECTOR:
     case HWI_COND_FILTER:
         break;

@@ -207,6 +207,7 @@ hwi_cond_accepts(const hwi_cond *cond, const hwi_json *element)
     case HWI_COND_NULL:
     case HWI_COND_NESTED:
     case HWI_COND_ID:
+    case HWI_COND_SLICE:
     case HWI_COND_VECTOR:
     case HWI_COND_FILTER:
         break;
@@ -335,6 +336,8 @@ cond_holds(const hwi_cond *c, const subject *s)
         return !hwi_path_walk(c->path, s->root, no_object_matches, (void *)(uintptr_t)c->as.filter);
     case HWI_COND_ID:
         return has_id(c, s->id);
+    case HWI_COND_SLICE:
+        return s->id && hwi_slice_hash(s->id) % c->as.slice.total == c->as.slice.index;
     case HWI_COND_VECTOR:
         return s->having && roaring_bitmap_contains(s->having[c->as.vector], s->slot);
     case HWI_COND_FILTER:

@@ -150,6 +150,7 @@ hwi_filter_members(hwi_filter_reader *r, const hwi_json *object, const char *con
 enum {
     AT_HAS_ID = HWI_AT_FIELD_END,
     AT_HAS_VECTOR,
+    AT_SLICE,
     AT_NESTED,
     AT_MUST,
     AT_SHOULD,
@@ -169,6 +170,7 @@ static const char *const condition_names[AT_END] = {
     [HWI_AT_NULL] = "is_null",
     [AT_HAS_ID] = "has_id",
     [AT_HAS_VECTOR] = "has_vector",
+    [AT_SLICE] = "slice",
     [AT_NESTED] = "nested",
     [AT_MUST] = "must",
     [AT_SHOULD] = "should",
@@ -281,6 +283,8 @@ parse_alone(hwi_filter_reader *r, const hwi_json *const *members, hwi_cond *out)
         st = parse_nested(r, members[at], out);
     else if (at == AT_HAS_VECTOR)
         st = hwi_filter_vector(r, members[at], out);
+    else if (at == AT_SLICE)
+        st = hwi_filter_slice(r, members[at], out);
     else
         st = hwi_filter_wrong(r, "needs a `key` beside it");
     hwi_filter_leave(r, mark);

@@ -53,6 +53,7 @@ HW_CHECKED hw_status hwi_filter_field(hwi_filter_reader *r, const hwi_json *cons
                                       const char *const *names, hwi_cond *out);
 HW_CHECKED hw_status hwi_filter_path(hwi_filter_reader *r, const hwi_json *key,
                                      const hwi_path **out);
+HW_CHECKED hw_status hwi_filter_slice(hwi_filter_reader *r, const hwi_json *value, hwi_cond *out);
 HW_CHECKED hw_status hwi_filter_vector(hwi_filter_reader *r, const hwi_json *name, hwi_cond *out);
 HW_CHECKED hw_status hwi_filter_ids(hwi_filter_reader *r, const hwi_json *list, hwi_cond *out);
 

@@ -301,6 +301,8 @@ resolve_cond(resolver *r, const hwi_cond *c, around at, hwi_verdict *out)
         return resolve_filter(r, c->as.filter, at, out);
     case HWI_COND_ID:
         return ids_answer(r, c, out);
+    case HWI_COND_SLICE: /* no index knows: ids are asked one by one */
+        return HW_OK;
     case HWI_COND_VECTOR:
         return vector_answer(r, c, out);
     case HWI_COND_NESTED: {

@@ -25,6 +25,7 @@ typedef enum hwi_cond_kind {
     HWI_COND_NULL,     /* null, or an array with one */
     HWI_COND_NESTED,   /* an object element matches a filter by itself */
     HWI_COND_ID,       /* has_id */
+    HWI_COND_SLICE,    /* one of several equal parts of all ids */
     HWI_COND_VECTOR,   /* has_vector */
     HWI_COND_FILTER    /* a filter as a condition */
 } hwi_cond_kind;
@@ -68,7 +69,7 @@ typedef struct hwi_cond {
     hwi_cond_kind kind;
     bool negate;          /* EMPTY, NULL: `"is_empty": false` beside a key */
     bool each;            /* EMPTY, NULL beside a key that fans out: any value decides */
-    const hwi_path *path; /* all but ID, VECTOR and FILTER; NESTED: ends in [] */
+    const hwi_path *path; /* all but ID, SLICE, VECTOR and FILTER; NESTED: ends in [] */
     union {
         hwi_match_set set;
         hwi_text prefix;
@@ -82,6 +83,9 @@ typedef struct hwi_cond {
             hw_id *ids; /* ascending */
             size_t count;
         } has;
+        struct {
+            uint32_t index, total;
+        } slice;
         size_t vector; /* VECTOR: number of its name in the outermost filter's list */
     } as;
 } hwi_cond;
@@ -110,6 +114,9 @@ struct hwi_filter {
 /* filter_match.c: whether one value is an element a condition accepts; not for EMPTY, NULL, COUNT,
  * NESTED, ID and FILTER. Shared with the indexes' tests. */
 bool hwi_cond_accepts(const hwi_cond *cond, const hwi_json *element);
+
+/* Hash of an id for slices: SipHash-2-4 with a zero key (filter_slice.c). */
+uint64_t hwi_slice_hash(const hw_id *id);
 
 /* Binary searches. */
 bool hwi_match_set_has(const hwi_match_set *set, const hwi_json *element);

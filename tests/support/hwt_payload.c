@@ -382,6 +382,9 @@ random_condition(hwi_rng *rng, unsigned depth, uint64_t ids_below, bool inside, 
         hwi_buf_text(out, "{\"nested\": {\"key\": \"o\", \"filter\": ");
         random_filter(rng, depth - 1, 0, true, out);
         hwi_buf_text(out, "}}");
+    } else if (ids_below > 0 && chance(rng, 20)) {
+        hwi_buf_printf(out, "{\"slice\": {\"index\": %d, \"total\": 3}}",
+                       (int)hwi_rng_below(rng, 3));
     } else if (ids_below > 0 && chance(rng, 12)) {
         hwi_buf_printf(out, "{\"has_id\": [%d, 999999, %d, %d]}",
                        (int)hwi_rng_below(rng, ids_below), (int)hwi_rng_below(rng, ids_below),
