@@ -76,11 +76,19 @@ async function queries() {
   const found = (await client.query("c", { query: q, limit: 5, with_payload: true, with_vector: true })).points;
   assert.deepEqual(ids(found), best(100, q, 5));
   for (const p of found) assert.ok(Math.abs(p.score - dot(row(p.id), q)) < 1e-4);
-  assert.deepEqual(ids(await client.search("c", { vector: q, limit: 4, filter: { must: [match("color", "green")] } })),
-    best(100, q, 4, (i) => i % 3 === 1));
+  const green = { must: [match("color", "green")] };
+  const greenest = best(100, q, 4, (i) => i % 3 === 1);
+  assert.deepEqual(ids((await client.query("c", { query: q, limit: 4, filter: green })).points), greenest);
   const batch = await client.queryBatch("c", { searches: [{ query: q, limit: 2 }, { query: row(6000), limit: 2 }] });
   assert.deepEqual(batch.map((b) => ids(b.points)), [best(100, q, 2), best(100, row(6000), 2)]);
-  assert.equal((await client.recommend("c", { positive: [1], negative: [2], limit: 3 })).length, 3);
+  const recommended = await client.query("c", { query: { recommend: { positive: [1], negative: [2] } }, limit: 3 });
+  assert.equal(recommended.points.length, 3);
+  if (client.search) { // clients before 1.19 have the old calls
+    assert.deepEqual(ids(await client.search("c", { vector: q, limit: 4, filter: green })), greenest);
+    assert.equal((await client.searchBatch("c", { searches: [{ vector: q, limit: 2 }] }))[0].length, 2);
+    assert.deepEqual(ids(await client.recommend("c", { positive: [1], negative: [2], limit: 3 })), ids(recommended.points));
+    assert.equal((await client.searchPointGroups("c", { vector: q, group_by: "color", limit: 3, group_size: 1 })).groups.length, 3);
+  }
   const fused = await client.query("c", { prefetch: [{ query: q }, { query: row(6000) }], query: { fusion: "rrf" }, limit: 3 });
   assert.equal(fused.points.length, 3);
   const groups = (await client.queryGroups("c", { query: q, group_by: "color", limit: 3, group_size: 1 })).groups;
@@ -110,7 +118,7 @@ async function snapshotsOf() {
 }
 
 async function ending() {
-  assert.equal(await client.deletePayloadIndex("c", "n").then((r) => r.status), "acknowledged");
+  assert.equal(await client.deletePayloadIndex("c", "n").then((r) => r.status), "completed");
   assert.equal(await client.deleteCollection("c"), true);
   assert.deepEqual((await client.getCollections()).collections, []);
 }

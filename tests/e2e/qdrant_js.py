@@ -10,18 +10,26 @@ from _rest import *
 
 if not shutil.which("node"):
     _packages.skip("node is not there")
-FOLDER = _packages.node("@qdrant/js-client-rest@1.19.0")
 TOUR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "qdrant_js.mjs")
+NEW, OLD = (_packages.node("@qdrant/js-client-rest@" + v) for v in ("1.19.0", "1.14.0"))
 
 
-def test_tour():
+def tour(folder):
     with Server() as s:
         # Beside its packages, where Node looks for them.
-        script = shutil.copy(TOUR, os.path.join(FOLDER, "tour.mjs"))
+        script = shutil.copy(TOUR, os.path.join(folder, "tour.mjs"))
         p = subprocess.run(["node", script, s.url, os.path.abspath("served.hw/snapshots")], text=True,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
         sys.stdout.write(p.stdout)
         same(p.returncode, 0, p.stdout[-3000:])
+
+
+def test_tour():
+    tour(NEW)
+
+
+def test_tour_of_a_client_that_has_the_old_calls():
+    tour(OLD)
 
 
 main(globals())
