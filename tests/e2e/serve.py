@@ -392,6 +392,25 @@ def test_after_a_kill_every_acknowledged_write_is_there():
     same(r.returncode, 0, r.stdout + r.stderr)
 
 
+def test_calls_about_the_server_fit_the_published_description():
+    with Server("a.hw") as s:
+        s.ok("PUT", "/collections/t", DOT)
+        upsert(s, 0, 3, "t")
+        for path in ("/telemetry", "/telemetry?details_level=4&per_collection=true",
+                     "/telemetry?details_level=9&anonymize=true", "/cluster/telemetry", "/issues",
+                     "/quotas"):
+            s.ok("GET", path)
+        same(s.ok("GET", "/cluster"), {"status": "disabled"}, "cluster")
+        told = s.ok("GET", "/telemetry?details_level=4&per_collection=true&anonymize=true")
+        check("\"t\"" not in json.dumps(told), told)
+        same(s.ok("DELETE", "/issues"), True, "issues cleared")
+        s.fails(405, "POST", "/cluster/recover", says="standalone")
+        s.fails(405, "DELETE", "/cluster/peer/1", says="standalone")
+        s.fails(404, "GET", "/collections/t/nothing", says="no such path")
+        status, version = s.call("GET", "/")
+        same((status, sorted(version)), (200, ["commit", "title", "version"]), "version")
+
+
 def test_metrics_are_what_prometheus_reads():
     if subprocess.run(["which", "promtool"], capture_output=True).returncode != 0:
         print("skipped: no promtool")
