@@ -70,6 +70,7 @@ show bench --base "$train" --queries "$queries" --query-limit 1000 --metric l2 -
 
 say "Done in $((SECONDS - began)) seconds. The database stays in $db. Try:"
 cat <<TRY
+  $hashwood serve $db    # then open http://127.0.0.1:6333/dashboard and click a picture
   $hashwood shell $db
   $hashwood search $db fashion --id 100 -k 5 --draw 28x28 --caption name
   $hashwood why $db fashion 500 --like 100
