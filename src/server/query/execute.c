@@ -50,7 +50,8 @@ typedef struct leaf {
 static bool
 refuse_search(hwi_run *run, const leaf *leaves, size_t count, const hw_error *err)
 {
-    for (size_t i = 0; err->status == HW_ENOTFOUND && i < count; i++) {
+    bool may_be_missing = err->status == HW_ENOTFOUND || err->status == HW_EINVAL;
+    for (size_t i = 0; may_be_missing && i < count; i++) {
         if (leaves[i].plan->excludes_natively && !hwi_resolve_inputs(run, leaves[i].plan)) {
             return false;
         }
