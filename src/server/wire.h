@@ -31,7 +31,7 @@ typedef struct hwi_shape {
     const hwi_json *described; /* hw_collection_describe, parsed */
 } hwi_shape;
 
-/* Cached per collection and settings, so cheap. */
+/* Read from the collection's description at each call: some microseconds, and never out of date. */
 bool hwi_shape_of(hwi_request *r, hw_collection *c, hwi_shape *out);
 /* NULL after refusing: 400 "Wrong input: Not existing vector name error: x". */
 const hwi_shape_field *hwi_shape_field_named(hwi_request *r, const hwi_shape *shape,
