@@ -40,7 +40,7 @@
     X(service, max_request_size_mb, number, "max-request-size-mb", "32", 1, 4096, true, false,     \
       "MB", "largest body of a request, uploads aside")                                            \
     X(service, max_workers, number, "max-workers", "0", 0, 1024, true, false, "N",                 \
-      "requests in work at once; 0: two per processor, at least four")                             \
+      "requests in work at once, builds and snapshots aside; 0: two per processor, at least four") \
     X(service, event_threads, number, "event-threads", "0", 0, 64, false, false, "N",              \
       "threads that read and write connections; 0: one per four processors")                       \
     X(service, queue_length, number, "queue-length", "1024", 1, 1000000, false, false, "N",        \

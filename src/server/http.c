@@ -330,9 +330,12 @@ hwi_http_work(void *job)
 static enum MHD_Result
 park(hwi_exchange *x)
 {
+    hwi_server *s = x->request.server;
+    hwi_queue *queue = x->route->flags & HWI_ROUTE_SLOW ? s->long_queue : s->queue;
+
     enter(x->http, connection_of(x->connection), WORKING, x, 0);
     MHD_suspend_connection(x->connection);
-    if (hwi_queue_push(x->request.server->queue, x)) return MHD_YES;
+    if (hwi_queue_push(queue, x)) return MHD_YES;
     hwi_refuse(&x->request, 503, "Service unavailable: too many requests are waiting");
     settle(x);
     MHD_resume_connection(x->connection);

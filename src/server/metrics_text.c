@@ -402,9 +402,9 @@ add_server(writer *w)
     add_single(w, "cluster_enabled", "gauge", "is cluster support enabled", 0);
     add_single(w, "hashwood_uptime_seconds", "gauge", "time since the start",
                (double)(hwi_clock_us() - s->start_us) / 1e6);
-    if (s->queue)
+    if (s->queue && s->long_queue)
         add_single(w, "hashwood_queue_depth", "gauge", "requests that wait for a worker",
-                   (double)hwi_queue_depth(s->queue));
+                   (double)(hwi_queue_depth(s->queue) + hwi_queue_depth(s->long_queue)));
     if (s->http) {
         add_single(w, "hashwood_connections", "gauge", "open connections",
                    (double)hwi_http_connections(s->http));

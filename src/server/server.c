@@ -19,6 +19,7 @@
 
 #define COMPAT_TITLE "qdrant - vector search engine"
 #define COMPAT_VERSION "1.19.0"
+#define LONG_WORKERS 2u /* builds and snapshots at once; each uses several threads itself */
 
 /* ---- What handlers ask */
 
@@ -278,6 +279,9 @@ hwi_server_run(hwi_server *s, hwi_config_again again, void *arg, hw_error *err)
     signal(SIGPIPE, SIG_IGN);
     st = hwi_queue_new(worker_count(&s->config), s->config.service_queue_length, hwi_http_work,
                        &s->queue, err);
+    if (st == HW_OK)
+        st = hwi_queue_new(LONG_WORKERS, s->config.service_queue_length, hwi_http_work,
+                           &s->long_queue, err);
     if (st == HW_OK) st = hwi_http_start(s, err);
     if (st == HW_OK) {
         announce(s);
@@ -287,7 +291,8 @@ hwi_server_run(hwi_server *s, hwi_config_again again, void *arg, hw_error *err)
         wait_for_requests(s);
     }
     hwi_queue_free(s->queue);
-    s->queue = NULL;
+    hwi_queue_free(s->long_queue);
+    s->queue = s->long_queue = NULL;
     hwi_http_stop(s->http);
     s->http = NULL;
     pthread_sigmask(SIG_SETMASK, &before, NULL);

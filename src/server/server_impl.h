@@ -21,8 +21,9 @@ struct hwi_server {
     hwi_log log;
     hwi_metrics *metrics;
     hwi_sampler *sampler;
-    hwi_queue *queue; /* while it runs */
-    hwi_http *http;   /* while it runs */
+    hwi_queue *queue;      /* while it runs */
+    hwi_queue *long_queue; /* of routes marked slow, so that they never take all workers */
+    hwi_http *http;        /* while it runs */
     uint64_t start_us;
     int64_t started_s; /* since 1970 */
     atomic_bool is_stopping;
