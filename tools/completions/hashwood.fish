@@ -255,7 +255,7 @@ complete -c hashwood -n '__fish_seen_subcommand_from serve' -l enable-tls -x -d 
 complete -c hashwood -n '__fish_seen_subcommand_from serve' -l verify-client-certificate -x -d 'ask callers for a certificate that tls.ca_cert signed'
 complete -c hashwood -n '__fish_seen_subcommand_from serve' -l enable-cors -x -d 'let web pages of other origins call'
 complete -c hashwood -n '__fish_seen_subcommand_from serve' -l max-request-size-mb -x -d 'largest body of a request, uploads aside'
-complete -c hashwood -n '__fish_seen_subcommand_from serve' -l max-workers -x -d 'requests in work at once; 0; two per processor, at least four'
+complete -c hashwood -n '__fish_seen_subcommand_from serve' -l max-workers -x -d 'requests in work at once, builds and snapshots aside; 0; two per processor, at least four'
 complete -c hashwood -n '__fish_seen_subcommand_from serve' -l event-threads -x -d 'threads that read and write connections; 0; one per four processors'
 complete -c hashwood -n '__fish_seen_subcommand_from serve' -l queue-length -x -d 'requests that may wait for a worker; more get 503'
 complete -c hashwood -n '__fish_seen_subcommand_from serve' -l max-connections -x -d 'connections open at once; more are closed'
