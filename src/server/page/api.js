@@ -47,7 +47,7 @@ export async function send(method, path, body, signal) {
   try {
     response = await fetch(new URL(path.replace(/^\/+/, ''), root), {method, signal,
       headers: {...headers(), ...(body === undefined || body instanceof FormData ? {} : {'Content-Type': 'application/json'})},
-      body: body === undefined ? undefined : body instanceof FormData || typeof body === 'string' ? body : JSON.stringify(body)});
+      body: body === undefined ? undefined : body instanceof FormData || typeof body === 'string' ? body : toJson(body)});
   } catch (error) {
     if (error.name === 'AbortError') throw error;
     throw new ApiError('No connection could be made.', 0, method, path);
@@ -57,8 +57,17 @@ export async function send(method, path, body, signal) {
     seconds: (performance.now() - began) / 1000};
 }
 
+/** JSON whose whole numbers stay exact: ids go up to 2^64 - 1, so large ones become BigInts. */
+export function fromJson(text) {
+  const exact = (key, value, context) => (typeof value === 'number' && !Number.isSafeInteger(value) && /^\d+$/.test(context?.source ?? '') ? BigInt(context.source) : value);
+  return JSON.parse(text, /\d{16}/.test(text) ? exact : undefined);
+}
+
+/** The other way round. */
+export const toJson = (value, indent) => JSON.stringify(value, (key, v) => (typeof v === 'bigint' ? `\u0001${v}` : v), indent)?.replace(/"\\u0001(\d+)"/g, '$1');
+
 function parse(text) {
-  try { return JSON.parse(text); } catch { return undefined; }
+  try { return fromJson(text); } catch { return undefined; }
 }
 
 /** The whole envelope {result, time, ...} of a call; throws ApiError with the server's words. */
@@ -95,7 +104,8 @@ export async function collection(c, signal) {
 /** The text of an id from a form: digits are a number (kept exact), anything else a string. */
 export function parseId(text) {
   const t = text.trim();
-  return /^(0|[1-9]\d*)$/.test(t) && Number.isSafeInteger(Number(t)) ? Number(t) : t;
+  if (!/^(0|[1-9]\d*)$/.test(t)) return t;
+  return Number.isSafeInteger(Number(t)) ? Number(t) : BigInt(t);
 }
 
 /** Some points of a collection; random ones where the server can. */

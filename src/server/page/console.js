@@ -1,7 +1,7 @@
 // console.js - any request, sent by hand: paths and bodies complete themselves, answers are laid out
 // to be read, and what was sent is kept in this browser.
 import {el, field, select, duration, bytes, showError, copy, replace} from './dom.js';
-import {send, get, askKey, collectionPath} from './api.js';
+import {send, get, askKey, collectionPath, fromJson} from './api.js';
 import {CALLS, WORDS} from './calls.js';
 import {COLLECTION} from './search.js';
 import {pretty} from './snippets.js';
@@ -133,7 +133,7 @@ class Console {
 
   #tidy() {
     try {
-      this.body.value = this.body.value.trim() ? pretty(JSON.parse(this.body.value)) : '';
+      this.body.value = this.body.value.trim() ? pretty(fromJson(this.body.value)) : '';
     } catch (error) { showError(this.answer, new Error(`The body is not JSON: ${error.message}`)); }
   }
 
@@ -151,7 +151,7 @@ class Console {
 
   #show(got) {
     let text = got.text, isJson = false;
-    try { text = pretty(JSON.parse(text)); isJson = true; } catch { /* as it is */ }
+    try { text = pretty(fromJson(text)); isJson = true; } catch { /* as it is */ }
     const whole = text;
     if (text.length > SHOWN) text = `${text.slice(0, SHOWN)}\n…`;
     const button = el('button', {type: 'button', class: 'small', onclick: () => copy(whole, button)}, 'Copy');

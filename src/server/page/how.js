@@ -9,7 +9,7 @@
 import {el, field, select, number, duration, percent, short, showError, errorBox, announce, replace} from './dom.js';
 import {call, get, result, collection, collectionPath, name as escaped, parseId, sample} from './api.js';
 import {picture, title, vectorOf, needsVectors} from './pictures.js';
-import {pickCollection, noCollections, queryBody} from './search.js';
+import {pickCollection, noCollections, queryBody, pasted} from './search.js';
 import {Tree} from './tree.js';
 import {PointMap} from './map.js';
 import {Signatures} from './signatures.js';
@@ -36,9 +36,10 @@ class How {
       if (!this.c || (params.c && params.c !== this.c.name)) await this.#open(params.c, here);
       if (!here() || !this.c) return;
       this.params = {...params, c: this.c.name};
-      if (!params.id) {
+      this.byVector = params.q === 'vector' && pasted;
+      if (!params.id && !this.byVector) {
         const [point] = this.c.points ? await sample(this.c.name, 1, {with_payload: false}, this.tools.signal) : [];
-        if (point && here()) location.replace(this.tools.address('how', {...this.params, id: point.id}));
+        if (point && here()) location.replace(this.tools.address('how', {...this.params, q: '', id: point.id}));
         else if (here()) replace(this.body, el('div', {class: 'card empty'}, el('h2', {}, 'Nothing to look into yet'), el('p', {}, 'This collection has no points.')));
         return;
       }
@@ -51,7 +52,7 @@ class How {
 
   leave() { this.turn = null; }
 
-  #go(changes) { this.tools.go('how', {...this.params, why: '', ...changes}); }
+  #go(changes) { this.tools.go('how', {...this.params, why: '', ...(changes.id && {q: ''}), ...changes}); }
 
   /** What does not depend on the query: the tree, the map. */
   async #open(wanted, here) {
@@ -121,8 +122,8 @@ class How {
   }
 
   #controls() {
-    if (this.form?.isConnected && this.form.dataset.c === this.c.name) { this.idBox.value = this.params.id; return; }
-    this.idBox = el('input', {value: this.params.id, 'aria-label': 'Id', autocomplete: 'off'});
+    if (this.form?.isConnected && this.form.dataset.c === this.c.name) { this.idBox.value = this.params.id ?? ''; return; }
+    this.idBox = el('input', {value: this.params.id ?? '', 'aria-label': 'Id', autocomplete: 'off'});
     const recall = select([['0.7', '70 %'], ['0.9', '90 %'], ['0.95', '95 %'], ['0.99', '99 %'], ['exact', 'exact']], this.params.exact ? 'exact' : this.params.recall ?? '0.95',
       {onchange: (e) => this.#go(e.target.value === 'exact' ? {exact: '1', recall: ''} : {exact: '', recall: e.target.value === '0.95' ? '' : e.target.value})});
     this.form = el('form', {class: 'card how-form', dataset: {c: this.c.name}, onsubmit: (e) => { e.preventDefault(); this.#go({id: this.idBox.value.trim()}); }},
@@ -139,12 +140,13 @@ class How {
   }
 
   async #search(here) {
-    const c = this.c, body = queryBody({n: '10', ...this.params, q: ''}, c.using);
+    const c = this.c, body = queryBody({n: '10', ...this.params}, c.using, pasted);
     const withVector = needsVectors([], c.vector?.dim);
     this.body.classList.add('busy');
     const [envelope, [own]] = await Promise.all([
       call('POST', collectionPath(c.name, '/points/query'), {...body, with_vector: withVector, explain: true}, this.tools.signal),
-      result('POST', collectionPath(c.name, '/points'), {ids: [body.query], with_payload: true, with_vector: true}, this.tools.signal)])
+      this.byVector ? [{vector: pasted}]
+        : result('POST', collectionPath(c.name, '/points'), {ids: [body.query], with_payload: true, with_vector: true}, this.tools.signal)])
       .finally(() => this.body.classList.remove('busy'));
     if (!here()) return;
     const hits = envelope.result.points;
@@ -182,10 +184,10 @@ class How {
 
   #showQuery(own, hits, envelope) {
     const e = this.explain;
-    const link = (p, words) => el('a', {href: this.tools.address('how', {...this.params, why: '', id: p.id}), class: 'thumb', title: `${words} ${title(p.payload)} (${p.id}): look into its search`},
+    const link = (p, words) => el('a', {href: this.tools.address('how', {...this.params, q: '', why: '', id: p.id}), class: 'thumb', title: `${words} ${title(p.payload)} (${p.id}): look into its search`},
       picture(p, this.c.using), el('span', {class: 'unseen'}, `${words} ${title(p.payload)} ${p.id}`));
     replace(this.query, el('div', {class: 'card how-query'},
-      el('figure', {}, own ? el('div', {class: 'query-picture'}, picture(own, this.c.using)) : null, el('figcaption', {class: 'small'}, title(own?.payload) || `point ${this.params.id}`)),
+      el('figure', {}, own ? el('div', {class: 'query-picture'}, picture(own, this.c.using)) : null, el('figcaption', {class: 'small'}, this.byVector ? 'a pasted vector' : title(own?.payload) || `point ${this.params.id}`)),
       el('div', {class: 'stack'},
         el('p', {}, el('b', {}, `${number(hits.length)} nearest`), ` of ${number(e.points ?? this.c.points)} points in ${duration(envelope.time)}, recall ${e.recall >= 1 ? 'exact' : `${percent(e.recall)} expected`}${this.params.f ? ', filtered' : ''}.`, ' ',
           el('a', {href: this.tools.address('search', {...this.params, why: '', n: ''})}, 'Back to the search')),
@@ -258,7 +260,7 @@ class How {
 
   async #askWhy() {
     if (!this.whyBox.value.trim()) { this.whyBox.focus(); return; }
-    const body = queryBody({n: '10', ...this.params, q: ''}, this.c.using);
+    const body = queryBody({n: '10', ...this.params}, this.c.using, pasted);
     try {
       const id = parseId(this.whyBox.value);
       const ask = {query: body.query, id, limit: body.limit, ...(body.filter && {filter: body.filter}), ...(body.params && {params: body.params}), ...(body.using && {using: body.using})};

@@ -11,7 +11,7 @@
  * any client, with the key its user types.
  */
 #include "server/page/page.h"
-#include "server/request.h"
+#include "server/server.h"
 
 static bool
 send_file(hwi_request *r, const char *name)
@@ -20,6 +20,8 @@ send_file(hwi_request *r, const char *name)
         if (strcmp(f->name, name) != 0) continue;
         r->kind = HWI_BODY_PLAIN;
         r->content_type = f->type;
+        /* a newer program may hold a newer page */
+        hwi_request_answer_header(r, "Cache-Control", "no-cache");
         hwi_buf_add(&r->out, f->bytes, f->size);
         return true;
     }

@@ -37,7 +37,7 @@ export function queryBody(params, using, vector) {
   return body;
 }
 
-let pasted = null; // the vector last searched by: too long for an address
+export let pasted = null; // the vector last searched by: too long for an address
 
 class Search {
   constructor(place, tools) {

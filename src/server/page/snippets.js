@@ -1,10 +1,10 @@
 // snippets.js - a search as one would write it elsewhere.
-import {collectionPath, root, hasKey} from './api.js';
+import {collectionPath, root, hasKey, toJson} from './api.js';
 
 const url = (path) => new URL(path.replace(/^\//, ''), root).href;
 
 /** JSON, short arrays of numbers on one line. */
-export const pretty = (value) => JSON.stringify(value, null, 2)
+export const pretty = (value) => toJson(value, 2)
   .replace(/\[\s+((?:-?[\d.eE+-]+,?\s+)+)\]/g, (_, inner) => `[${inner.trim().split(/,\s+/).join(', ')}]`);
 
 /** Python's way to write a JSON value. */
@@ -13,7 +13,7 @@ function python(value, indent = '') {
   if (value === null || value === undefined) return 'None';
   if (value === true) return 'True';
   if (value === false) return 'False';
-  if (typeof value !== 'object') return JSON.stringify(value);
+  if (typeof value !== 'object') return toJson(value);
   if (Array.isArray(value)) {
     if (value.every((v) => typeof v !== 'object')) return `[${value.map((v) => python(v)).join(', ')}]`;
     return `[\n${value.map((v) => inside + python(v, inside)).join(',\n')},\n${indent}]`;

@@ -4,6 +4,7 @@
 const {chromium} = require('playwright-core');
 const axe = require.resolve('axe-core/axe.min.js');
 const {readFileSync} = require('fs');
+const {execFileSync} = require('child_process');
 const assert = require('assert/strict');
 
 const {BASE, CHROMIUM, SHOTS} = process.env;
@@ -57,6 +58,10 @@ async function search(page) {
     assert.match(await page.locator('.request pre').textContent(), new RegExp(word.replace(/[.(]/g, '\\$&')));
     assert.match(await page.locator('.request pre').textContent(), /must/, 'the filter is part of the request');
   }
+  await page.locator('.request').getByRole('button', {name: 'curl', exact: true}).click();
+  const {result} = JSON.parse(execFileSync('bash', ['-c', await page.locator('.request pre').textContent()], {stdio: ['ignore', 'pipe', 'ignore']}));
+  assert.equal(result.points.length, 24, 'the request does what the page did');
+  assert.ok(result.points.every((p) => p.payload.name === other));
   await page.locator('.hit').first().getByRole('button', {name: /Details/}).click();
   await page.getByRole('dialog').getByText('"name"').waitFor();
   await page.keyboard.press('Escape');
