@@ -1,8 +1,7 @@
 /* matrix.c - distances between some points drawn at random: who is near whom.
  *
  * Points are drawn from those that match the filter and have the vector; each then asks for its
- * nearest among the others, all in one call. The drawing is over points, so where some of them lack
- * the vector more are drawn, and those without are put back.
+ * nearest among the others, all in one call.
  */
 #include "server/query/query.h"
 
@@ -44,43 +43,41 @@ compare_ids(const void *a, const void *b)
     return hw_id_compare(a, b);
 }
 
-/* Draws `draw` points; keeps those with the vector, at most as many as are wanted. *all tells that
- * there are no more to draw. */
+/* The filter, of points that have the vector. */
 static bool
-draw(matrix *m, uint64_t seed, uint32_t count, bool *all)
+add_has_vector(matrix *m)
 {
-    hwi_run *run = &m->run;
-    hw_result *found;
-    hw_error err;
-    hw_vector v;
-    if (!hwi_ok(run->request,
-                hw_collection_sample(run->shape.collection, m->filter, m->filter_bytes, seed, count,
-                                     HW_WITH_VECTOR, &found, &err),
-                &err) ||
-        !hwi_run_keep(run, found)) {
-        return false;
-    }
-    *all = hw_result_count(found) < count;
-    m->count = 0;
-    for (size_t i = 0; i < hw_result_count(found) && m->count < m->sample; i++) {
-        if (!hw_result_stored_vector(found, i, m->field->name, &v)) continue;
-        m->ids[m->count++] = hw_result_ids(found)[i];
-    }
-    return true;
+    hwi_request *r = m->run.request;
+    hwi_buf b = {0};
+    hwi_buf_text(&b, "{\"must\":[{\"has_vector\":");
+    hwi_json_write_text(&b, m->field->name, strlen(m->field->name));
+    hwi_buf_text(&b, "}]}");
+    char *text = b.failed ? NULL : hwi_arena_text(&r->arena, (const char *)b.data, b.size);
+    size_t bytes = b.size;
+    hwi_buf_release(&b);
+    if (!text) return hwi_refuse(r, 503, "out of memory");
+    return hwi_join_filters(r, m->filter, m->filter_bytes, text, bytes, &m->filter,
+                            &m->filter_bytes);
 }
 
 static bool
 sample(matrix *m)
 {
-    uint64_t seed = hwi_clock_us();
-    uint32_t count = m->sample;
-    bool all = false;
-    m->ids = hwi_request_alloc(m->run.request, m->sample * sizeof *m->ids);
+    hwi_run *run = &m->run;
+    hw_result *found;
+    hw_error err;
+    if (!add_has_vector(m) ||
+        !hwi_ok(run->request,
+                hw_collection_sample(run->shape.collection, m->filter, m->filter_bytes,
+                                     hwi_clock_us(), m->sample, 0, &found, &err),
+                &err) ||
+        !hwi_run_keep(run, found)) {
+        return false;
+    }
+    m->count = hw_result_count(found);
+    m->ids = hwi_request_alloc(run->request, (m->count + 1) * sizeof *m->ids);
     if (!m->ids) return false;
-    do {
-        if (!draw(m, seed, count, &all)) return false;
-        count = HWI_MIN(count * 2, HW_K_MAX);
-    } while (m->count < m->sample && !all && count < HW_K_MAX);
+    for (size_t i = 0; i < m->count; i++) m->ids[i] = hw_result_ids(found)[i];
     qsort(m->ids, m->count, sizeof *m->ids, compare_ids);
     return true;
 }
