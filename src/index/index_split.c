@@ -21,6 +21,8 @@
 /* In a row, for one insert: a bound against data that cannot be separated. */
 #define SPLITS_MAX 64u
 
+#define LEEWAY 3.0f /* typical errors that a signature may be wrong by */
+
 /* Vectors of some slots, framed and on the axes. */
 typedef struct members {
     uint32_t *slots;
@@ -38,11 +40,12 @@ members_release(members *g)
     hwi_free(g->side);
 }
 
+/* Those in n rows of a leaf. */
 static hw_status
-members_load(hwi_index_writer *w, const hwi_leaf_edit *l, members *g, hw_error *err)
+members_load(hwi_index_writer *w, const hwi_leaf_edit *l, const uint32_t *rows, uint32_t n,
+             members *g, hw_error *err)
 {
     const hwi_model *m = w->model;
-    uint32_t n = l->count;
 
     *g = (members){.count = n};
     g->slots = hwi_alloc(n * sizeof *g->slots);
@@ -53,11 +56,11 @@ members_load(hwi_index_writer *w, const hwi_leaf_edit *l, members *g, hw_error *
         return hwi_nomem(err, hwi_size_mul(n, m->dim * sizeof(float)));
     for (uint32_t i = 0; i < n; i++) {
         const uint8_t *row;
-        g->slots[i] = l->slots[i];
-        HWI_TRY(hwi_page_cache_read(w->vecs, l->slots[i], &row, err));
+        uint32_t slot = g->slots[i] = l->slots[rows ? rows[i] : i];
+        HWI_TRY(hwi_page_cache_read(w->vecs, slot, &row, err));
         if (!row || hwi_vec_inv_norm(row, m->dim) == 0)
             return hwi_fail(err, HW_ECORRUPT, "leaf %u holds slot %u, which has no vector", l->node,
-                            l->slots[i]);
+                            slot);
         hwi_model_frame(m, hwi_vec_row(row), hwi_vec_inv_norm(row, m->dim),
                         g->x + (size_t)i * m->dim);
     }
@@ -160,16 +163,95 @@ nearest_leaves(const hwi_index_writer *w, const uint32_t child[2], uint32_t *nod
     return found;
 }
 
+/* Which members may be nearer to a new anchor c than to their own a. With w = c - a that is
+ * <r, w> > threshold, r being the residual; and a signature estimates <r, w>. */
+typedef struct pull {
+    float threshold, leeway;            /* leeway: typical error per unit of the row's scale */
+    float nibble[HWI_BITS_MAX / 4][16]; /* <v, z(w)> of every four bits */
+} pull;
+
+static void
+pull_of(const hwi_index_writer *w, const hwi_leaf_edit *l, const float *a, const float *c, float *z,
+        pull *p)
+{
+    const hwi_model *m = w->model;
+    float along[HWI_BITS_MAX], norms = 0, centre = 0, length = 0;
+
+    for (uint32_t j = 0; j < m->dc; j++) {
+        along[j] = c[j] - a[j];
+        norms += c[j] * c[j] - a[j] * a[j];
+        centre += l->pcentre[j] * along[j];
+        length += along[j] * along[j];
+    }
+    p->threshold = norms / 2 - centre;
+    p->leeway = LEEWAY * m->kap * sqrtf(length);
+    hwi_model_hash(m, along, z);
+    for (uint32_t k = 0; k < m->bits / 4; k++)
+        for (uint32_t four = 0; four < 16; four++) {
+            float sum = 0;
+            for (uint32_t b = 0; b < 4; b++) sum += (four >> b & 1 ? 0.5f : -0.5f) * z[4 * k + b];
+            p->nibble[k][four] = sum;
+        }
+}
+
+static bool
+is_pulled(const pull *p, const hwi_model *m, const uint8_t *lane, float scale)
+{
+    float sum = 0;
+
+    for (uint32_t word = 0; word < m->words; word++) {
+        uint32_t bits = hwi_get_u32(lane + word * 64);
+        const float(*nibble)[16] = p->nibble + word * 8;
+        for (uint32_t k = 0; k < 8; k++) sum += nibble[k][bits >> 4 * k & 15];
+    }
+    return scale * (sum + p->leeway) > p->threshold;
+}
+
+/* Rows of a leaf whose vectors are worth reading: the others are nearer to their own anchor as far
+ * as their signatures can tell, which reads a tenth of the bytes. `rows` has room for all. */
+static hw_status
+likely_movers(const hwi_index_writer *w, const hwi_leaf_edit *l, const uint32_t child[2],
+              uint32_t *rows, uint32_t *count, hw_error *err)
+{
+    const hwi_model *m = w->model;
+    const hwi_tree *t = w->tree;
+    const float *own = t->anchors + (size_t)t->nodes[l->node].position * t->dc;
+    float *z = hwi_alloc_aligned(m->bits * sizeof *z);
+    pull *p = hwi_alloc(2 * sizeof *p);
+
+    *count = 0;
+    for (uint32_t s = 0; z && p && m->words && s < 2; s++)
+        pull_of(w, l, own, t->anchors + (size_t)t->nodes[child[s]].position * t->dc, z, &p[s]);
+    for (uint32_t i = 0; z && p && i < l->count; i++) {
+        const uint8_t *block = l->blocks + i / 16 * hwi_leaf_block_bytes(m);
+        const uint8_t *lane = block + i % 16 * 4;
+        float scale = m->words ? hwi_get_f32(lane + (m->words + 1) * 64) : 0;
+        if (m->metric != HWI_DOT) scale /= 2;
+        if (!m->words || is_pulled(&p[0], m, lane, scale) || is_pulled(&p[1], m, lane, scale))
+            rows[(*count)++] = i;
+    }
+    hw_status st = z && p ? HW_OK : hwi_nomem(err, 2 * sizeof *p);
+    hwi_free(z);
+    hwi_free(p);
+    return st;
+}
+
 /* Moves those members of one leaf that are nearer to a new anchor than to their own. */
 static hw_status
 repair_leaf(hwi_index_writer *w, uint32_t node, const uint32_t child[2], hw_error *err)
 {
     const hwi_model *m = w->model;
     hwi_leaf_edit *l;
-    members g;
+    members g = {0};
+    uint32_t count;
 
     HWI_TRY(hwi_leaf_edits_get(w->edits, node, &l, err));
-    hw_status st = members_load(w, l, &g, err);
+    if (l->count == 0) return HW_OK;
+    uint32_t *rows = hwi_alloc(l->count * sizeof *rows);
+    if (!rows) return hwi_nomem(err, l->count * sizeof *rows);
+    hw_status st = likely_movers(w, l, child, rows, &count, err);
+    if (st == HW_OK && count > 0) st = members_load(w, l, rows, count, &g, err);
+    hwi_free(rows);
     for (uint32_t i = 0; st == HW_OK && i < g.count; i++) {
         const hwi_tree *t = w->tree; /* placing may have made a new copy */
         const float *y = g.y + (size_t)i * m->dc;
@@ -211,7 +293,7 @@ split_region(hwi_index_writer *w, uint32_t node, uint32_t child[2], hw_error *er
     if (!centres) return hwi_nomem(err, 2u * m->dim * sizeof *centres);
     float *means = centres + 2u * m->dim, *direction = means + 2u * m->dc;
     hw_status st = hwi_leaf_edits_get(w->edits, node, &l, err);
-    if (st == HW_OK) st = members_load(w, l, &g, err);
+    if (st == HW_OK) st = members_load(w, l, NULL, l->count, &g, err);
     if (st == HW_OK)
         st = hwi_tree_halve(g.y, g.count, m->dc, m->metric == HWI_COSINE, g.side, means, direction,
                             &split, err);
@@ -234,7 +316,7 @@ split_bucket(hwi_index_writer *w, uint32_t node, uint32_t child[2], hw_error *er
     members g = {0};
 
     hw_status st = hwi_leaf_edits_get(w->edits, node, &l, err);
-    if (st == HW_OK) st = members_load(w, l, &g, err);
+    if (st == HW_OK) st = members_load(w, l, NULL, l->count, &g, err);
     if (st == HW_OK) st = hwi_leaf_edits_delete(w->edits, node, err);
     if (st == HW_OK) {
         hwi_tree_remove_leaf(w->tree, node);

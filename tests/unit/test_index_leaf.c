@@ -291,8 +291,14 @@ largest_leaf_fits_a_value(void **state)
         assert_true(hwi_leaf_rows_max(&m) <= HWI_LEAF_ROWS_MAX);
         assert_true(hwi_leaf_rows_max(&m) >= 16);
         assert_true(hwi_leaf_page_bytes(&m, hwi_leaf_rows_max(&m)) <= HWI_STORE_VALUE_MAX);
-        assert_true(HWI_PAGE_HEADER + (size_t)hwi_leaf_rows_per_part(&m) * hwi_leaf_row_bytes(&m) <=
-                    HWI_STORE_VALUE_MAX);
+        for (int named = 0; named < 2; named++) { /* as format 1 took them, as now */
+            size_t rows = hwi_leaf_rows_per_part(&m);
+            assert_true(rows > 0);
+            assert_true(HWI_PAGE_HEADER + rows * hwi_leaf_row_bytes(&m) <= HWI_STORE_VALUE_MAX);
+            m.part_pages = hwi_leaf_part_pages(&m);
+            assert_true(m.part_pages <= HWI_PART_PAGES_MAX);
+        }
+        assert_int_equal(hwi_leaf_rows_per_part(&(hwi_model){.dim = 128}), 240);
     }
 }
 

@@ -16,6 +16,7 @@
 #include <math.h>
 
 #include "index/lsh/model_build.h"
+#include "index/lsh/page.h"
 
 #define VARIANCE_KEPT 0.90
 #define FEW_VECTORS 10000u /* what comes later may differ: keep all the axes there is room for */
@@ -131,6 +132,7 @@ fill_model(const hwi_field *field, const hwi_model_plan *plan, const double *mea
                    : dim <= 256    ? LEAF_SIZE_NARROW
                                    : LEAF_SIZE_WIDE;
     m->hash_bits = hash_bits_for(total, m->leaf_size, m->bits);
+    m->part_pages = hwi_leaf_part_pages(m);
     hw_status st = hwi_model_derive(m, err);
     if (st != HW_OK) {
         hwi_model_unref(m);

@@ -12,7 +12,8 @@
 
 #include "index/lsh/model_build.h"
 
-#define FORMAT 1u
+#define FORMAT 2u
+#define FORMAT_LEAST 1u /* without part_pages */
 #define HEADER 44u
 #define FAST_FROM_DIM 129u
 
@@ -141,7 +142,7 @@ hwi_model_derive(hwi_model *m, hw_error *err)
 void
 hwi_model_encode(const hwi_model *m, hwi_buf *out)
 {
-    uint8_t h[HEADER] = {FORMAT, (uint8_t)m->metric, (uint8_t)m->kind};
+    uint8_t h[HEADER] = {FORMAT, (uint8_t)m->metric, (uint8_t)m->kind, (uint8_t)m->part_pages};
 
     hwi_put_u32(h + 4, m->dim);
     hwi_put_u32(h + 8, m->dc);
@@ -181,13 +182,15 @@ hwi_model_decode(const hwi_field *field, uint32_t generation, hw_bytes blob, hwi
 
     *out = NULL;
     size_t means = hwi_model_has_mean(field->metric) ? field->dim : 0;
-    if (blob.size < HEADER || b[0] != FORMAT || b[1] != field->metric || b[2] != field->kind ||
-        hwi_get_u32(b + 4) != field->dim || !sane(field, hwi_get_u32(b + 8), hwi_get_u32(b + 12)) ||
+    if (blob.size < HEADER || b[0] < FORMAT_LEAST || b[0] > FORMAT || b[1] != field->metric ||
+        b[2] != field->kind || b[3] > HWI_PART_PAGES_MAX || hwi_get_u32(b + 4) != field->dim ||
+        !sane(field, hwi_get_u32(b + 8), hwi_get_u32(b + 12)) ||
         blob.size != HEADER + 4 * (means + (size_t)hwi_get_u32(b + 8) * field->dim))
         return hwi_fail(err, HW_ECORRUPT, "model of generation %u does not decode", generation);
     HWI_TRY(hwi_model_new(field, generation, hwi_get_u32(b + 8), hwi_get_u32(b + 12), &m, err));
     m->leaf_size = HWI_MAX(hwi_get_u32(b + 16), 2u);
     m->hash_bits = HWI_MIN(hwi_get_u32(b + 20), 24u);
+    m->part_pages = b[3];
     m->seed = hwi_get_u64(b + 24);
     m->kap = hwi_get_f32(b + 32);
     if (means) read_floats(m->mean, b + HEADER, means);

@@ -16,6 +16,8 @@
 
 #include "index/space.h"
 
+#define HWI_PART_PAGES_MAX 8u
+
 typedef struct hwi_model {
     atomic_int refs;
     uint32_t generation;
@@ -27,7 +29,8 @@ typedef struct hwi_model {
     uint32_t rank_dims; /* dc rounded up to 8: components of an anchor's int8 block */
     uint32_t bits, words;
     uint32_t leaf_size;
-    uint32_t hash_bits; /* kind lsh: bits of the bucket number */
+    uint32_t hash_bits;  /* kind lsh: bits of the bucket number */
+    uint32_t part_pages; /* pages of 4 kB to a refine part; 0: as many as format 1 took */
     uint64_t seed;
     float kap;      /* typical error of <v, z> per unit of |query part|: measured at build */
     float *mean;    /* dim; NULL when the frame does not subtract */

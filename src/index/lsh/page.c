@@ -7,20 +7,55 @@
 #define STORE_PAGE_HEADER 16u /* LMDB puts this before a large value */
 #define PAGE_MOST 88000u
 
-/* The count that fills whole 4 kB pages best, aiming at HWI_PAGE_BYTES: a part is rewritten when
- * one of its rows changes, so it should not be large, and half-empty pages are waste. */
+static uint32_t
+rows_in(uint32_t pages, uint32_t row)
+{
+    return (pages * OS_PAGE - HWI_PAGE_HEADER - STORE_PAGE_HEADER) / row;
+}
+
+static double
+fill_of(uint32_t pages, uint32_t row)
+{
+    return (double)rows_in(pages, row) * row / (pages * OS_PAGE);
+}
+
+/* Format 1 of a model: the most rows among counts of pages that are filled about as well. */
+static uint32_t
+rows_by_fill(uint32_t row)
+{
+    uint32_t best = 1;
+    double best_fill = 0;
+
+    for (uint32_t pages = 2; pages <= HWI_PART_PAGES_MAX; pages++) {
+        double fill = fill_of(pages, row);
+        if (rows_in(pages, row) > 0 && fill > best_fill - 0.005)
+            best = rows_in(pages, row), best_fill = fill;
+    }
+    return best;
+}
+
+/* A part is read, checked and written when one of its rows changes, so it should be small; but
+ * half-empty pages are waste. */
+uint32_t
+hwi_leaf_part_pages(const hwi_model *m)
+{
+    uint32_t row = hwi_leaf_row_bytes(m);
+    double best = 0;
+
+    for (uint32_t pages = 2; pages <= HWI_PART_PAGES_MAX; pages++)
+        best = HWI_MAX(best, fill_of(pages, row));
+    for (uint32_t pages = 2; pages <= HWI_PART_PAGES_MAX; pages++)
+        if (rows_in(pages, row) > 0 && fill_of(pages, row) > best - 0.03) return pages;
+    return 0;
+}
+
 uint32_t
 hwi_leaf_rows_per_part(const hwi_model *m)
 {
-    uint32_t row = hwi_leaf_row_bytes(m), overhead = HWI_PAGE_HEADER + STORE_PAGE_HEADER, best = 1;
-    double best_fill = 0;
+    uint32_t row = hwi_leaf_row_bytes(m);
+    uint32_t rows = m->part_pages ? rows_in(m->part_pages, row) : rows_by_fill(row);
 
-    for (uint32_t pages = 2; pages <= HWI_PAGE_BYTES / OS_PAGE; pages++) {
-        uint32_t rows = (pages * OS_PAGE - overhead) / row;
-        double fill = (double)rows * row / (pages * OS_PAGE);
-        if (rows > 0 && fill > best_fill - 0.005) best = rows, best_fill = fill;
-    }
-    return HWI_MIN(best, PAGE_MOST / row > 0 ? PAGE_MOST / row : 1u);
+    return HWI_MIN(HWI_MAX(rows, 1u), HWI_MAX(PAGE_MOST / row, 1u));
 }
 
 size_t

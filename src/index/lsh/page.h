@@ -58,6 +58,8 @@ hwi_leaf_row_bytes(const hwi_model *m)
     return hwi_leaf_code_bytes(m) + 8;
 }
 uint32_t hwi_leaf_rows_per_part(const hwi_model *m);
+/* What a new generation takes for model.part_pages. */
+uint32_t hwi_leaf_part_pages(const hwi_model *m);
 size_t hwi_leaf_page_bytes(const hwi_model *m, uint32_t count);
 /* Most rows a signature page may hold; a leaf is split before. */
 uint32_t hwi_leaf_rows_max(const hwi_model *m);
