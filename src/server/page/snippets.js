@@ -41,5 +41,5 @@ export function pythonClient(c, body) {
 
 export function javascript(c, body) {
   const key = hasKey() ? ", apiKey: 'YOUR_KEY'" : '';
-  return `import { QdrantClient } from '@qdrant/js-client-rest';\n\nconst client = new QdrantClient({ url: '${root.origin}'${key} });\nconst { points } = await client.query(${JSON.stringify(c)}, ${pretty(body)});\nfor (const hit of points) console.log(hit.id, hit.score, hit.payload);`;
+  return `import { QdrantClient } from '@qdrant/js-client-rest';\n\nconst client = new QdrantClient({ url: '${root.origin}', checkCompatibility: false${key} });\nconst { points } = await client.query(${JSON.stringify(c)}, ${pretty(body)});\nfor (const hit of points) console.log(hit.id, hit.score, hit.payload);`;
 }
