@@ -399,7 +399,8 @@ hwi_exchange_handle(hwi_exchange *x)
 {
     hwi_request *r = &x->request;
 
-    if (hwi_clock_us() / 1000 >= r->deadline_ms) {
+    x->handle_us = hwi_clock_us();
+    if (x->handle_us / 1000 >= r->deadline_ms) {
         hwi_refuse(r, 408, "Timeout: the request waited too long for a worker");
         return;
     }

@@ -9,6 +9,8 @@
  * what does not fit its short queue is dropped. Points written between the two searches make recall
  * look a little lower than it was.
  *
+ * The same thread repeats slow searches, to explain them in the log.
+ *
  * Kept by collection, day (UTC) and whether there was a filter, in memory: a restart begins anew.
  */
 #include "server_impl.h"
@@ -27,7 +29,7 @@
 #define DAYS_KEPT 90
 #define REST_FACTOR 9u
 #define REST_US_MAX 5000000u
-#define EXACT_MS_MAX 30000u
+#define REPEAT_MS_MAX 30000u
 
 typedef struct sample {
     struct sample *next;
@@ -35,6 +37,8 @@ typedef struct sample {
     const char *collection;
     hw_query query;
     hw_id id;
+    bool to_explain; /* a slow one: what it found is not kept */
+    char request_id[40];
     size_t count; /* found */
     hw_id *ids;
     float *scores;
@@ -86,12 +90,18 @@ is_chosen(hwi_sampler *m)
     return (x >> 32) < m->threshold;
 }
 
+/* Whether copy_query keeps all of it. */
+static bool
+is_plain(const hw_query *q)
+{
+    return q->rule == HW_RULE_NEAREST && q->among_count == 0 && q->indices == NULL &&
+           q->rows <= 1 && (q->vector || q->id);
+}
+
 static bool
 is_comparable(const hw_query *q)
 {
-    return q->rule == HW_RULE_NEAREST && q->among_count == 0 && q->indices == NULL &&
-           q->rows <= 1 && q->offset == 0 && !q->exact && q->recall < 1 && q->time_budget_ms == 0 &&
-           (q->vector || q->id);
+    return is_plain(q) && q->offset == 0 && !q->exact && q->recall < 1 && q->time_budget_ms == 0;
 }
 
 static void *
@@ -116,7 +126,12 @@ copy_id(sample *s, const hw_id *from, hw_id *to)
 static bool
 copy_query(sample *s, const hw_query *q)
 {
-    s->query = (hw_query){.size = sizeof s->query, .k = q->k, .recall = q->recall, .dim = q->dim};
+    s->query = (hw_query){.size = sizeof s->query,
+                          .k = q->k,
+                          .offset = q->offset,
+                          .exact = q->exact,
+                          .recall = q->recall,
+                          .dim = q->dim};
     s->query.has_score_threshold = q->has_score_threshold;
     s->query.score_threshold = q->score_threshold;
     if (q->vector_name && !(s->query.vector_name = copy(s, q->vector_name, strlen(q->vector_name))))
@@ -142,22 +157,12 @@ copy_found(sample *s, const hw_result *found)
     return true;
 }
 
-void
-hwi_sampler_offer(hwi_request *r, const char *collection, const hw_query *query,
-                  const hw_result *found)
+/* Takes the sample over. */
+static void
+enqueue(hwi_sampler *m, sample *s)
 {
-    hwi_sampler *m = r->server->sampler;
-    sample *s;
     bool fits;
 
-    if (m->threshold == 0 || !is_comparable(query) || !is_chosen(m)) return;
-    s = hwi_alloc_zero(sizeof *s);
-    if (s == NULL) return;
-    s->collection = copy(s, collection, strlen(collection));
-    if (s->collection == NULL || !copy_query(s, query) || !copy_found(s, found)) {
-        free_sample(s);
-        return;
-    }
     pthread_mutex_lock(&m->lock);
     fits = m->pending < PENDING_MAX;
     if (fits) {
@@ -165,11 +170,62 @@ hwi_sampler_offer(hwi_request *r, const char *collection, const hw_query *query,
         m->last = s;
         m->pending++;
     } else {
-        m->dropped++;
+        m->dropped += !s->to_explain;
     }
     pthread_mutex_unlock(&m->lock);
     pthread_cond_signal(&m->changed);
     if (!fits) free_sample(s);
+}
+
+static sample *
+new_sample(const char *collection, const hw_query *query)
+{
+    sample *s = hwi_alloc_zero(sizeof *s);
+
+    if (s == NULL) return NULL;
+    s->collection = copy(s, collection, strlen(collection));
+    if (s->collection && copy_query(s, query)) return s;
+    free_sample(s);
+    return NULL;
+}
+
+/* Whether the request takes long already and nothing explains why. */
+static bool
+is_slow(const hwi_exchange *x, const hw_result *found)
+{
+    uint64_t slow_us = hwi_server_slow_ms(x->request.server) * UINT64_C(1000);
+
+    return slow_us && !x->is_explained && hwi_clock_us() - x->handle_us >= slow_us &&
+           hw_result_explain(found) == NULL;
+}
+
+static void
+explain_later(hwi_exchange *x, const char *collection, const hw_query *query)
+{
+    sample *s = new_sample(collection, query);
+
+    if (s == NULL) return;
+    x->is_explained = true;
+    s->to_explain = true;
+    memcpy(s->request_id, x->request.request_id, sizeof s->request_id);
+    enqueue(x->request.server->sampler, s);
+}
+
+void
+hwi_sampler_offer(hwi_request *r, const char *collection, const hw_query *query,
+                  const hw_result *found)
+{
+    hwi_sampler *m = r->server->sampler;
+    sample *s;
+
+    if (!m->has_thread || !is_plain(query)) return;
+    if (is_slow((hwi_exchange *)r, found)) explain_later((hwi_exchange *)r, collection, query);
+    if (m->threshold == 0 || !is_comparable(query) || !is_chosen(m)) return;
+    s = new_sample(collection, query);
+    if (s && copy_found(s, found))
+        enqueue(m, s);
+    else
+        free_sample(s);
 }
 
 /* ---- Measuring */
@@ -228,18 +284,36 @@ note(hwi_sampler *m, const sample *s, double recall)
 }
 
 static void
+log_explained(hwi_sampler *m, const sample *s, const hw_result *again)
+{
+    const char *explain = hw_result_explain(again);
+
+    if (explain == NULL) return;
+    hwi_log_line(&m->server->log, HWI_WARN, "slow search explained",
+                 (const hwi_log_field[]){{"collection", s->collection, NULL},
+                                         {"id", s->request_id, NULL},
+                                         {"explain", NULL, explain},
+                                         {0}});
+}
+
+static void
 measure(hwi_sampler *m, sample *s)
 {
     hwi_opened *o;
-    hw_result *exact = NULL;
+    hw_result *again = NULL;
 
     if (hwi_open_get(&m->server->open, s->collection, &o, NULL) != HW_OK) return;
-    s->query.exact = true;
+    s->query.exact |= !s->to_explain;
+    s->query.explain = s->to_explain;
     s->query.cancel = m->cancel;
-    s->query.deadline_ms = hwi_clock_us() / 1000 + EXACT_MS_MAX;
-    if (hw_collection_search(o->collection, &s->query, &exact, NULL) == HW_OK)
-        note(m, s, recall_of(s, exact));
-    hw_result_free(exact);
+    s->query.deadline_ms = hwi_clock_us() / 1000 + REPEAT_MS_MAX;
+    if (hw_collection_search(o->collection, &s->query, &again, NULL) == HW_OK) {
+        if (s->to_explain)
+            log_explained(m, s, again);
+        else
+            note(m, s, recall_of(s, again));
+    }
+    hw_result_free(again);
     hwi_open_put(&m->server->open, o);
 }
 
@@ -303,7 +377,8 @@ hwi_sampler_new(hwi_server *s, hwi_sampler **out, hw_error *err)
     pthread_cond_init(&m->changed, NULL);
     m->rows = hwi_alloc(ROWS_MAX * sizeof *m->rows);
     st = m->rows ? hw_cancel_new(&m->cancel, err) : hwi_nomem(err, ROWS_MAX * sizeof *m->rows);
-    if (st == HW_OK && s->config.service_recall_sample > 0) {
+    if (st == HW_OK &&
+        (s->config.service_recall_sample > 0 || s->config.service_slow_query_secs > 0)) {
         int rc = pthread_create(&m->thread, NULL, keep_measuring, m);
         m->has_thread = rc == 0;
         if (rc != 0) st = hwi_fail_errno(err, rc, "cannot start the sampler");

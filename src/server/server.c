@@ -9,6 +9,7 @@
 #include "server_impl.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +63,7 @@ hwi_server_forget(hwi_server *s, const char *collection)
 uint32_t
 hwi_server_slow_ms(const hwi_server *s)
 {
-    return (uint32_t)(s->config.service_slow_query_secs * 1000);
+    return (uint32_t)ceil(s->config.service_slow_query_secs * 1000);
 }
 
 void
@@ -238,9 +239,11 @@ announce(hwi_server *s)
         hwi_log_say(&s->log, HWI_WARN,
                     "keys cross the network in clear text: set service.enable_tls, or put a proxy "
                     "with TLS in front");
-    hwi_log_say(&s->log, HWI_INFO, "hashwood %s serves %s://%s:%u (%.1f ms after the start)",
-                HW_VERSION_STRING, c->service_enable_tls ? "https" : "http", c->service_host,
-                hwi_http_port(s->http), (double)(hwi_clock_us() - s->start_us) / 1000);
+    bool is_v6 = strchr(c->service_host, ':') != NULL;
+    hwi_log_say(&s->log, HWI_INFO, "hashwood %s serves %s://%s%s%s:%u (%.1f ms after the start)",
+                HW_VERSION_STRING, c->service_enable_tls ? "https" : "http", is_v6 ? "[" : "",
+                c->service_host, is_v6 ? "]" : "", hwi_http_port(s->http),
+                (double)(hwi_clock_us() - s->start_us) / 1000);
 }
 
 /* Returns when it is time to stop. */

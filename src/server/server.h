@@ -62,7 +62,8 @@ void hwi_server_note_slow(hwi_request *r, const char *collection, uint64_t took_
 /* ---- Recall, measured on a sample (sampler.c) */
 
 /* Offers a finished search to the sample: cheap, drops most, never blocks. The query's deadline,
- * cancel and examples are not kept; only NEAREST searches over a dense vector count. */
+ * cancel and examples are not kept; only NEAREST searches over a dense vector count. One that was
+ * slow and did not explain itself is repeated with its explanation, for the log. */
 void hwi_sampler_offer(hwi_request *r, const char *collection, const hw_query *query,
                        const hw_result *found);
 /* The result of GET /collections/{c}/recall, appended to out. */

@@ -276,7 +276,8 @@ def test_thousands_of_idle_connections():
 
 
 def test_a_full_queue_is_503():
-    with Server("a.hw", "--max-workers", "1", "--queue-length", "1") as s:
+    with Server("a.hw", "--max-workers", "1", "--queue-length", "1", "--slow-query-secs",
+                "0.001") as s:
         same(s.raw("PUT", "/collections/c", {"vectors": {"size": 64, "distance": "Dot"}})[0], 200, "")
         points = [{"id": i, "vector": [i % 7, *([1] * 63)]} for i in range(1000)]
         for first in range(0, 3000, 1000):
@@ -305,6 +306,11 @@ def test_a_full_queue_is_503():
         check(set(counts) <= {200, 503}, counts)
         check(all(after for code, after in codes if code == 503), "Retry-After")
         same(s.raw("GET", "/healthz")[0], 200, "health is answered without a worker")
+        end = time.monotonic() + 60
+        while "slow search explained" not in (log := open(s.log_path).read()):
+            check(time.monotonic() < end, "no slow search is explained")
+            time.sleep(0.1)
+        check("slow search collection=c" in log and '"plan"' in log, log[-3000:])
 
 
 def test_term_while_loaded_finishes_what_was_begun():
