@@ -351,6 +351,17 @@ def test_named_sparse_and_multi_vectors():
         s.fails(404, "POST", "/collections/c/points/query", {"query": 3, "using": "a"})
 
 
+def test_slow_searches_are_logged_with_what_they_did():
+    with Server("slow.hw", env={"HASHWOOD__SERVICE__SLOW_QUERY_SECS": "0.001"}) as s:
+        s.ok("PUT", "/collections/c", {"vectors": {"size": 64, "distance": "Dot"}})
+        s.ok("PUT", "/collections/c/points?wait=true", {"batch": {"ids": list(range(1500)), "vectors": [[i % 7 + j for j in range(64)] for i in range(1500)]}})
+        one = {"query": [1] * 64, "params": {"exact": True}}
+        s.ok("POST", "/collections/c/points/query/batch", {"searches": [one] * 200})
+        with open(s.log_path) as f:
+            slow = [line for line in f if "slow search" in line]
+        check(slow and "200" in slow[-1] and "300000" in slow[-1], slow)  # searches, rows scanned
+
+
 def test_mistakes_are_told():
     with Small() as s:
         s.fails(404, "POST", "/collections/nowhere/points/query", {}, "Collection `nowhere` doesn't exist!")

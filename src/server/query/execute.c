@@ -59,6 +59,44 @@ refuse_search(hwi_run *run, const leaf *leaves, size_t count, const hw_error *er
     return hwi_refuse_engine(run->request, err);
 }
 
+/* What slow searches did: the explanation of one that has it, else the work of all. Counters are kept
+ * of every search; explaining each in case it turns out slow would cost more than a tenth of a
+ * small one. */
+static void
+note_slow(hwi_run *run, hw_result *const *results, size_t count, uint64_t took_us)
+{
+    hwi_request *r = run->request;
+    const char *name = hwi_request_param(r, "collection");
+    hw_search_work one, all = {0};
+    hwi_buf text = {0};
+    if (count == 1 && hw_result_explain(results[0])) {
+        hwi_server_note_slow(r, name, took_us, hw_result_explain(results[0]));
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        one = (hw_search_work){.size = sizeof one};
+        hw_result_work(results[i], &one);
+        all.leaves += one.leaves;
+        all.scanned += one.scanned;
+        all.refined += one.refined;
+        all.exact += one.exact;
+    }
+    hwi_buf_printf(&text,
+                   "{\"searches\":%zu,\"leaves\":%llu,\"scanned\":%llu,\"refined\":%llu,"
+                   "\"exact\":%llu,\"warning\":",
+                   count, (unsigned long long)all.leaves, (unsigned long long)all.scanned,
+                   (unsigned long long)all.refined, (unsigned long long)all.exact);
+    const char *warning = hw_result_warning(results[0]);
+    if (warning) {
+        hwi_json_write_text(&text, warning, strlen(warning));
+    } else {
+        hwi_buf_text(&text, "null");
+    }
+    hwi_buf_add(&text, "}", 2); /* with the terminator */
+    hwi_server_note_slow(r, name, took_us, text.failed ? NULL : (const char *)text.data);
+    hwi_buf_release(&text);
+}
+
 /* Tells the sample of recall and the log of slow searches. */
 static void
 report(hwi_run *run, const hw_query *queries, hw_result *const *results, size_t count,
@@ -71,9 +109,7 @@ report(hwi_run *run, const hw_query *queries, hw_result *const *results, size_t 
         bool is_nearest = queries[i].rule == HW_RULE_NEAREST && !queries[i].among_count;
         if (is_nearest) hwi_sampler_offer(r, name, &queries[i], results[i]);
     }
-    if (slow_ms && took_us / 1000 >= slow_ms) {
-        hwi_server_note_slow(r, name, took_us, count ? hw_result_explain(results[0]) : NULL);
-    }
+    if (slow_ms && took_us / 1000 >= slow_ms) note_slow(run, results, count, took_us);
 }
 
 /* Runs the queries of the leaves; those that ask for nothing stay without a result. */
