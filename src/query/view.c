@@ -466,8 +466,11 @@ void
 hwi_views_set_conf(hwi_views *views, hwi_conf *conf)
 {
     pthread_mutex_lock(&views->lock);
-    hwi_conf *old = views->conf;
-    views->conf = hwi_conf_ref(conf);
+    hwi_conf *old = NULL;
+    if (conf->revision > views->conf->revision) { /* a view may have brought a newer one */
+        old = views->conf;
+        views->conf = hwi_conf_ref(conf);
+    }
     pthread_mutex_unlock(&views->lock);
     hwi_conf_unref(old);
 }

@@ -111,7 +111,7 @@ sort_changes(change *c, uint32_t count)
 {
     uint32_t n = 0;
 
-    qsort(c, count, sizeof *c, by_place);
+    if (count) qsort(c, count, sizeof *c, by_place);
     for (uint32_t i = 0; i < count; i++) {
         if (n && c[n - 1].index == c[i].index && c[n - 1].slot == c[i].slot) n--;
         c[n++] = c[i];
@@ -263,21 +263,34 @@ changes_before(const change *c, uint32_t count, const stored *page)
     return n;
 }
 
+/* The page that the first change belongs to: the last one that begins at its slot or before, else the
+ * first of the index. Loading appends, so the very last is tried first; there is none behind it. */
+static hw_status
+find_first(hwi_sparse_writer *w, const change *c, stored *page, bool *is_last, hw_error *err)
+{
+    HWI_TRY(find_page(w, c->index, (uint64_t)UINT32_MAX + 1, true, page, err));
+    *is_last = page->is_there && page->first <= c->slot;
+    if (*is_last || !page->is_there) return HW_OK;
+    HWI_TRY(find_page(w, c->index, (uint64_t)c->slot + 1, true, page, err));
+    if (page->is_there) return HW_OK;
+    return find_page(w, c->index, 0, false, page, err);
+}
+
 /* Applies the changes that belong to one page (and, when it becomes small, to its followers). */
 static hw_status
 change_page(hwi_sparse_writer *w, const change *c, uint32_t count, uint32_t *used, hw_error *err)
 {
     uint32_t index = c[0].index, firsts[3], first_count = 0;
+    bool is_last;
     stored page, next;
 
     *used = 0;
     w->merged_count = 0;
-    HWI_TRY(find_page(w, index, (uint64_t)c[0].slot + 1, true, &page, err));
-    if (!page.is_there) HWI_TRY(find_page(w, index, 0, false, &page, err));
+    HWI_TRY(find_first(w, c, &page, &is_last, err));
     do {
         uint64_t after = page.is_there ? (uint64_t)page.first + 1 : 0;
         next = (stored){0};
-        if (page.is_there) HWI_TRY(find_page(w, index, after, false, &next, err));
+        if (page.is_there && !is_last) HWI_TRY(find_page(w, index, after, false, &next, err));
         uint32_t n = changes_before(c + *used, count - *used, &next);
         HWI_TRY(merge(w, &page, c + *used, n, err));
         *used += n;
