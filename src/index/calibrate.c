@@ -1,16 +1,22 @@
 /* calibrate.c - looking efforts up, and their stored form.
  *
  *   format u8, 3 spare, vectors u64, leaves u32, samples u32, count u32, then per row:
- *   k u32, leaves u32, extra u32, eps f32, recall f32
+ *   k u32, leaves u32, extra u32, eps f32, recall f32, reach f32
+ *
+ * Format 1 had no reach: leaves were counted. It is still read.
  */
 #include "index/calibrate.h"
 
 #include <math.h>
 
-#define FORMAT 1u
+#define FORMAT 2u
+#define FORMAT_COUNTED 1u
 #define HEADER 24u
-#define ROW 20u
+#define ROW 24u
+#define ROW_COUNTED 20u
 #define ROWS_MAX 4096u
+#define REACH_MAX 1e12f
+#define REACH_POWER_LEAST 0.35 /* with k beyond the greatest that was measured */
 
 hw_status
 hwi_calibration_new(uint32_t rows, hwi_calibration **out, hw_error *err)
@@ -61,8 +67,19 @@ hwi_calibration_encode(const hwi_calibration *c, hwi_buf *out)
         hwi_put_u32(r + 8, row->effort.extra);
         hwi_put_f32(r + 12, row->effort.eps);
         hwi_put_f32(r + 16, row->effort.recall);
+        hwi_put_f32(r + 20, row->effort.reach);
         hwi_buf_add(out, r, sizeof r);
     }
+}
+
+static hwi_effort
+decode_effort(const uint8_t *row, bool counted)
+{
+    float reach = counted ? 0 : hwi_get_f32(row + 20);
+
+    if (!(reach > 0)) reach = 0;
+    return (hwi_effort){hwi_get_u32(row + 4), HWI_MIN(hwi_get_u32(row + 8), 100000u),
+                        hwi_get_f32(row + 12), hwi_get_f32(row + 16), HWI_MIN(reach, REACH_MAX)};
 }
 
 hw_status
@@ -72,8 +89,10 @@ hwi_calibration_decode(hw_bytes value, hwi_calibration **out, hw_error *err)
     hwi_calibration *c;
 
     *out = NULL;
-    if (value.size < HEADER || b[0] != FORMAT || hwi_get_u32(b + 20) > ROWS_MAX ||
-        value.size != HEADER + ROW * (size_t)hwi_get_u32(b + 20))
+    bool counted = value.size >= HEADER && b[0] == FORMAT_COUNTED;
+    size_t row_bytes = counted ? ROW_COUNTED : ROW;
+    if (value.size < HEADER || (b[0] != FORMAT && !counted) || hwi_get_u32(b + 20) > ROWS_MAX ||
+        value.size != HEADER + row_bytes * hwi_get_u32(b + 20))
         return hwi_fail(err, HW_ECORRUPT, "calibration of %zu bytes does not decode", value.size);
     HWI_TRY(hwi_calibration_new(hwi_get_u32(b + 20), &c, err));
     c->vectors = hwi_get_u64(b + 4);
@@ -81,11 +100,8 @@ hwi_calibration_decode(hw_bytes value, hwi_calibration **out, hw_error *err)
     c->samples = hwi_get_u32(b + 16);
     c->count = hwi_get_u32(b + 20);
     for (uint32_t i = 0; i < c->count; i++) {
-        const uint8_t *r = b + HEADER + (size_t)i * ROW;
-        c->rows[i] =
-            (hwi_calibration_row){hwi_get_u32(r),
-                                  {hwi_get_u32(r + 4), HWI_MIN(hwi_get_u32(r + 8), 100000u),
-                                   hwi_get_f32(r + 12), hwi_get_f32(r + 16)}};
+        const uint8_t *r = b + HEADER + i * row_bytes;
+        c->rows[i] = (hwi_calibration_row){hwi_get_u32(r), decode_effort(r, counted)};
     }
     *out = c;
     return HW_OK;
@@ -100,7 +116,7 @@ guess(uint32_t k, double recall, uint32_t leaves, uint32_t leaf_size)
     double n = HWI_MAX(share * leaves, least);
 
     return (hwi_effort){(uint32_t)HWI_MIN(n, (double)leaves), HWI_MIN(k, 50u) + k / 10, 3.0f,
-                        (float)recall};
+                        (float)recall, 0};
 }
 
 /* The rows of one k: [*first, *end). */
@@ -113,8 +129,8 @@ rows_of(const hwi_calibration *c, uint32_t k, uint32_t *first, uint32_t *end)
     while (*end < c->count && c->rows[*end].k == k) (*end)++;
 }
 
-/* The least effort measured for this k that reached the recall; between two measurements the leaves
- * are interpolated. */
+/* The least effort measured for this k that reached the recall; between two measurements leaves and
+ * reach are interpolated. */
 static hwi_effort
 pick_for(const hwi_calibration *c, uint32_t k, double recall)
 {
@@ -130,6 +146,8 @@ pick_for(const hwi_calibration *c, uint32_t k, double recall)
     double t = (recall - less.recall) / (e.recall - less.recall);
     e.leaves = less.leaves + (uint32_t)(t * (e.leaves - less.leaves) + 0.5);
     e.eps = (float)(less.eps + t * (e.eps - less.eps));
+    if (e.reach > 0 && less.reach > 0)
+        e.reach = (float)(less.reach * pow((double)e.reach / less.reach, t));
     e.recall = (float)recall;
     return e;
 }
@@ -148,6 +166,11 @@ between(hwi_effort a, uint32_t ka, hwi_effort b, uint32_t kb, uint32_t k)
     settings.leaves = (uint32_t)ceil(from.leaves * pow(k / base, power));
     settings.extra = k > kb ? (uint32_t)((double)b.extra * k / kb) + 1 : settings.extra;
     settings.eps = HWI_MAX(a.eps, b.eps);
+    if (a.reach > 0 && b.reach > 0) {
+        double rise = log((double)b.reach / a.reach) / log((double)kb / ka);
+        if (k > kb) rise = HWI_MAX(rise, REACH_POWER_LEAST);
+        settings.reach = (float)fmin(from.reach * pow(k / base, rise), REACH_MAX);
+    }
     settings.recall = HWI_MIN(a.recall, b.recall);
     return settings;
 }
@@ -171,10 +194,13 @@ hwi_calibration_pick(const hwi_calibration *cal, uint32_t k, double recall, uint
     else
         e = between(pick_for(cal, low, recall), low, pick_for(cal, high, recall), high, k);
     /* what was measured on fewer leaves is a share of them */
-    if (cal->leaves && leaves > cal->leaves)
-        e.leaves = (uint32_t)ceil(e.leaves * sqrt((double)leaves / cal->leaves));
+    if (cal->leaves && leaves > cal->leaves) {
+        double growth = sqrt((double)leaves / cal->leaves);
+        e.leaves = (uint32_t)ceil(e.leaves * growth);
+        e.reach = (float)fmin(e.reach * growth, REACH_MAX);
+    }
     double least = 1.2 * k / HWI_MAX(leaf_size, 1u) + 1;
     e.leaves = HWI_MIN(HWI_MAX(e.leaves, (uint32_t)HWI_MIN(least, 1e9)), leaves);
-    if (e.recall + (1 - recall) / 2 < recall) e.leaves = leaves; /* nothing tried reached it */
+    if (e.recall + (1 - recall) / 2 < recall) e.leaves = leaves, e.reach = 0; /* none reached it */
     return e;
 }

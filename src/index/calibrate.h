@@ -11,12 +11,20 @@
 
 #include "store/store.h"
 
-/* How far a search goes. */
+/* How far a search goes. Leaves are opened nearest first, and with `reach` until
+ *
+ *     place * (D / d_k)^3 > reach
+ *
+ * where place is 1, 2, 3 ... for the first leaf, the second ..., D the squared distance from the query
+ * to its anchor and d_k that of the k-th best found so far. A query among many vectors goes on long
+ * after one that sits in a tight cluster has stopped, and one whose filter lets only far vectors
+ * through goes on until they are found (docs/concepts.md). */
 typedef struct hwi_effort {
-    uint32_t leaves; /* to open, nearest first */
+    uint32_t leaves; /* opened on average; exactly so many when reach is 0 */
     uint32_t extra;  /* candidates beyond k that get a full-precision distance */
     float eps;       /* width of the signatures' confidence bound, in typical errors */
     float recall;    /* measured */
+    float reach;     /* 0: none, the number of leaves says it (dot, l1, kinds kdtree and lsh) */
 } hwi_effort;
 
 typedef struct hwi_calibration_row {

@@ -1,10 +1,15 @@
 /* index_calibrate.c - measuring which effort reaches which recall, on the collection's own vectors.
  *
- * Some hundred stored vectors are taken as queries (each left out of its own answer) and their true
- * neighbours found by reading everything once. Then every query is walked through the leaves,
- * nearest first, once for each width eps of the confidence bound; at growing numbers of leaves we
- * look how many true neighbours are among the candidates. That gives recall and work for a whole
- * grid of settings from a handful of walks. Of these the cheapest for each step of recall are kept.
+ * Stored vectors are taken as queries (each left out of its own answer) and their true neighbours
+ * found by reading everything once. Then a query is walked through the leaves, nearest first, once
+ * for each width eps of the confidence bound; where a search with a given reach would stop we look
+ * how many true neighbours are among the candidates. That gives recall and work for a whole grid of
+ * settings from a handful of walks. Of these the cheapest for each step of recall are kept.
+ *
+ * Recall to a few thousandths takes a thousand queries: the share found varies by .1 to .2 from query
+ * to query. Walking all of them to the end of the grid would cost more than the rest of a build, so
+ * it is done in two rounds: a few queries survey the whole grid, and the rest walk only the widths
+ * and as far as the survey found worth having.
  *
  * A candidate among the true k nearest is an answer for certain once distances are measured, so
  * counting candidates is counting recall. Work is in units of one scanned signature; the weights
@@ -15,10 +20,13 @@
 
 #include "index/index_calibrate.h"
 
-#define SAMPLES 384u
+#define SAMPLES 1152u
+#define SURVEY_EVERY 12u /* one sample in so many surveys the whole grid */
+#define FOCUS_LEAST 0.84 /* steps of recall that the second round is for */
+#define FOCUS_MOST 0.996
 #define K_COUNT 2u
 #define TRUTH_K 100u
-#define POINTS_MAX 40u /* leaf counts looked at */
+#define POINTS_MAX 48u /* reaches looked at */
 #define DEPTHS 4u
 #define MARGIN 0.001 /* sampled recall must exceed what it is listed for */
 #define LEAF_WORK 120.0
@@ -36,18 +44,23 @@ static const float steps[] = {0.50f, 0.60f, 0.70f, 0.75f, 0.80f, 0.85f,  0.875f,
 typedef struct cell {
     uint64_t found[DEPTHS];
     double work;
+    uint64_t leaves;
+    uint32_t queries; /* that were walked this far */
 } cell;
 
 typedef struct study {
     hwi_index_view *v;
     uint32_t samples;
-    uint32_t *slot;          /* of each sampled query */
-    hwi_top *truth;          /* TRUTH_K + 1 nearest of each, the query included */
-    hwi_top_entry *entries;  /* their memory */
-    float *prepared;         /* samples x dim */
-    uint32_t at[POINTS_MAX]; /* leaf counts */
-    uint32_t points;
-    cell *cells; /* [k][eps][point] summed; one such table a query, then added up */
+    uint32_t *slot;         /* of each sampled query */
+    hwi_top *truth;         /* TRUTH_K + 1 nearest of each, the query included */
+    hwi_top_entry *entries; /* their memory */
+    float *prepared;        /* samples x dim */
+    float at[POINTS_MAX];   /* reaches */
+    uint32_t points, most;  /* most: leaves worth opening at all */
+    bool by_reach;
+    uint32_t walked[K_COUNT][EPSES]; /* points that the round under way walks */
+    bool survey;                     /* the first round */
+    cell *cells; /* [k][eps][point] summed; one such table a group of queries, then added up */
     hw_status *status;
     hwi_progress *progress;
 } study;
@@ -222,18 +235,24 @@ sample(study *s, hw_error *err)
     return HW_OK;
 }
 
-/* Leaf counts to look at: 1, 2, 3 ... then growing by a fifth, up to what may be worth opening. */
+/* Reaches to look at: 1, 2, 3 ... then growing by a fifth, up to the leaves that may be worth opening;
+ * by more where they are no numbers of leaves and may go far beyond. */
 static void
 choose_points(study *s)
 {
     uint32_t leaves = s->v->tree->leaf_count;
-    uint32_t most = HWI_MIN(leaves, HWI_MAX(64u, leaves / 3));
 
-    for (double n = 1; s->points < POINTS_MAX; n = HWI_MAX(n + 1, n * 1.2)) {
-        uint32_t at = HWI_MIN((uint32_t)n, most);
-        s->at[s->points++] = at;
-        if (at == most) break;
+    s->by_reach = hwi_leaves_by_reach(s->v->model);
+    s->most = HWI_MIN(leaves, HWI_MAX(64u, leaves / 3));
+    double factor = s->by_reach ? 1.25 : 1.2, most = s->by_reach ? 1e9 : s->most;
+    for (double n = 1; s->points < POINTS_MAX; n = HWI_MAX(n + 0.5, n * factor)) {
+        double at = s->by_reach ? n : floor(n);
+        if (s->points && at <= s->at[s->points - 1]) at = s->at[s->points - 1] + 1.0;
+        s->at[s->points++] = (float)HWI_MIN(at, most);
+        if (at >= most) break;
     }
+    for (uint32_t k = 0; k < K_COUNT; k++)
+        for (uint32_t e = 0; e < EPSES; e++) s->walked[k][e] = s->points;
 }
 
 /* ---- walking ---- */
@@ -318,6 +337,7 @@ count_found(void *arg, const hwi_search_run *run, uint32_t point)
     }
     c->work += LEAF_WORK * (double)trace->leaves + (double)trace->scanned +
                REFINE_WORK * (double)trace->refined + EXACT_WORK * (double)trace->exact;
+    c->leaves += trace->leaves, c->queries++;
 }
 
 static hw_status
@@ -342,11 +362,12 @@ walk_query(study *s, uint32_t query, cell *cells, hw_error *err)
                               .max_distance = INFINITY,
                               .trace = &trace,
                               .s = scratch};
-        /* Without signatures rows are compared exactly whatever eps is: one walk says it all. */
-        if (v->model->words == 0 && i % EPSES != EPSES - 1) continue;
+        uint32_t points = s->walked[i / EPSES][i % EPSES];
+        if (points == 0) continue;
         w.which_k = i / EPSES, w.cells = cells + i * POINTS_MAX;
         hwi_top_init(&run.top, entries, run.k + extras[w.which_k][DEPTHS - 1]);
-        st = hwi_leaves_observe(&run, epses[i % EPSES], s->at, s->points, count_found, &w, err);
+        st = hwi_leaves_observe(&run, epses[i % EPSES], s->most, s->at, points, count_found, &w,
+                                err);
     }
     hwi_scratch_give(v->ix, scratch);
     return st;
@@ -362,43 +383,87 @@ walk_group(void *arg, size_t group)
     uint32_t first = (uint32_t)group * WALK_GROUP;
 
     s->status[group] = HW_OK;
-    for (uint32_t q = first; q < s->samples && q < first + WALK_GROUP; q++)
+    for (uint32_t q = first; q < s->samples && q < first + WALK_GROUP; q++) {
+        if ((q % SURVEY_EVERY == 0) != s->survey) continue;
         if (s->status[group] == HW_OK) s->status[group] = walk_query(s, q, cells, NULL);
+    }
 }
 
 /* ---- choosing ---- */
 
-/* The cheapest setting that reached a recall, of all for one k; false if none did. */
-static bool
-cheapest(const study *s, uint32_t which_k, double recall, hwi_effort *out)
+/* Queries whose walks all the cells in use have in common. */
+static uint32_t
+most_queries(const study *s)
 {
-    double total = (double)ks[which_k] * s->samples, best = INFINITY;
+    uint32_t most = 0;
+
+    for (size_t i = 0; i < K_COUNT * EPSES * POINTS_MAX; i++)
+        most = HWI_MAX(most, s->cells[i].queries);
+    return most;
+}
+
+static hwi_effort
+effort_of(const study *s, uint32_t which_k, uint32_t e, uint32_t p, uint32_t d)
+{
+    const cell *c = s->cells + ((size_t)which_k * EPSES + e) * POINTS_MAX + p;
+    double leaves = ceil((double)c->leaves / c->queries);
+
+    return (hwi_effort){s->by_reach ? (uint32_t)leaves : (uint32_t)s->at[p], extras[which_k][d],
+                        epses[e], (float)((double)c->found[d] / ((double)ks[which_k] * c->queries)),
+                        s->by_reach ? s->at[p] : 0};
+}
+
+/* The cheapest setting that reached a recall, of all for one k that at least so many queries walked;
+ * false if none did. */
+static bool
+cheapest(const study *s, uint32_t which_k, double recall, uint32_t queries, uint32_t *eps,
+         uint32_t *point, hwi_effort *out)
+{
+    double best = INFINITY;
     const cell *cells = s->cells + (size_t)which_k * EPSES * POINTS_MAX;
-    double exact = EXACT_WORK * s->samples;
 
     for (uint32_t e = 0; e < EPSES; e++)
         for (uint32_t p = 0; p < s->points; p++)
             for (uint32_t d = 0; d < DEPTHS; d++) {
                 const cell *c = cells + e * POINTS_MAX + p;
-                double reached = (double)c->found[d] / total;
-                double work = c->work + exact * (ks[which_k] + extras[which_k][d]);
-                if (reached < recall + HWI_MIN(MARGIN, (1 - recall) / 2) || !(work < best))
+                if (c->queries < HWI_MAX(queries, 1u)) continue;
+                hwi_effort effort = effort_of(s, which_k, e, p, d);
+                double work =
+                    c->work / c->queries + EXACT_WORK * (ks[which_k] + extras[which_k][d]);
+                if ((double)effort.recall < recall + HWI_MIN(MARGIN, (1 - recall) / 2) ||
+                    !(work < best))
                     continue;
-                best = work;
-                *out = (hwi_effort){s->at[p], extras[which_k][d], epses[e], (float)reached};
+                best = work, *eps = e, *point = p, *out = effort;
             }
     return best < INFINITY;
+}
+
+/* Settles what the second round walks: the widths that were cheapest for some step of recall, a width
+ * more on both sides, and somewhat farther than the survey had to. */
+static void
+focus(study *s)
+{
+    hwi_effort effort;
+
+    for (uint32_t k = 0; k < K_COUNT; k++) {
+        uint32_t wanted[EPSES] = {0}, e, p;
+        for (uint32_t i = 0; i < HWI_COUNT(steps); i++) {
+            if (steps[i] < (float)FOCUS_LEAST || steps[i] > (float)FOCUS_MOST ||
+                !cheapest(s, k, (double)steps[i], 0, &e, &p, &effort))
+                continue;
+            uint32_t end = HWI_MIN(p + 4, s->points);
+            for (uint32_t w = e ? e - 1 : 0; w <= e + 1 && w < EPSES; w++)
+                wanted[w] = HWI_MAX(wanted[w], end);
+        }
+        memcpy(s->walked[k], wanted, sizeof wanted);
+    }
 }
 
 /* The setting with the highest recall of all. */
 static hwi_effort
 most_thorough(const study *s, uint32_t which_k)
 {
-    const cell *c = s->cells + ((size_t)which_k * EPSES + EPSES - 1) * POINTS_MAX + s->points - 1;
-    double total = (double)ks[which_k] * s->samples;
-
-    return (hwi_effort){s->at[s->points - 1], extras[which_k][DEPTHS - 1], epses[EPSES - 1],
-                        (float)((double)c->found[DEPTHS - 1] / total)};
+    return effort_of(s, which_k, EPSES - 1, s->points - 1, DEPTHS - 1);
 }
 
 static void
@@ -420,12 +485,16 @@ choose(const study *s, hwi_calibration **out, hw_error *err)
     c->vectors = s->v->state.vectors;
     c->leaves = s->v->tree->leaf_count;
     c->samples = s->samples;
+    uint32_t all = most_queries(s);
     for (uint32_t k = 0; k < K_COUNT; k++) {
-        hwi_effort e;
+        hwi_effort effort;
+        uint32_t e, p;
         for (uint32_t i = 0; i < HWI_COUNT(steps); i++)
-            if (cheapest(s, k, steps[i], &e)) add_row(c, ks[k], &e);
-        e = most_thorough(s, k);
-        add_row(c, ks[k], &e);
+            if (cheapest(s, k, (double)steps[i], all, &e, &p, &effort) ||
+                cheapest(s, k, (double)steps[i], 0, &e, &p, &effort))
+                add_row(c, ks[k], &effort);
+        effort = most_thorough(s, k);
+        add_row(c, ks[k], &effort);
     }
     *out = c;
     return HW_OK;
@@ -463,25 +532,39 @@ study_release(study *s)
     hwi_free(s->status);
 }
 
-/* Walks all queries and adds the groups' tables up, in order, into the first. */
+/* Walks the queries of a round and adds the groups' tables up, in order, into the first. */
 static hw_status
-walk_all(study *s, uint32_t threads, hw_error *err)
+walk_round(study *s, bool survey, uint32_t threads, hw_error *err)
 {
     size_t groups = (s->samples + WALK_GROUP - 1) / WALK_GROUP,
            table = K_COUNT * EPSES * POINTS_MAX;
 
+    s->survey = survey;
     hwi_parallel_for(threads, groups, walk_group, s);
     for (size_t g = 0; g < groups; g++) {
         if (s->status[g] != HW_OK)
             return hwi_fail(err, s->status[g], "walking leaves for calibration: %s",
                             hw_status_text(s->status[g]));
         for (size_t i = 0; g > 0 && i < table; i++) {
-            const cell *from = s->cells + g * table + i;
-            for (uint32_t d = 0; d < DEPTHS; d++) s->cells[i].found[d] += from->found[d];
-            s->cells[i].work += from->work;
+            cell *from = s->cells + g * table + i, *to = s->cells + i;
+            for (uint32_t d = 0; d < DEPTHS; d++) to->found[d] += from->found[d];
+            to->work += from->work, to->leaves += from->leaves, to->queries += from->queries;
+            *from = (cell){0};
         }
     }
     return HW_OK;
+}
+
+static hw_status
+walk_all(study *s, uint32_t threads, hw_error *err)
+{
+    if (s->v->model->words ==
+        0) /* rows are compared exactly whatever eps is: one walk says it all */
+        for (uint32_t k = 0; k < K_COUNT; k++)
+            memset(s->walked[k], 0, (EPSES - 1) * sizeof s->walked[k][0]);
+    HWI_TRY(walk_round(s, true, threads, err));
+    focus(s);
+    return walk_round(s, false, threads, err);
 }
 
 hw_status

@@ -18,11 +18,15 @@ HW_CHECKED hw_status hwi_index_view_of(hwi_index *ix, hw_store_txn *txn, hwi_pag
 
 /* ---- lsh/lsh_search.c ---- */
 
-/* Opens the `leaves` nearest leaves in order, and after those counts listed in at[] (ascending)
- * calls fn, with run->top holding the candidates' estimates (exact distances for kind kdtree). */
+/* Whether searches of this model stop by reach (calibrate.h); else leaves are counted. */
+bool hwi_leaves_by_reach(const hwi_model *m);
+
+/* Opens leaves nearest first, at most `most`, and calls fn when a search with reach at[i] would stop
+ * (ascending; numbers of leaves where they are counted), with run->top holding the candidates'
+ * estimates (exact distances for kind kdtree). */
 typedef void (*hwi_checkpoint_fn)(void *arg, const hwi_search_run *run, uint32_t index);
-HW_CHECKED hw_status hwi_leaves_observe(hwi_search_run *run, float eps, const uint32_t *at,
-                                        uint32_t count, hwi_checkpoint_fn fn, void *arg,
-                                        hw_error *err);
+HW_CHECKED hw_status hwi_leaves_observe(hwi_search_run *run, float eps, uint32_t most,
+                                        const float *at, uint32_t count, hwi_checkpoint_fn fn,
+                                        void *arg, hw_error *err);
 
 #endif

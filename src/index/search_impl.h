@@ -47,6 +47,7 @@ typedef struct hwi_search_run {
     const hwi_accept *accept; /* NULL: all */
     hwi_trace *trace;
     hwi_scratch *s;
+    uint64_t accepted; /* rows that may be answers and were refined, by lsh_search.c */
     hwi_top top; /* distances, tagged with slots; exact unless the step says estimates */
 } hwi_search_run;
 

@@ -2,18 +2,21 @@
  * the few that remain.
  *
  *     query --rotate--> y --hash, quantise--> table         (once)
- *        rank all anchors by <y, anchor>, keep the nearest `effort->leaves`
+ *        rank all anchors by <y, anchor>; leaves are opened nearest first
  *        first leaf:   refine the most promising rows, until a k-th best is known
  *        each further: scan its signatures for rows whose lower bound beats the k-th best;
  *                      refine them one leaf later, when their codes have come to the cache
  *        exact distances for the best k + effort->extra
  *
  * The lower bound of a row is its estimated distance less eps typical errors (docs/concepts.md): eps
- * trades recall for survivors, and is calibrated together with the number of leaves. With a filter,
- * further leaves are opened until k are found and the k-th is settled (is_settled), or none is left.
+ * trades recall for survivors, and is calibrated together with the reach, which says when to stop.
+ * Leaves are put in order a strip at a time, as few or many as the query turns out to need. With a
+ * filter a leaf that had nothing to give counts only in part, so that a search for what lies far
+ * away does not give up on the way there.
  *
  * Kind kdtree and metric l1 have no signatures: rows of the leaves are measured exactly as they come.
  */
+#include <float.h>
 #include <math.h>
 
 #include "index/lsh/lsh_probe.h"
@@ -21,7 +24,8 @@
 #include "index/search_impl.h"
 
 #define FIRST_LEAST 16u     /* rows refined before there is a threshold, at least */
-#define SORTED_LEAVES 16u   /* of the picked leaves, this many are opened strictly nearest first */
+#define STRIP 32u           /* leaves put in order at a time */
+#define USELESS 0.25f       /* what a leaf without a match counts under a filter */
 #define SAMPLE 128u         /* scores looked at to guess a cut */
 #define INTERRUPT_EVERY 16u /* leaves between looks at the clock */
 #define REFINE_BATCH 32u
@@ -64,15 +68,6 @@ prepare(hwi_search_run *run, lsh_query *q)
 
 /* ---- ranking ---- */
 
-static int
-by_score(const void *a, const void *b)
-{
-    const hwi_top_entry *x = a, *y = b;
-
-    if (x->distance != y->distance) return x->distance < y->distance ? -1 : 1;
-    return (x->tag > y->tag) - (x->tag < y->tag);
-}
-
 /* A score that about `want` of `count` scores stay below, judged by a sample; INFINITY when all are
  * wanted. */
 static float
@@ -89,27 +84,62 @@ guess_cut(const float *scores, uint32_t count, uint32_t want, double generosity)
     return sample[rank - 1].distance;
 }
 
-/* The `want` nearest leaves into s->ranked, the first few in order. Returns how many. */
-static uint32_t
-pick_leaves(hwi_search_run *run, uint32_t want)
-{
-    hwi_scratch *s = run->s;
-    uint32_t count = run->v->tree->leaf_count;
-    size_t picked = 0;
+/* The leaves of a search in order of their scores: ranked[0 .. ordered) are, ranked[.. picked) come
+ * after them in no order, all others (score still finite) after these. */
+typedef struct lineup {
+    hwi_scratch *s;
+    const hwi_kernels *kernels;
+    uint32_t count, picked, ordered;
+} lineup;
 
-    want = HWI_MIN(want, count);
-    for (double generosity = 1.4; picked < want; generosity *= 2) {
-        float cut = guess_cut(s->scores, count, want, generosity);
-        picked =
-            run->v->model->kernels->select_le(s->scores, count, cut, s->picked, s->picked_score);
+/* Picks the `want` nearest of those not picked yet. */
+static void
+pick_leaves(lineup *l, uint32_t want)
+{
+    hwi_scratch *s = l->s;
+    hwi_top_entry *to = s->ranked + l->picked;
+    size_t found = 0;
+
+    want = HWI_MIN(want, l->count - l->picked);
+    for (double generosity = 1.4; found < want; generosity *= 2) {
+        float cut = HWI_MIN(guess_cut(s->scores, l->count, want, generosity), FLT_MAX);
+        found = l->kernels->select_le(s->scores, l->count, cut, s->picked, s->picked_score);
     }
-    for (size_t i = 0; i < picked; i++)
-        s->ranked[i] = (hwi_top_entry){s->picked_score[i], s->picked[i]};
-    if (picked > want) hwi_top_select(s->ranked, picked, want);
-    uint32_t sorted = HWI_MIN(want, SORTED_LEAVES);
-    if (want > sorted) hwi_top_select(s->ranked, want, sorted);
-    qsort(s->ranked, sorted, sizeof *s->ranked, by_score);
-    return want;
+    for (size_t i = 0; i < found; i++) to[i] = (hwi_top_entry){s->picked_score[i], s->picked[i]};
+    if (found > want) hwi_top_select(to, found, want);
+    for (uint32_t i = 0; i < want; i++) s->scores[to[i].tag] = INFINITY;
+    l->picked += want;
+}
+
+/* Puts the next strip in order; equal scores by position. */
+static void
+order_strip(lineup *l)
+{
+    hwi_top_entry *e = l->s->ranked + l->ordered;
+    uint32_t left = l->picked - l->ordered, n = HWI_MIN(left, STRIP);
+
+    if (left > n) hwi_top_select(e, left, n);
+    for (uint32_t i = 1; i < n; i++) {
+        hwi_top_entry moving = e[i];
+        uint32_t at = i;
+        for (; at > 0 && (moving.distance < e[at - 1].distance ||
+                          (moving.distance == e[at - 1].distance && moving.tag < e[at - 1].tag));
+             at--)
+            e[at] = e[at - 1];
+        e[at] = moving;
+    }
+    l->ordered += n;
+}
+
+/* Sees to it that the leaf at `place` is in order; false if there is none. */
+static bool
+has_leaf(lineup *l, uint32_t place)
+{
+    if (place < l->ordered) return true;
+    if (place >= l->count) return false;
+    if (l->ordered == l->picked) pick_leaves(l, HWI_MAX(l->picked, STRIP));
+    order_strip(l);
+    return true;
 }
 
 static void
@@ -165,11 +195,15 @@ refine(hwi_search_run *run, const lsh_query *q, const batch *b)
             float ra = hwi_get_f32(rows[i] + code_bytes),
                   rs = hwi_get_f32(rows[i] + code_bytes + 4);
             float e = ra + b->d - rs * q->code_scale * (float)(dot[i] - q->code_sum128);
+            bool open = run->accept && run->accept->test; /* only a test tells */
+            if (!open) run->accepted++;
             if (!(e < run->top.worst)) continue;
-            if (hwi_accepted(run->accept, kept[i]))
-                hwi_top_add(&run->top, e, kept[i]);
-            else
+            if (!hwi_accepted(run->accept, kept[i])) {
                 run->trace->filtered_out++;
+                continue;
+            }
+            if (open) run->accepted++;
+            hwi_top_add(&run->top, e, kept[i]);
         }
     }
 }
@@ -237,8 +271,15 @@ typedef struct lsh_walk {
     hwi_search_run *run;
     lsh_query q;
     float eps;
+    lineup line;
     batch pending;      /* survivors of the leaf before */
     uint32_t parity;    /* which half of the scratch the next survivors use */
+    uint32_t done;      /* leaves opened */
+    uint32_t most;      /* of them */
+    uint32_t usual;     /* of them: what the calibration says of an average query */
+    bool by_reach;      /* else leaves are counted */
+    bool out_of_time;   /* a time budget ended */
+    float useful;       /* with a filter: leaves opened, those without a match counted in part */
     float bound;        /* with a filter: the k-th best when it last became better, */
     uint32_t better_at; /* and how many leaves were open then */
 } lsh_walk;
@@ -316,57 +357,78 @@ is_filtered(const hwi_search_run *run)
     return run->accept && (run->accept->may || run->accept->test);
 }
 
-/* Whether enough leaves are open when those that were picked are. Without a filter: once there are
- * k. With one, what matches may lie far from the query, in leaves that rank late, and the first k
- * found are then seldom the nearest: leaves are opened until for a good while none has made the
- * k-th best better. Measured on Fashion-MNIST, pictures of one label nearest to one of another:
- * recall .45 without this rule, .95 asked. */
+/* What matches a filter may lie far from the query, in leaves that rank late, and the first k found
+ * are then seldom the nearest. Where neither the reach nor the indexes tell how far, leaves are opened
+ * until for a good while none has made the k-th best better. Measured on Fashion-MNIST, pictures of
+ * one label nearest to one of another: recall .45 without this rule, .95 asked. */
 static bool
-is_settled(lsh_walk *w, uint32_t picked, uint32_t done)
+is_settled(lsh_walk *w)
+{
+    float bound = hwi_top_bound(&w->run->top, w->run->k);
+
+    if (bound < w->bound) w->bound = bound, w->better_at = w->done;
+    uint32_t patience = HWI_MAX(w->usual, w->done * 2 / 5);
+    return w->done >= w->usual && w->done - w->better_at >= patience;
+}
+
+/* The reach it takes to open the next leaf; never falls as leaves are opened. */
+static float
+reach_of_next(lsh_walk *w)
 {
     const hwi_search_run *run = w->run;
 
-    if (run->top.count < run->k) return false;
-    if (!is_filtered(run)) return true;
-    float bound = hwi_top_bound(&run->top, run->k);
-    if (bound < w->bound) w->bound = bound, w->better_at = done;
-    return done - w->better_at >= HWI_MAX(picked, done * 2 / 5);
+    if (run->top.count < run->k) return 0;
+    bool filtered = is_filtered(run);
+    if (filtered && (!w->by_reach || run->accept->test) && !is_settled(w)) return 0;
+    if (!w->by_reach) return filtered ? INFINITY : (float)(w->done + 1);
+    float d = w->line.s->ranked[w->done].distance + w->q.length * w->q.length;
+    float kth = HWI_MAX(hwi_top_bound(&run->top, run->k), 1e-6f * d);
+    float place = filtered ? w->useful : (float)w->done, ratio = d / kth;
+    return d > 0 ? (place + 1) * ratio * ratio * ratio : 0;
 }
 
-/* Opens s->ranked[from .. to), or fewer if that settles it; *done is how far it came before that or
- * before a time budget ended. */
+/* Leaves ahead come to the cache: the next one's signatures, the references of those after it. */
+static void
+prefetch_ahead(const lsh_walk *w)
+{
+    const hwi_index_view *v = w->run->v;
+    const hwi_top_entry *next = w->line.s->ranked + w->done + 1;
+    uint32_t known = w->line.ordered - w->done - 1;
+
+    if (known > 2) {
+        const hwi_leaf_ref *leaf =
+            atomic_load_explicit(&v->leaves[next[2].tag], memory_order_acquire);
+        __builtin_prefetch(leaf);
+        __builtin_prefetch((const uint8_t *)leaf + 64);
+    }
+    if (known > 4) __builtin_prefetch((const void *)&v->leaves[next[4].tag]);
+    if (known > 0) prefetch_leaf(v, next[0].tag);
+}
+
+/* Opens leaves until the next is out of reach, or a time budget ends. */
 static hw_status
-open_leaves(lsh_walk *w, uint32_t from, uint32_t to, bool settle, uint32_t *done, hw_error *err)
+open_leaves(lsh_walk *w, float reach, hw_error *err)
 {
     hwi_search_run *run = w->run;
-    const hwi_top_entry *order = run->s->ranked;
     bool coded = run->v->model->words > 0;
 
-    for (*done = from; *done < to; (*done)++) {
-        if (settle && is_settled(w, from, *done)) break;
-        if (*done % INTERRUPT_EVERY == 0) {
+    for (; w->done < w->most && has_leaf(&w->line, w->done); w->done++) {
+        if (reach_of_next(w) > reach) break;
+        if (w->done % INTERRUPT_EVERY == 0) {
             HWI_TRY(hwi_search_interrupted(run->trace, err));
-            if (run->trace->stop_us && *done > 0 && hwi_clock_us() > run->trace->stop_us) break;
+            w->out_of_time =
+                run->trace->stop_us && w->done > 0 && hwi_clock_us() > run->trace->stop_us;
+            if (w->out_of_time) break;
         }
-        if (*done + 1 < to) prefetch_leaf(run->v, order[*done + 1].tag);
-        HWI_TRY(coded ? open_coded(w, order[*done].tag, err)
-                      : open_plain(w, order[*done].tag, err));
+        prefetch_ahead(w);
+        uint64_t accepted = run->accepted;
+        uint32_t position = w->line.s->ranked[w->done].tag;
+        HWI_TRY(coded ? open_coded(w, position, err) : open_plain(w, position, err));
+        w->useful += run->accepted > accepted ? 1 : USELESS;
     }
     if (w->pending.count) refine(run, &w->q, &w->pending);
     w->pending.count = 0;
     return HW_OK;
-}
-
-/* All leaves in order, those already picked first, for going on after them. (Scores alone would not
- * do: of leaves with equal scores, picking may have taken others than sorting puts first.) */
-static void
-rank_the_rest(hwi_search_run *run, uint32_t picked)
-{
-    uint32_t count = run->v->tree->leaf_count;
-
-    for (uint32_t i = 0; i < picked; i++) run->s->scores[run->s->ranked[i].tag] = -INFINITY;
-    for (uint32_t p = 0; p < count; p++) run->s->ranked[p] = (hwi_top_entry){run->s->scores[p], p};
-    qsort(run->s->ranked, count, sizeof *run->s->ranked, by_score);
 }
 
 /* Replaces estimates by full-precision distances. */
@@ -388,45 +450,62 @@ measure(hwi_search_run *run, hw_error *err)
     return st;
 }
 
+bool
+hwi_leaves_by_reach(const hwi_model *m)
+{
+    return m->words > 0 && m->kind == HWI_HYBRID && m->metric != HWI_DOT;
+}
+
+static void
+start_walk(lsh_walk *w)
+{
+    hwi_search_run *run = w->run;
+
+    w->bound = INFINITY;
+    w->line =
+        (lineup){.s = run->s, .kernels = run->v->model->kernels, .count = run->v->tree->leaf_count};
+}
+
 hw_status
 hwi_leaves_search(hwi_search_run *run, const hwi_effort *effort, hw_error *err)
 {
     hwi_trace *trace = run->trace;
-    lsh_walk w = {.run = run, .eps = effort->eps, .bound = INFINITY};
+    lsh_walk w = {.run = run,
+                  .eps = effort->eps,
+                  .most = UINT32_MAX,
+                  .usual = HWI_MAX(effort->leaves, 1u),
+                  .by_reach = effort->reach > 0};
+    float reach = w.by_reach ? effort->reach : (float)w.usual;
     uint64_t start = hwi_clock_ns(), now;
-    uint32_t done, total = run->v->tree->leaf_count;
 
     prepare(run, &w.q);
     now = hwi_clock_ns(), trace->ns_rotate = now - start, start = now;
     rank(run);
-    uint32_t picked = pick_leaves(run, HWI_MAX(effort->leaves, 1u));
+    start_walk(&w);
+    pick_leaves(&w.line, w.by_reach ? w.usual + w.usual / 4 + 8 : w.usual);
     now = hwi_clock_ns(), trace->ns_rank = now - start, start = now;
-    HWI_TRY(open_leaves(&w, 0, picked, false, &done, err));
-    if (done == picked && picked < total && (is_filtered(run) || run->top.count < run->k)) {
-        rank_the_rest(run, picked);
-        HWI_TRY(open_leaves(&w, picked, total, true, &done, err));
-    }
-    trace->leaves_skipped = total - trace->leaves;
+    HWI_TRY(open_leaves(&w, reach, err));
+    trace->leaves_skipped = w.line.count - trace->leaves;
     now = hwi_clock_ns(), trace->ns_scan = now - start, start = now;
     if (run->v->model->words) HWI_TRY(measure(run, err));
     trace->ns_exact = hwi_clock_ns() - start;
     trace->recall = effort->recall;
-    if (done < picked) trace->recall *= (double)done / picked;
+    if (w.out_of_time) trace->recall *= HWI_MIN(1, (double)w.done / (effort->leaves + 1.0));
     return HW_OK;
 }
 
 hw_status
-hwi_leaves_observe(hwi_search_run *run, float eps, const uint32_t *at, uint32_t count,
+hwi_leaves_observe(hwi_search_run *run, float eps, uint32_t most, const float *at, uint32_t count,
                    hwi_checkpoint_fn fn, void *arg, hw_error *err)
 {
-    lsh_walk w = {.run = run, .eps = eps};
-    uint32_t done = 0;
+    lsh_walk w = {
+        .run = run, .eps = eps, .most = most, .by_reach = hwi_leaves_by_reach(run->v->model)};
 
     prepare(run, &w.q);
     rank(run);
-    rank_the_rest(run, 0);
+    start_walk(&w);
     for (uint32_t i = 0; i < count; i++) {
-        HWI_TRY(open_leaves(&w, done, at[i], false, &done, err));
+        HWI_TRY(open_leaves(&w, at[i], err));
         fn(arg, run, i);
     }
     return HW_OK;
