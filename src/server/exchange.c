@@ -381,14 +381,25 @@ check_value_exists(hwi_exchange *x)
     return count > 0 || turn_away(x, 401, "Invalid JWT, stateful validation failed");
 }
 
+/* Whether the collection was dropped, by another process perhaps, under a handle of ours. */
+static bool
+is_gone(const hwi_opened *o)
+{
+    char *text = NULL;
+    hw_status st = hw_collection_describe(o->collection, &text, NULL);
+
+    hw_free(text);
+    return st == HW_ENOTFOUND;
+}
+
 static void
 release_collections(hwi_exchange *x)
 {
     hwi_open_set *set = &x->request.server->open;
 
-    /* "not found" may mean that a handle outlived its collection */
     for (size_t i = 0; i < x->opened_count; i++) {
-        if (x->request.status == 404) hwi_open_forget(set, x->opened[i]->name);
+        if (x->request.status == 404 && is_gone(x->opened[i]))
+            hwi_open_forget(set, x->opened[i]->name);
         hwi_open_put(set, x->opened[i]);
     }
     x->opened_count = 0;

@@ -603,16 +603,17 @@ hwi_http_start(hwi_server *s, hw_error *err)
     pthread_cond_init(&h->ended, NULL);
     st = listen_on(h, s->config.service_host, s->config.service_http_port, err);
     if (st == HW_OK && s->config.service_enable_tls) st = hwi_tls_new(&s->config, &h->tls, err);
+    s->http = h; /* before its threads begin, which look there */
     if (st == HW_OK) st = start_daemon(h, err);
     if (st == HW_OK) {
         int rc = pthread_create(&h->watchdog, NULL, keep_watch, h);
         h->has_watchdog = rc == 0;
         if (rc != 0) st = hwi_fail_errno(err, rc, "cannot start the watchdog");
     }
-    if (st == HW_OK)
-        s->http = h;
-    else
+    if (st != HW_OK) {
         hwi_http_stop(h);
+        s->http = NULL;
+    }
     return st;
 }
 

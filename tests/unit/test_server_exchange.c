@@ -282,6 +282,29 @@ recall_is_measured_while_the_server_runs(void **state)
     hwi_server_close(s);
 }
 
+/* Another process drops the collection under a handle that is open: the name is noticed to be gone,
+ * and what is made anew under it is found. */
+static void
+a_collection_that_vanished_is_noticed(void **state)
+{
+    (void)state;
+    hwi_server *s = open_server(NULL);
+    const char *made = "{\"dim\": 2, \"metric\": \"dot\"}";
+    hwi_exchange *x = hwi_exchange_new(s, "/");
+    hw_db *db = x->request.db;
+    hw_error err = {0};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(HW_OK, hw_collection_create(db, "c", made, &err));
+        expect(s, (call){"GET", "/collections/c", NULL, {0}}, 200, "points_count");
+        expect(s, (call){"GET", "/collections/c/points/7", NULL, {0}}, 404, "7");
+        expect(s, (call){"GET", "/collections/c", NULL, {0}}, 200, "points_count");
+        assert_int_equal(HW_OK, hw_collection_drop(db, "c", &err));
+        expect(s, (call){"GET", "/collections/c", NULL, {0}}, 404, "ot found");
+    }
+    hwi_exchange_free(x);
+    hwi_server_close(s);
+}
+
 int
 main(void)
 {
@@ -295,6 +318,7 @@ main(void)
         cmocka_unit_test(a_request_that_waited_too_long_is_408),
         cmocka_unit_test(the_name_can_be_that_of_qdrant),
         cmocka_unit_test(a_name_that_means_something_new_is_opened_anew),
+        cmocka_unit_test(a_collection_that_vanished_is_noticed),
         cmocka_unit_test(recall_is_measured_while_the_server_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
