@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a task needs and that are missing; says so first. Does nothing,
-# fast, when all are there. deps.sh build|demo|check|bench|fuzz ...
+# fast, when all are there. deps.sh build|demo|page|check|bench|fuzz ...
 set -euo pipefail
 
 packages_of() {
@@ -13,6 +13,7 @@ packages_of() {
             libjpeg62-turbo-dev libpng-dev libwebp-dev libexif-dev libsndfile1-dev \
             libsamplerate0-dev libkissfft-dev ;;
     demo) echo dataset-fashion-mnist ;;
+    page) echo chromium ;; # its tests, which want node and npm as well
     check) echo clang-format clang-tidy cppcheck python3 git ;;
     bench)
         echo libhnswlib-dev libfaiss-dev libopenblas-dev python3-numpy python3-scipy \

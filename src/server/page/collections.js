@@ -195,7 +195,7 @@ function createForm(done) {
       field(first ? 'Name (may be empty)' : 'Name', el('input', {class: 'v-name', autocomplete: 'off', placeholder: first ? 'none' : 'text'})),
       field('Numbers', el('input', {class: 'v-size', type: 'number', min: 1, max: 65536, value: 128, required: true})),
       field('Distance', select(DISTANCES, 'Cosine', {class: 'v-distance'})),
-      !first && el('button', {type: 'button', class: 'quiet', 'aria-label': 'Remove this vector', onclick: () => row.remove()}, '✕'));
+      first ? el('span', {class: 'no-button'}) : el('button', {type: 'button', class: 'quiet', 'aria-label': 'Remove this vector', onclick: () => row.remove()}, '✕'));
     vectors.append(row);
   };
   add();
