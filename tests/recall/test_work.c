@@ -1,0 +1,109 @@
+/* test_work.c - the guard of search speed: work per query at a recall, counted and not timed, so that
+ * it means the same on every machine. A set of fixed seed is built, 200 queries are answered, and
+ * leaves, signatures, refined rows and full comparisons stay below bounds a quarter above what was
+ * measured when they were set. Whoever makes a search do more has to raise them knowingly; whoever
+ * makes it do less should lower them.
+ *
+ * The processor must not matter either: kernels give the same bits everywhere. */
+#include "support/hwt_index.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { ROWS = HWT_SANITIZED ? 3000 : 20000, QUERIES = 200, K = 10, DIM = 64 };
+
+typedef struct bound {
+    double asked;
+    double recall_least;
+    double leaves, scanned, refined, exact; /* a query, at most */
+} bound;
+
+static hw_collection *
+make(hwt_set *set, hw_db **db)
+{
+    hw_db_opts opts = HW_DB_OPTS_INIT;
+    char config[512];
+    hw_error err;
+
+    opts.bulk_load = true;
+    hwt_ok(hw_db_open("mem:", &opts, db, &err), &err);
+    hwt_set_init(set, HWI_COSINE, DIM, ROWS);
+    hwt_set_fill(set, HWT_CLUSTERED, 21);
+    hwt_set_config(set, "\"kind\": \"hybrid\"", config);
+    hw_collection *c = hwt_collection(*db, "points", config);
+    hwt_set_upsert(set, c, 0, ROWS, 2000);
+    hwt_ok(hw_collection_build(c, NULL, NULL, &err), &err);
+    return c;
+}
+
+/* How many of the hits are as near as the k-th true neighbour. */
+static uint32_t
+right_hits(const hwt_set *set, const float *query, const hw_result *r)
+{
+    hwt_near truth[K];
+    uint32_t right = 0, n = hwt_set_nearest(set, query, K, HWT_CLASSES, INFINITY, truth);
+    float last = hwi_score(HWI_COSINE, truth[n - 1].distance);
+
+    for (size_t h = 0; h < hw_result_count(r); h++) right += hw_result_scores(r)[h] >= last;
+    return right;
+}
+
+static void
+within(const hwt_set *set, hw_collection *c, const bound *b)
+{
+    hw_search_work sum = {0}, one = {.size = sizeof one};
+    float query[DIM];
+    uint32_t right = 0;
+    hwi_rng rng;
+    hw_error err;
+
+    hwi_rng_init(&rng, 22);
+    for (uint32_t i = 0; i < QUERIES; i++) {
+        hw_query q = HW_QUERY_INIT;
+        hw_result *r;
+        hwt_set_sample(set, HWT_CLUSTERED, 21, &rng, query);
+        q.vector = query, q.dim = DIM, q.k = K, q.recall = b->asked;
+        hwt_ok(hw_collection_search(c, &q, &r, &err), &err);
+        hw_result_work(r, &one);
+        sum.leaves += one.leaves, sum.scanned += one.scanned;
+        sum.refined += one.refined, sum.exact += one.exact;
+        right += right_hits(set, query, r);
+        hw_result_free(r);
+    }
+    double n = QUERIES, recall = right / (n * K);
+    print_message("         recall %.2f: got %.3f, leaves %.1f, scanned %.0f, refined %.0f, exact "
+                  "%.1f\n",
+                  b->asked, recall, (double)sum.leaves / n, (double)sum.scanned / n,
+                  (double)sum.refined / n, (double)sum.exact / n);
+    if (HWT_SANITIZED) return; /* another set, only for the sanitizers' eyes */
+    assert_true(recall >= b->recall_least);
+    assert_true((double)sum.leaves / n <= b->leaves);
+    assert_true((double)sum.scanned / n <= b->scanned);
+    assert_true((double)sum.refined / n <= b->refined);
+    assert_true((double)sum.exact / n <= b->exact);
+}
+
+static void
+work_per_query_stays_within_bounds(void **state)
+{
+    static const bound bounds[] = {{0.90, 0.885, 3, 780, 62, 13},
+                                   {0.95, 0.935, 5.4, 1410, 80, 13},
+                                   {0.99, 0.980, 15, 3840, 95, 13}};
+    hwt_set set;
+    hw_db *db;
+    (void)state;
+
+    hw_collection *c = make(&set, &db);
+    for (size_t i = 0; i < HWI_COUNT(bounds); i++) within(&set, c, &bounds[i]);
+    hw_collection_close(c);
+    hw_db_close(db);
+    hwt_set_release(&set);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(work_per_query_stays_within_bounds)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
