@@ -14,9 +14,11 @@
 #include "index/search_impl.h"
 
 #define GATHER_ALWAYS 500u /* accepted slots below which nothing else is worth thinking about */
-#define GATHER_COST                                                                                \
-    6.0 /* of an exact distance to a scattered row, in scanned signatures, at 128 dimensions */
-#define LEAF_COST 100.0 /* of opening a leaf, likewise */
+/* Costs in scanned signatures (2.5 ns), rough: */
+#define GATHER_COST 20.0      /* of reaching a scattered row */
+#define GATHER_DIMS 24.0      /* so many of its dimensions cost one more */
+#define LEAF_COST 100.0       /* of opening a leaf */
+#define FILTERED_ROW_COST 4.0 /* of a row in it, survivors being looked up in a filter */
 
 /* Whether slot a's point id sorts before b's. */
 static bool
@@ -61,9 +63,9 @@ gather_is_cheaper(const hwi_index_view *v, uint64_t accepted, double recall, con
     if (accepted <= GATHER_ALWAYS) return true;
     if (recall >= 1) return accepted < v->state.vectors / 4; /* else boxes or a full scan */
     double per_leaf = (double)v->state.vectors / v->tree->leaf_count;
-    double row = GATHER_COST * HWI_MAX(1.0, v->ix->field.dim / 128.0);
-    if (v->model->words == 0) per_leaf *= row;
-    return (double)accepted * row < e->leaves * (LEAF_COST + per_leaf);
+    double row = GATHER_COST + v->ix->field.dim / GATHER_DIMS;
+    double row_in_leaf = v->model->words == 0 ? row : FILTERED_ROW_COST;
+    return (double)accepted * row < e->leaves * (LEAF_COST + per_leaf * row_in_leaf);
 }
 
 /* Picks the way and runs it; trace->plan and trace->recall say which and how well. */

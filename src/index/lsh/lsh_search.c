@@ -183,10 +183,6 @@ refine(hwi_search_run *run, const lsh_query *q, const batch *b)
         for (; at < b->count && n < REFINE_BATCH; at++) {
             if (b->bound[at] + b->d > threshold) continue;
             uint32_t slot = b->leaf->page.slots[b->row[at]];
-            if (!hwi_may(run->accept, slot)) {
-                run->trace->filtered_out++;
-                continue;
-            }
             rows[n] = hwi_leaf_ref_row(run->v, b->leaf, b->row[at]), kept[n++] = slot;
         }
         m->kernels->dot_codes(run->s->q8, rows, n, code_bytes, dot);
@@ -224,6 +220,21 @@ leaf_distance(const hwi_search_run *run, const hwi_leaf_page *page)
     return d;
 }
 
+/* Drops what the filter leaves out, before its codes are sent for. */
+static void
+drop_unwanted(hwi_search_run *run, batch *b)
+{
+    size_t kept = 0;
+
+    if (!run->accept || !run->accept->may) return;
+    for (size_t i = 0; i < b->count; i++) {
+        if (!roaring_bitmap_contains(run->accept->may, b->leaf->page.slots[b->row[i]])) continue;
+        b->row[kept] = b->row[i], b->bound[kept++] = b->bound[i];
+    }
+    run->trace->filtered_out += b->count - kept;
+    b->count = kept;
+}
+
 static size_t
 scan_leaf(hwi_search_run *run, const lsh_query *q, float eps, float threshold, batch *b)
 {
@@ -236,6 +247,7 @@ scan_leaf(hwi_search_run *run, const lsh_query *q, float eps, float threshold, b
                                 q->scan_scale, q->scan_bias + eps * m->kap * query_part,
                                 HWI_MIN(threshold - b->d, 1e29f), 0, b->row, b->bound);
     run->trace->survivors += b->count;
+    drop_unwanted(run, b);
     return b->count;
 }
 
