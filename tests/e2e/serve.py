@@ -249,7 +249,7 @@ def test_slow_callers_are_cut_off():
 
 def test_thousands_of_idle_connections():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = min(10000, hard - 200 if hard != resource.RLIM_INFINITY else 10000)
+    wanted = min(10000, hard - 600 if hard != resource.RLIM_INFINITY else 10000)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, wanted + 200)
                                                 if hard != resource.RLIM_INFINITY
                                                 else wanted + 200, hard))
