@@ -286,7 +286,7 @@ HW_API HW_CHECKED hw_status hw_collection_stats(hw_collection *c, char **json, h
  *         axes, "mean": what is subtracted first, "normalised": whether vectors get unit length}
  *
  * HW_ENOTFOUND: no such field or leaf; HW_EINVAL: a sparse or multi-vector field, which has no
- * index. Cost: tree and map read every leaf's header. */
+ * tree. Cost: tree and map read every leaf's header. */
 #define HW_MAP_POINTS_MAX 20000u
 HW_API HW_CHECKED hw_status hw_collection_tree(hw_collection *c, const char *vector_name,
                                                char **json, hw_error *err);
@@ -301,11 +301,13 @@ HW_API uint32_t hw_collection_dim(const hw_collection *c, const char *vector_nam
 /* Indexes one payload field, so that filters on it need not read payloads.
  *
  * field   a path: "label", "a.b", "tags[].name"
- * type    "keyword", "integer", "float", "bool", "datetime", "geo", "uuid", "text"
+ * type    "keyword", "integer", "float", "bool", "datetime", "geo", "uuid", "text", or a JSON object
+ *         such as {"type": "text", "tokenizer": "prefix"}: settings beside the type are kept and
+ *         given back by describe; docs/filters.md says which a text index obeys
  *
  * Existing points are indexed in bounded transactions; the index serves queries once complete, and
- * a build cut short goes on at the next call. HW_EEXIST if the field has an index of another type.
- */
+ * a build cut short goes on at the next call. HW_EEXIST if the field has an index of another type, or
+ * a text index with other settings; HW_EUNSUPPORTED for a setting that cannot be obeyed. */
 HW_API HW_CHECKED hw_status hw_collection_index_payload(hw_collection *c, const char *field,
                                                         const char *type, hw_progress_fn progress,
                                                         void *arg, hw_error *err);
