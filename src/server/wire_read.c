@@ -315,5 +315,5 @@ hwi_read_selector(hwi_request *r, const hwi_json *o, bool payload_otherwise, hwi
 uint32_t
 hwi_selector_with(const hwi_selector *s)
 {
-    return (s->payload ? HW_WITH_PAYLOAD : 0) | (s->vector ? HW_WITH_VECTOR : 0);
+    return HW_WITH_VERSION | (s->payload ? HW_WITH_PAYLOAD : 0) | (s->vector ? HW_WITH_VECTOR : 0);
 }
