@@ -14,7 +14,8 @@ show(const hwi_view *view, const char *vector_name, wish w, hwi_buf *json, hw_er
 
     if (!field) return hwi_fail(err, HW_ENOTFOUND, "there is no vector named `%s`", name);
     if (!field->index)
-        return hwi_fail(err, HW_EINVAL, "vector `%s` is sparse or a multi-vector: it has no tree", name);
+        return hwi_fail(err, HW_EINVAL, "vector `%s` is sparse or a multi-vector: it has no tree",
+                        name);
     if (w.what == TREE) return hwi_index_show_tree(field->index, json, err);
     if (w.what == LEAF) return hwi_index_show_leaf(field->index, w.number, json, err);
     return hwi_index_show_map(field->index, w.number, json, err);
