@@ -43,8 +43,16 @@ class Field:
         v = self.unit(np.atleast_2d(v))
         out = np.full(len(self.vectors), np.nan)
         for i, rows in enumerate(self.vectors):
-            if rows is not None:
-                out[i] = (v @ self.unit(rows).T).max(axis=1).sum()
+            if rows is None:
+                continue
+            rows = self.unit(rows)
+            if self.metric == "Euclid":
+                s = -((v[:, None, :] - rows[None, :, :]) ** 2).sum(axis=2)
+            elif self.metric == "Manhattan":
+                s = -np.abs(v[:, None, :] - rows[None, :, :]).sum(axis=2)
+            else:
+                s = v @ rows.T
+            out[i] = s.max(axis=1).sum()
         return out
 
     def sparse(self, v):
@@ -66,13 +74,13 @@ class Field:
 
     def shown(self, s):
         """Similarities as scores are shown."""
-        if self.kind != "dense" or self.metric in ("Cosine", "Dot"):
+        if self.kind == "sparse" or self.metric in ("Cosine", "Dot"):
             return s
         return np.sqrt(-s) if self.metric == "Euclid" else -s
 
     @property
     def lower_is_better(self):
-        return self.kind == "dense" and self.metric in ("Euclid", "Manhattan")
+        return self.kind != "sparse" and self.metric in ("Euclid", "Manhattan")
 
 
 def sigmoid(x):

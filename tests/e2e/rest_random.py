@@ -62,7 +62,7 @@ class Set:
         if "dense" in kinds:
             config["vectors"]["dense"] = {"size": DIM, "distance": metric}
         if "multi" in kinds:
-            config["vectors"]["multi"] = {"size": ROW_DIM, "distance": "Cosine",
+            config["vectors"]["multi"] = {"size": ROW_DIM, "distance": metric,
                                           "multivector_config": {"comparator": "max_sim"}}
         if "words" in kinds:
             config["sparse_vectors"] = {"words": {}}
@@ -78,7 +78,7 @@ class Set:
                 for i in range(at, min(at + 500, count))]})
         for field, kind in {"a": "integer", "f": "float", "color": "keyword"}.items():
             server.ok("PUT", f"/collections/{name}/index?wait=true", {"field_name": field, "field_schema": kind})
-        fields = {k: Field({"words": "sparse"}.get(k, k), metric if k == "dense" else "Cosine" if k == "multi" else "Dot", v)
+        fields = {k: Field({"words": "sparse"}.get(k, k), metric if k != "words" else "Dot", v)
                   for k, v in vectors.items()}
         self.brute = Brute(ids, payloads, fields)
         self.kinds = kinds
@@ -140,7 +140,7 @@ class Set:
         field = rng.choice(kinds or self.kinds)
         kind = rng.choice(["vector", "vector", "id", "average", "best_score", "sum_scores", "discover",
                            "context", "feedback"])
-        if field != "dense" and kind not in ("vector", "id"):
+        if field == "words" or field == "multi" and kind in ("average", "feedback"):
             kind = rng.choice(["vector", "id"])
         if kind == "feedback" and self.metric == "Manhattan":
             kind = "discover"
@@ -489,6 +489,49 @@ def test_matrix_has_the_nearest_of_each_sampled_point():
                 check(row == at and close(score, d), (row, col, score, at, j, d))
             pairs = s.post("points/search/matrix/pairs", {"sample": 60, "limit": 2, "using": "dense"})["pairs"]
             same(len(pairs), 2 * int(field.there.sum()), "pairs")
+
+
+def mangled(rng, x, depth=0):
+    """The request with something wrong in it, or not."""
+    odd = [None, True, -1, 0, 1e308, 2**64, 2**70, "", "x", "$score", "a..b", [], {}, [[]], [1, "x"], {"indices": [1], "values": []},
+           {"key": "a"}, "00000000-0000-4000-8000-000000000000", 4294967296, 0.5, [None], {"nearest": {"nearest": 1}}]
+    if rng.random() < 0.04:
+        return rng.choice(odd)
+    if isinstance(x, dict):
+        out = {k: mangled(rng, v, depth + 1) for k, v in x.items() if rng.random() > 0.02}
+        if rng.random() < 0.05:
+            out[rng.choice(["query", "prefetch", "using", "filter", "limit", "offset", "params", "lookup_from", "mmr", "weights",
+                            "score_threshold", "group_by", "group_size", "with_payload", "with_vector", "defaults"])] = rng.choice(odd)
+        return out
+    if isinstance(x, list):
+        out = [mangled(rng, v, depth + 1) if rng.random() < 0.5 else v for v in x]
+        return out * 3 if rng.random() < 0.02 else out
+    return x
+
+
+def test_mangled_requests_are_answered_or_refused():
+    with Server() as server:
+        rng = random.Random(f"{SEED} mangled")
+        s = Set(server, "c", 120, "Cosine", rng)
+        codes = {}
+        for _ in range(1500 * ROUNDS):
+            call = rng.choice(["points/query", "points/query/batch", "points/query/groups", "points/search", "points/recommend",
+                               "points/discover", "points/search/groups", "facet", "points/search/matrix/pairs", "points/why"])
+            body = s.request()
+            if call == "points/query/batch":
+                body = {"searches": [body, s.request()]}
+            elif call in ("points/recommend", "points/discover"):
+                body = dict(next(iter(body.get("query", {}).values()), {}) if isinstance(body.get("query"), dict) and
+                            ("recommend" in body["query"] or "discover" in body["query"]) else {"positive": [1], "target": 1}, limit=5, using="dense")
+            elif "search" in call and "matrix" not in call:
+                body = {"vector": {"name": "dense", "vector": dense(rng)}, "limit": 3, "filter": s.filter()}
+            body = dict(body, group_by="group", key="a", id=1, group_size=2)
+            body = mangled(rng, body)
+            status, _, data = server.raw("POST", f"/collections/c/{call}", json.dumps(body))
+            codes[status] = codes.get(status, 0) + 1
+            check(status in (200, 400, 404, 422), f"seed {SEED}: {call} {json.dumps(body)[:2000]}: {status} {data[:500]}")
+        print("        answers by status:", codes)
+        check(codes.get(200, 0) > 100 and codes.get(400, 0) > 100, codes)
 
 
 def big_set(server, metric, rng):

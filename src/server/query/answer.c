@@ -22,15 +22,10 @@ write_by_id(hwi_run *run, const hwi_search *s)
 {
     hwi_request *r = run->request;
     const hwi_hits *hits = &s->plan.hits;
-    hw_result *found;
-    hw_error err;
+    const hw_result *found;
     hwi_idmap rows;
     bool is_first = true;
-    if (!hwi_ok(r,
-                hw_collection_get(run->shape.collection, hits->ids, hits->count,
-                                  hwi_selector_with(&s->selector), &found, &err),
-                &err) ||
-        !hwi_run_keep(run, found) ||
+    if (!hwi_run_get(run, hits->ids, hits->count, hwi_selector_with(&s->selector), &found) ||
         !hwi_idmap_init(r, hw_result_ids(found), hw_result_count(found), &rows)) {
         return false;
     }

@@ -6,13 +6,6 @@
  */
 #include "server/query/query.h"
 
-static const hwi_json *
-present(const hwi_json *o, const char *key)
-{
-    const hwi_json *j = hwi_json_member(o, key);
-    return j && j->kind != HWI_JSON_NULL ? j : NULL;
-}
-
 /* ---- Params */
 
 /* A wider beam asks for more recall. Qdrant's default is about 100; ours is the default recall. */
@@ -28,8 +21,8 @@ check_foreign_params(hwi_request *r, const hwi_json *p)
 {
     bool flag;
     double number;
-    const hwi_json *q = present(p, "quantization"), *acorn = present(p, "acorn");
-    const hwi_json *idf = present(p, "idf");
+    const hwi_json *q = hwi_present(p, "quantization"), *acorn = hwi_present(p, "acorn");
+    const hwi_json *idf = hwi_present(p, "idf");
     if (!hwi_read_bool(r, p, "indexed_only", false, &flag)) return false;
     if ((q && q->kind != HWI_JSON_OBJECT) || (acorn && acorn->kind != HWI_JSON_OBJECT)) {
         return hwi_refuse_format(r, "params: expected an object");
@@ -57,7 +50,7 @@ bool
 hwi_decode_params(hwi_run *run, const hwi_json *o, hwi_search_params *out)
 {
     hwi_request *r = run->request;
-    const hwi_json *p = present(o, "params");
+    const hwi_json *p = hwi_present(o, "params");
     uint32_t ef = 0;
     double recall = 0;
     bool has_recall = false;
@@ -86,7 +79,7 @@ bool
 hwi_decode_lookup(hwi_run *run, const hwi_json *o, hwi_lookup *out)
 {
     hwi_request *r = run->request;
-    const hwi_json *l = present(o, "lookup_from");
+    const hwi_json *l = hwi_present(o, "lookup_from");
     *out = (hwi_lookup){0};
     if (!l) return true;
     if (l->kind != HWI_JSON_OBJECT) return hwi_refuse_format(r, "lookup_from: expected an object");
@@ -101,7 +94,7 @@ hwi_decode_lookup(hwi_run *run, const hwi_json *o, hwi_lookup *out)
 bool
 hwi_decode_using(hwi_run *run, const hwi_json *o, const char **out)
 {
-    const hwi_json *using = present(o, "using");
+    const hwi_json *using = hwi_present(o, "using");
     const hwi_json *from = using && using->kind == HWI_JSON_OBJECT ? using : o;
     if (!hwi_read_text(run->request, from, from == o ? "using" : "name", out)) return false;
     if (!*out) *out = "";
@@ -128,7 +121,7 @@ static bool
 decode_prefetches(hwi_run *run, const hwi_json *o, uint32_t depth, hwi_plan *out)
 {
     hwi_request *r = run->request;
-    const hwi_json *p = present(o, "prefetch");
+    const hwi_json *p = hwi_present(o, "prefetch");
     if (!p) return true;
     bool is_list = p->kind == HWI_JSON_ARRAY;
     size_t count = is_list ? p->count : 1;

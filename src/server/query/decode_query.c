@@ -7,13 +7,6 @@
 
 #include <math.h>
 
-static const hwi_json *
-present(const hwi_json *o, const char *key)
-{
-    const hwi_json *j = hwi_json_member(o, key);
-    return j && j->kind != HWI_JSON_NULL ? j : NULL;
-}
-
 /* ---- Inputs */
 
 bool
@@ -117,7 +110,7 @@ decode_pair(hwi_run *run, const hwi_json *pair, hwi_plan *plan)
         return hwi_refuse_format(run->request, "context: expected pairs of examples");
     }
     for (size_t side = 0; side < 2; side++) {
-        const hwi_json *j = present(pair, sides[side]);
+        const hwi_json *j = hwi_present(pair, sides[side]);
         if (!j) {
             return hwi_refuse_format(run->request, "context: missing field `%s`", sides[side]);
         }
@@ -165,7 +158,7 @@ decode_mmr(hwi_run *run, const hwi_json *mmr, hwi_plan *plan)
 static bool
 decode_nearest(hwi_run *run, const hwi_json *query, const hwi_json *j, hwi_plan *plan)
 {
-    const hwi_json *mmr = present(query, "mmr");
+    const hwi_json *mmr = hwi_present(query, "mmr");
     plan->step = HWI_STEP_VECTOR;
     plan->rule = HW_RULE_NEAREST;
     return decode_target(run, j, plan) && (!mmr || decode_mmr(run, mmr, plan));
@@ -178,8 +171,8 @@ decode_recommend(hwi_run *run, const hwi_json *query, const hwi_json *j, hwi_pla
     if (j->kind != HWI_JSON_OBJECT) {
         return hwi_refuse_format(run->request, "recommend: expected an object");
     }
-    return hwi_decode_examples(run, present(j, "positive"), present(j, "negative"), plan) &&
-           hwi_decode_strategy(run, present(j, "strategy"), plan);
+    return hwi_decode_examples(run, hwi_present(j, "positive"), hwi_present(j, "negative"), plan) &&
+           hwi_decode_strategy(run, hwi_present(j, "strategy"), plan);
 }
 
 static bool
@@ -282,7 +275,7 @@ static bool
 decode_rrf(hwi_run *run, const hwi_json *query, const hwi_json *j, hwi_plan *plan)
 {
     hwi_request *r = run->request;
-    const hwi_json *weights = present(j, "weights");
+    const hwi_json *weights = hwi_present(j, "weights");
     (void)query;
     plan->step = HWI_STEP_RRF;
     if (!hwi_read_u32(r, j, "k", HWI_RRF_K, 1, UINT32_MAX, &plan->rrf_k)) return false;
@@ -345,7 +338,7 @@ decode_order(hwi_run *run, const hwi_json *query, const hwi_json *j, hwi_plan *p
         return hwi_refuse_format(r, "direction: unknown variant `%s`, expected `asc` or `desc`",
                                  direction);
     }
-    const hwi_json *start = present(j, "start_from");
+    const hwi_json *start = hwi_present(j, "start_from");
     return !start || decode_start(run, start, plan);
 }
 
@@ -382,7 +375,7 @@ decode_field(hwi_run *run, const hwi_json *o, hwi_plan *plan)
 bool
 hwi_decode_query(hwi_run *run, const hwi_json *o, hwi_plan *plan)
 {
-    const hwi_json *query = present(o, "query");
+    const hwi_json *query = hwi_present(o, "query");
     plan->step = HWI_STEP_SCROLL;
     if (!query) return true;
     for (size_t i = 0; query->kind == HWI_JSON_OBJECT && i < HWI_COUNT(kinds); i++) {

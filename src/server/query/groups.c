@@ -11,44 +11,14 @@
  * round that brings a full hand fills a group or finds one, hence a few rounds suffice;
  * HWI_GROUP_ROUNDS_MAX bounds them. A point with several values counts in each of its groups.
  */
-#include "server/query/query.h"
+#include "server/query/groups.h"
 
 #include <stdlib.h>
-
-typedef struct member {
-    hw_id id;
-    float score;
-    uint32_t arrival;
-} member;
-
-typedef struct group {
-    member *members; /* at most group_size */
-    uint32_t count, room;
-    member best;
-} group;
-
-typedef struct gathering {
-    hwi_run *run;
-    hwi_search *search;
-    const hwi_grouping *how;
-    const char *base; /* filter of every round */
-    size_t base_bytes;
-    hw_id *keys; /* of groups: numbers, texts; negative numbers as the 16 bytes of a UUID */
-    group *groups;
-    size_t count, room;
-    hwi_idmap by_key;
-    hw_id *seen;
-    size_t seen_count, seen_room;
-    uint32_t arrivals;
-    uint32_t depth; /* points asked of one round */
-    size_t found;   /* points the last round gave */
-    bool by_score, lower_is_better;
-} gathering;
 
 /* ---- Which is better */
 
 static int
-compare_members(const gathering *g, const member *a, const member *b)
+compare_members(const hwi_groups *g, const hwi_group_member *a, const hwi_group_member *b)
 {
     if (g->by_score && a->score != b->score) {
         return (a->score > b->score) != g->lower_is_better ? -1 : 1;
@@ -63,11 +33,17 @@ compare_members_arg(const void *a, const void *b, void *g)
     return compare_members(g, a, b);
 }
 
+void
+hwi_groups_sort(hwi_groups *g, hwi_group *of)
+{
+    qsort_r(of->members, of->count, sizeof *of->members, compare_members_arg, g);
+}
+
 /* Positions of groups, best first. */
 static int
 compare_groups_arg(const void *a, const void *b, void *arg)
 {
-    const gathering *g = arg;
+    const hwi_groups *g = arg;
     const uint32_t *x = a, *y = b;
     int order = compare_members(g, &g->groups[*x].best, &g->groups[*y].best);
     return order ? order : (*x > *y) - (*x < *y);
@@ -75,10 +51,10 @@ compare_groups_arg(const void *a, const void *b, void *arg)
 
 /* Scores of several searches compare when they do not depend on what else was found. */
 static void
-set_order(gathering *g)
+set_order(hwi_groups *g)
 {
     const hwi_plan *p = &g->search->plan;
-    bool is_distance = p->field && p->field->kind == HWI_VECTOR_DENSE &&
+    bool is_distance = p->field && p->field->kind != HWI_VECTOR_SPARSE &&
                        (strcmp(p->field->metric, "l2") == 0 || strcmp(p->field->metric, "l1") == 0);
     g->by_score =
         p->step == HWI_STEP_VECTOR || p->step == HWI_STEP_FEEDBACK || p->step == HWI_STEP_FORMULA;
@@ -118,8 +94,8 @@ note_key(void *arg, const hwi_json *v)
     if (k->count < HWI_COUNT(k->ids)) k->ids[k->count++] = id;
 }
 
-static void
-write_key(hwi_buf *b, const hw_id *key)
+void
+hwi_groups_write_key(hwi_buf *b, const hw_id *key)
 {
     if (key->kind == HW_ID_KIND_TEXT) {
         hwi_json_write_text(b, key->as.text, key->text_bytes);
@@ -133,12 +109,12 @@ write_key(hwi_buf *b, const hw_id *key)
 /* ---- Collecting */
 
 static bool
-grow(gathering *g)
+grow(hwi_groups *g)
 {
     hwi_request *r = g->run->request;
     size_t room = g->room ? 2 * g->room : 64;
     hw_id *grown_keys = hwi_request_alloc(r, room * sizeof *grown_keys);
-    group *grown = hwi_request_alloc(r, room * sizeof *grown);
+    hwi_group *grown = hwi_request_alloc(r, room * sizeof *grown);
     if (!grown_keys || !grown) return false;
     if (g->count) {
         memcpy(grown_keys, g->keys, g->count * sizeof *grown_keys);
@@ -150,28 +126,28 @@ grow(gathering *g)
     return hwi_idmap_init_room(r, g->keys, g->count, room, &g->by_key);
 }
 
-static group *
-group_of(gathering *g, const hw_id *key)
+static hwi_group *
+group_of(hwi_groups *g, const hw_id *key)
 {
     size_t at = hwi_idmap_find(&g->by_key, key);
     if (at != HWI_NOWHERE) return &g->groups[at];
     if (g->count == g->room && !grow(g)) return NULL;
-    g->groups[g->count] = (group){0};
+    g->groups[g->count] = (hwi_group){0};
     g->keys[g->count] = *key;
     hwi_idmap_add(&g->by_key, g->count);
     return &g->groups[g->count++];
 }
 
 static bool
-add_to_group(gathering *g, const hw_id *key, const member *m)
+add_to_group(hwi_groups *g, const hw_id *key, const hwi_group_member *m)
 {
-    group *to = group_of(g, key);
+    hwi_group *to = group_of(g, key);
     if (!to) return false;
     if (to->count == 0 || compare_members(g, m, &to->best) < 0) to->best = *m;
     if (to->count == g->how->group_size) return true;
     if (to->count == to->room) {
         uint32_t room = to->room ? 2 * to->room : 4;
-        member *grown = hwi_request_alloc(g->run->request, room * sizeof *grown);
+        hwi_group_member *grown = hwi_request_alloc(g->run->request, room * sizeof *grown);
         if (!grown) return false;
         if (to->count) memcpy(grown, to->members, to->count * sizeof *grown);
         to->members = grown;
@@ -182,7 +158,7 @@ add_to_group(gathering *g, const hw_id *key, const member *m)
 }
 
 static bool
-note_seen(gathering *g, const hw_id *id)
+note_seen(hwi_groups *g, const hw_id *id)
 {
     if (g->seen_count == g->seen_room) {
         size_t room = g->seen_room ? 2 * g->seen_room : 256;
@@ -197,11 +173,11 @@ note_seen(gathering *g, const hw_id *id)
 }
 
 static bool
-add_point(gathering *g, const hw_id *id, float score, const char *payload, size_t bytes)
+add_point(hwi_groups *g, const hw_id *id, float score, const char *payload, size_t bytes)
 {
     hwi_request *r = g->run->request;
     const hwi_json *parsed = NULL;
-    member m = {.id = *id, .score = score, .arrival = g->arrivals++};
+    hwi_group_member m = {.id = *id, .score = score, .arrival = g->arrivals++};
     keys k = {.count = 0};
     hw_error err;
     if (!note_seen(g, id)) return false;
@@ -216,33 +192,23 @@ add_point(gathering *g, const hw_id *id, float score, const char *payload, size_
 
 /* The points of one round, with their payloads wherever the last step left them. */
 static bool
-add_points(gathering *g)
+add_points(hwi_groups *g)
 {
     hwi_run *run = g->run;
     const hwi_plan *p = &g->search->plan;
     const hw_result *from = p->result;
-    size_t first = p->first_row, bytes;
+    size_t bytes;
     hwi_idmap rows;
     g->found = p->hits.count;
     if (g->found == 0) return true;
-    if (!p->shows_result) {
-        hw_result *read;
-        hw_error err;
-        if (!hwi_ok(run->request,
-                    hw_collection_get(run->shape.collection, p->hits.ids, p->hits.count,
-                                      HW_WITH_PAYLOAD, &read, &err),
-                    &err) ||
-            !hwi_run_keep(run, read)) {
-            return false;
-        }
-        from = read;
-        first = 0;
+    if (!p->shows_result && !hwi_run_get(run, p->hits.ids, p->hits.count, HW_WITH_PAYLOAD, &from)) {
+        return false;
     }
     if (!hwi_idmap_init(run->request, hw_result_ids(from), hw_result_count(from), &rows)) {
         return false;
     }
     for (size_t i = 0; i < p->hits.count; i++) {
-        size_t row = p->shows_result ? first + i : hwi_idmap_find(&rows, &p->hits.ids[i]);
+        size_t row = p->shows_result ? p->first_row + i : hwi_idmap_find(&rows, &p->hits.ids[i]);
         if (row == HWI_NOWHERE) continue;
         const char *payload = hw_result_payload(from, row, &bytes);
         if (!add_point(g, &p->hits.ids[i], p->hits.scores[i], payload, bytes)) return false;
@@ -252,9 +218,8 @@ add_points(gathering *g)
 
 /* ---- Rounds */
 
-/* The best groups, as many as are asked for; *count may be less. */
-static bool
-best_groups(gathering *g, uint32_t **best, size_t *count)
+bool
+hwi_groups_best(hwi_groups *g, uint32_t **best, size_t *count)
 {
     uint32_t *order = hwi_request_alloc(g->run->request, (g->count + 1) * sizeof *order);
     if (!order) return false;
@@ -268,7 +233,7 @@ best_groups(gathering *g, uint32_t **best, size_t *count)
 /* Condition on the values of the listed groups that are full (or are not): ,{"key": .., "match":
  * {..}}; nothing if there are none. */
 static size_t
-write_match(gathering *g, hwi_buf *b, const uint32_t *which, size_t count, bool full)
+write_match(hwi_groups *g, hwi_buf *b, const uint32_t *which, size_t count, bool full)
 {
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
@@ -281,46 +246,56 @@ write_match(gathering *g, hwi_buf *b, const uint32_t *which, size_t count, bool 
         } else {
             hwi_buf_text(b, ",");
         }
-        write_key(b, &g->keys[at]);
+        hwi_groups_write_key(b, &g->keys[at]);
     }
     if (n) hwi_buf_text(b, "]}}");
     return n;
 }
 
+/* The filter of one round: what is searched by, and not seen, and in groups with room. *has_room is
+ * false when none of `unfilled` has any. */
+static void
+write_filter(hwi_groups *g, hwi_buf *b, const uint32_t *unfilled, size_t unfilled_count,
+             bool *has_room)
+{
+    hwi_buf_text(b, "{\"must\":[{\"must_not\":[{\"is_empty\":{\"key\":");
+    hwi_json_write_text(b, g->how->by, strlen(g->how->by));
+    hwi_buf_text(b, "}}");
+    for (size_t i = 0; i < g->seen_count; i++) {
+        hwi_buf_text(b, i ? "," : ",{\"has_id\":[");
+        hwi_json_write_id(b, &g->seen[i]);
+    }
+    hwi_buf_text(b, g->seen_count ? "]}]}" : "]}");
+    if (unfilled) {
+        *has_room = write_match(g, b, unfilled, unfilled_count, false) > 0;
+    } else {
+        *has_room = true;
+        write_match(g, b, NULL, g->count, true);
+    }
+    if (g->base) {
+        hwi_buf_text(b, ",");
+        hwi_buf_add(b, g->base, g->base_bytes);
+    }
+    hwi_buf_text(b, "]}");
+}
+
 /* One search. `unfilled` NULL: outside full groups; else inside those of these that are not.
- * *goes_on is false when nothing is left to ask. */
+ * *goes_on is false when nothing is left to ask, or no filter could say what. */
 static bool
-run_round(gathering *g, const uint32_t *unfilled, size_t unfilled_count, bool *goes_on)
+run_round(hwi_groups *g, const uint32_t *unfilled, size_t unfilled_count, bool *goes_on)
 {
     hwi_run *run = g->run;
     hwi_buf b = {0};
-    hwi_buf_text(&b, "{\"must\":[{\"must_not\":[{\"is_empty\":{\"key\":");
-    hwi_json_write_text(&b, g->how->by, strlen(g->how->by));
-    hwi_buf_text(&b, "}}");
-    for (size_t i = 0; i < g->seen_count; i++) {
-        hwi_buf_text(&b, i ? "," : ",{\"has_id\":[");
-        hwi_json_write_id(&b, &g->seen[i]);
-    }
-    hwi_buf_text(&b, g->seen_count ? "]}]}" : "]}");
-    *goes_on = true;
-    if (!unfilled) {
-        write_match(g, &b, NULL, g->count, true);
-    } else {
-        *goes_on = write_match(g, &b, unfilled, unfilled_count, false) > 0;
-    }
-    if (g->base) {
-        hwi_buf_text(&b, ",");
-        hwi_buf_add(&b, g->base, g->base_bytes);
-    }
-    hwi_buf_text(&b, "]}");
+    const char *text = NULL;
+    write_filter(g, &b, unfilled, unfilled_count, goes_on);
     size_t bytes = b.size;
     bool failed = b.failed;
     *goes_on &= bytes <= HW_FILTER_MAX || g->seen_count == 0;
-    char *text = failed || !*goes_on
-                     ? NULL
-                     : hwi_arena_text(&run->request->arena, (const char *)b.data, bytes);
+    if (*goes_on && !failed) {
+        text = hwi_arena_text(&run->request->arena, (const char *)b.data, bytes);
+    }
     hwi_buf_release(&b);
-    if (!failed && !*goes_on) return true;
+    if (!*goes_on && !failed) return true;
     if (!text) return hwi_refuse(run->request, 503, "out of memory");
     return hwi_reach(run, &g->search->plan, text, bytes) && hwi_execute(run, g->search, 1) &&
            add_points(g);
@@ -341,13 +316,13 @@ widen(hwi_plan *p, uint32_t group_size)
 /* All there is was found: a search came back with less than was asked. Steps above prefetches see
  * parts only, so there nothing must come back at all. */
 static bool
-is_exhausted(const gathering *g)
+is_exhausted(const hwi_groups *g)
 {
     return g->search->plan.prefetch_count ? g->found == 0 : g->found < g->depth;
 }
 
-static bool
-gather(gathering *g)
+bool
+hwi_groups_gather(hwi_groups *g)
 {
     uint32_t rounds = g->search->plan.prefetch_count ? 10 : HWI_GROUP_ROUNDS_MAX, *best;
     size_t count;
@@ -358,199 +333,26 @@ gather(gathering *g)
         if (is_exhausted(g)) return true;
     }
     while (rounds-- && goes_on) {
-        if (!best_groups(g, &best, &count) || !run_round(g, best, count, &goes_on)) return false;
+        if (!hwi_groups_best(g, &best, &count) || !run_round(g, best, count, &goes_on))
+            return false;
         if (goes_on && is_exhausted(g)) return true;
     }
     return true;
 }
 
-/* ---- Answering */
-
-typedef struct shown {
-    const hw_result *points;
-    hwi_idmap rows;
-    hwi_shape lookup_shape;
-    const hw_result *lookups;
-    hwi_idmap lookup_rows;
-} shown;
-
-/* The id of the point that a group's value names in another collection. */
-static bool
-lookup_id(const hwi_shape *shape, const hw_id *key, hw_id *out)
-{
-    *out = *key;
-    if (key->kind != HW_ID_KIND_TEXT) return key->kind == HW_ID_KIND_U64;
-    if (key->text_bytes == 0 || hw_id_parse(key->as.text, key->text_bytes, out, NULL) != HW_OK) {
-        return false;
-    }
-    if (out->kind == HW_ID_KIND_U64) { /* digits in quotes are a text */
-        *out = *key;
-    }
-    return out->kind == HW_ID_KIND_UUID || shape->string_ids;
-}
-
-static bool
-read_lookups(gathering *g, const uint32_t *best, size_t count, shown *s)
-{
-    hwi_run *run = g->run;
-    hwi_request *r = run->request;
-    hw_collection *c = hwi_request_collection_named(r, g->how->lookup_collection);
-    if (!c || !hwi_shape_of(r, c, &s->lookup_shape)) return false;
-    hw_id *ids = hwi_request_alloc(r, (count + 1) * sizeof *ids);
-    hw_result *found;
-    hw_error err;
-    size_t n = 0;
-    if (!ids) return false;
-    for (size_t i = 0; i < count; i++) {
-        if (lookup_id(&s->lookup_shape, &g->keys[best[i]], &ids[n])) n++;
-    }
-    if (!hwi_ok(
-            r,
-            hw_collection_get(c, ids, n, hwi_selector_with(&g->how->lookup_selector), &found, &err),
-            &err) ||
-        !hwi_run_keep(run, found)) {
-        return false;
-    }
-    s->lookups = found;
-    return hwi_idmap_init(r, hw_result_ids(found), hw_result_count(found), &s->lookup_rows);
-}
-
-static bool
-read_points(gathering *g, const uint32_t *best, size_t count, const hwi_selector *selector,
-            shown *s)
-{
-    hwi_run *run = g->run;
-    hwi_request *r = run->request;
-    size_t n = 0, total = 0;
-    for (size_t i = 0; i < count; i++) total += g->groups[best[i]].count;
-    hw_id *ids = hwi_request_alloc(r, (total + 1) * sizeof *ids);
-    hw_result *found;
-    hw_error err;
-    if (!ids) return false;
-    for (size_t i = 0; i < count; i++) {
-        const group *from = &g->groups[best[i]];
-        for (uint32_t j = 0; j < from->count; j++) ids[n++] = from->members[j].id;
-    }
-    if (!hwi_ok(r,
-                hw_collection_get(run->shape.collection, ids, n, hwi_selector_with(selector),
-                                  &found, &err),
-                &err) ||
-        !hwi_run_keep(run, found)) {
-        return false;
-    }
-    s->points = found;
-    return hwi_idmap_init(r, hw_result_ids(found), hw_result_count(found), &s->rows);
-}
-
-static void
-write_group(gathering *g, size_t at, const hwi_selector *selector, const shown *s)
-{
-    hwi_run *run = g->run;
-    hwi_buf *out = &run->request->out;
-    const group *from = &g->groups[at];
-    bool is_first = true;
-    hwi_buf_text(out, "{\"id\":");
-    write_key(out, &g->keys[at]);
-    hwi_buf_text(out, ",\"hits\":[");
-    for (uint32_t i = 0; i < from->count; i++) {
-        size_t row = hwi_idmap_find(&s->rows, &from->members[i].id);
-        if (row == HWI_NOWHERE) continue; /* deleted meanwhile */
-        if (!is_first) hwi_buf_text(out, ",");
-        is_first = false;
-        hwi_write_scored(run->request, &run->shape, s->points, row, from->members[i].score,
-                         selector);
-    }
-    hwi_buf_text(out, "]");
-    hw_id id;
-    if (s->lookups && lookup_id(&s->lookup_shape, &g->keys[at], &id)) {
-        size_t row = hwi_idmap_find(&s->lookup_rows, &id);
-        if (row != HWI_NOWHERE) {
-            hwi_buf_text(out, ",\"lookup\":");
-            hwi_write_record(run->request, &s->lookup_shape, s->lookups, row,
-                             &g->how->lookup_selector);
-        }
-    }
-    hwi_buf_text(out, "}");
-}
-
-static bool
-write_groups(gathering *g, const hwi_selector *selector)
-{
-    shown s = {0};
-    uint32_t *best;
-    size_t count;
-    if (!best_groups(g, &best, &count)) return false;
-    for (size_t i = 0; i < count; i++) {
-        group *of = &g->groups[best[i]];
-        qsort_r(of->members, of->count, sizeof *of->members, compare_members_arg, g);
-    }
-    if (!read_points(g, best, count, selector, &s)) return false;
-    if (g->how->lookup_collection && !read_lookups(g, best, count, &s)) return false;
-    hwi_buf_text(&g->run->request->out, "{\"groups\":[");
-    for (size_t i = 0; i < count; i++) {
-        if (i) hwi_buf_text(&g->run->request->out, ",");
-        write_group(g, best[i], selector, &s);
-    }
-    hwi_buf_text(&g->run->request->out, "]");
-    hwi_answer_extras(g->run, g->search);
-    hwi_buf_text(&g->run->request->out, "}");
-    return true;
-}
-
 bool
-hwi_answer_groups(hwi_run *run, hwi_search *search, const hwi_grouping *how)
+hwi_groups_begin(hwi_groups *g, hwi_run *run, hwi_search *search, const hwi_grouping *how)
 {
-    gathering g = {.run = run, .search = search, .how = how};
-    hwi_selector selector = search->selector;
     uint64_t depth = (uint64_t)how->limit * how->group_size;
-    if (!hwi_prepare(run, search, 1) || !grow(&g)) return false;
-    set_order(&g);
-    g.base = search->plan.reach;
-    g.base_bytes = search->plan.reach_bytes;
-    g.depth = (uint32_t)HWI_MIN(depth, HW_K_MAX);
-    search->plan.limit = g.depth;
+    *g = (hwi_groups){.run = run, .search = search, .how = how};
+    if (!hwi_prepare(run, search, 1) || !grow(g)) return false;
+    set_order(g);
+    g->base = search->plan.reach;
+    g->base_bytes = search->plan.reach_bytes;
+    g->depth = (uint32_t)HWI_MIN(depth, HW_K_MAX);
+    search->plan.limit = g->depth;
     search->plan.offset = 0;
     search->selector = (hwi_selector){.payload = true};
     widen(&search->plan, how->group_size);
-    return gather(&g) && write_groups(&g, &selector);
-}
-
-/* ---- Decoding */
-
-static bool
-decode_lookup(hwi_run *run, const hwi_json *body, hwi_grouping *out)
-{
-    hwi_request *r = run->request;
-    const hwi_json *j = hwi_json_member(body, "with_lookup");
-    if (!j || j->kind == HWI_JSON_NULL) return true;
-    if (j->kind == HWI_JSON_TEXT) {
-        out->lookup_selector = (hwi_selector){.payload = true};
-        return hwi_read_text(r, body, "with_lookup", &out->lookup_collection);
-    }
-    if (j->kind != HWI_JSON_OBJECT || !hwi_json_member(j, "collection")) {
-        return hwi_refuse_format(r, "with_lookup: expected a name or an object with `collection`");
-    }
-    return hwi_read_text(r, j, "collection", &out->lookup_collection) &&
-           hwi_read_selector(r, j, true, &out->lookup_selector);
-}
-
-bool
-hwi_decode_grouping(hwi_run *run, const hwi_json *body, bool is_old, hwi_grouping *out)
-{
-    hwi_request *r = run->request;
-    *out = (hwi_grouping){0};
-    if (!hwi_read_text(r, body, "group_by", &out->by)) return false;
-    if (!out->by) return hwi_refuse_format(r, "missing field `group_by`");
-    if (!hwi_path_is_valid(out->by)) {
-        return hwi_refuse_format(r, "group_by: invalid json path: '%s'", out->by);
-    }
-    const hwi_json *size = hwi_json_member(body, "group_size");
-    if (is_old && !size) return hwi_refuse_format(r, "missing field `group_size`");
-    if (!hwi_read_u32(r, body, "group_size", 3, 1, UINT32_MAX, &out->group_size) ||
-        !hwi_read_u32(r, body, "limit", 10, 1, UINT32_MAX, &out->limit)) {
-        return false;
-    }
-    out->group_size = HWI_MIN(out->group_size, HW_K_MAX);
-    out->limit = HWI_MIN(out->limit, HW_K_MAX);
-    return decode_lookup(run, body, out);
+    return true;
 }

@@ -6,13 +6,6 @@
  */
 #include "server/query/query.h"
 
-static const hwi_json *
-present(const hwi_json *o, const char *key)
-{
-    const hwi_json *j = hwi_json_member(o, key);
-    return j && j->kind != HWI_JSON_NULL ? j : NULL;
-}
-
 /* Everything but what to search by. Groups have their own limit, read elsewhere. */
 static bool
 decode_rest(hwi_run *run, const hwi_json *body, hwi_search *out)
@@ -23,8 +16,8 @@ decode_rest(hwi_run *run, const hwi_json *body, hwi_search *out)
     if (++run->node_count > HWI_BATCH_MAX) {
         return hwi_refuse(r, 400, "Wrong input: a batch has more than %u searches", HWI_BATCH_MAX);
     }
-    const char *limit = present(body, "limit") ? "limit" : "top";
-    if (!present(body, limit)) return hwi_refuse_format(r, "missing field `limit`");
+    const char *limit = hwi_present(body, "limit") ? "limit" : "top";
+    if (!hwi_present(body, limit)) return hwi_refuse_format(r, "missing field `limit`");
     return hwi_read_u32(r, body, limit, 10, 1, UINT32_MAX, &out->plan.limit) &&
            hwi_read_u32(r, body, "offset", 0, 0, UINT32_MAX, &out->plan.offset) &&
            hwi_decode_common(run, body, &out->plan) &&
@@ -45,12 +38,12 @@ hwi_decode_old_search(hwi_run *run, const hwi_json *body, hwi_search *out)
 {
     hwi_request *r = run->request;
     if (!decode_rest(run, body, out)) return false;
-    const hwi_json *vector = present(body, "vector");
+    const hwi_json *vector = hwi_present(body, "vector");
     const char *name = "";
     if (vector && vector->kind == HWI_JSON_OBJECT) {
         if (!hwi_read_text(r, vector, "name", &name)) return false;
         if (!name) name = "";
-        vector = present(vector, "vector");
+        vector = hwi_present(vector, "vector");
     }
     if (!vector) return hwi_refuse_format(r, "missing field `vector`");
     if (vector->kind != HWI_JSON_ARRAY && vector->kind != HWI_JSON_OBJECT) {
@@ -74,18 +67,18 @@ bool
 hwi_decode_old_recommend(hwi_run *run, const hwi_json *body, hwi_search *out)
 {
     return decode_using(run, body, out) &&
-           hwi_decode_examples(run, present(body, "positive"), present(body, "negative"),
+           hwi_decode_examples(run, hwi_present(body, "positive"), hwi_present(body, "negative"),
                                &out->plan) &&
-           hwi_decode_strategy(run, present(body, "strategy"), &out->plan);
+           hwi_decode_strategy(run, hwi_present(body, "strategy"), &out->plan);
 }
 
 bool
 hwi_decode_old_discover(hwi_run *run, const hwi_json *body, hwi_search *out)
 {
     if (!decode_using(run, body, out)) return false;
-    const hwi_json *target = present(body, "target");
+    const hwi_json *target = hwi_present(body, "target");
     out->plan.rule = target ? HW_RULE_DISCOVER : HW_RULE_CONTEXT;
     out->plan.has_target = target != NULL;
-    if (!hwi_decode_pairs(run, present(body, "context"), &out->plan)) return false;
+    if (!hwi_decode_pairs(run, hwi_present(body, "context"), &out->plan)) return false;
     return !target || hwi_decode_input(run, &out->plan, target, &out->plan.target);
 }

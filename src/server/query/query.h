@@ -217,8 +217,19 @@ bool hwi_run_begin(hwi_run *run, hwi_request *r);
 void hwi_run_end(hwi_run *run);
 /* Takes the result over; false (freed) for want of memory. */
 bool hwi_run_keep(hwi_run *run, hw_result *result);
+/* Reads points of the collection by id; the result is kept. */
+bool hwi_run_get(hwi_run *run, const hw_id *ids, size_t count, uint32_t with,
+                 const hw_result **out);
 
 /* ---- Decoding (decode.c, decode_query.c, legacy.c) */
+
+/* The member, or NULL when absent or null. */
+static inline const hwi_json *
+hwi_present(const hwi_json *o, const char *key)
+{
+    const hwi_json *j = hwi_json_member(o, key);
+    return j && j->kind != HWI_JSON_NULL ? j : NULL;
+}
 
 bool hwi_decode_search(hwi_run *run, const hwi_json *body, hwi_search *out); /* points/query */
 bool hwi_decode_plan(hwi_run *run, const hwi_json *o, uint32_t depth, hwi_plan *out);
@@ -280,7 +291,7 @@ bool hwi_leaf_depth(hwi_run *run, uint64_t wanted, uint32_t *out);
 bool hwi_filter_of_ids(hwi_run *run, const hw_id *ids, size_t count, bool are_excluded,
                        const char **text, size_t *bytes);
 
-/* ---- Answering (answer.c, groups.c) */
+/* ---- Answering (answer.c, groups_answer.c) */
 
 /* Appends the hits as a list of scored points. */
 bool hwi_answer_points(hwi_run *run, const hwi_search *search);

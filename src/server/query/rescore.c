@@ -52,13 +52,10 @@ gather_payloads(hwi_run *run, candidates *c)
 {
     hwi_request *r = run->request;
     hw_error err;
-    hw_result *found;
+    const hw_result *found;
     hwi_idmap map;
-    if (!hwi_ok(r,
-                hw_collection_get(run->shape.collection, c->ids, c->count, HW_WITH_PAYLOAD, &found,
-                                  &err),
-                &err) ||
-        !hwi_run_keep(run, found) || !hwi_idmap_init(r, c->ids, c->count, &map)) {
+    if (!hwi_run_get(run, c->ids, c->count, HW_WITH_PAYLOAD, &found) ||
+        !hwi_idmap_init(r, c->ids, c->count, &map)) {
         return false;
     }
     for (size_t i = 0; i < hw_result_count(found); i++) {

@@ -36,3 +36,17 @@ hwi_run_end(hwi_run *run)
     for (size_t i = 0; i < run->result_count; i++) hw_result_free(run->results[i]);
     run->result_count = 0;
 }
+
+bool
+hwi_run_get(hwi_run *run, const hw_id *ids, size_t count, uint32_t with, const hw_result **out)
+{
+    hw_result *found;
+    hw_error err;
+    *out = NULL;
+    if (!hwi_ok(run->request,
+                hw_collection_get(run->shape.collection, ids, count, with, &found, &err), &err)) {
+        return false;
+    }
+    *out = found;
+    return hwi_run_keep(run, found);
+}
