@@ -6,7 +6,8 @@
 
 #define HWI_PLACE_MAX 4096
 
-/* A name beside `name` that nothing has yet: "<name>.part-<process>-<number>". */
+/* A name beside `name` that nothing has yet: "<name>.part-<process>-<number>". Removes those that a
+ * killed process has left there over an hour ago. */
 HW_CHECKED hw_status hwi_place_beside(const char *name, char part[HWI_PLACE_MAX], hw_error *err);
 
 /* HW_EEXIST when there is anything at `name`. */
