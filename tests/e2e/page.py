@@ -63,6 +63,12 @@ def test_page_is_open_and_keeps_to_itself():
             check(s.raw("GET", "/dashboard/" + path)[0] in (400, 401, 404), path)
 
 
+def test_page_can_be_switched_off():
+    with Server("off.hw", "--enable-static-content", "false") as s:
+        for path in ("", "/main.js"):
+            same(s.raw("GET", "/dashboard" + path)[0], 404, path)
+
+
 def test_views_in_a_browser():
     write_jsonl("clothes.jsonl", clothes())
     run("import", "page.hw", "clothes", "clothes.jsonl", "--create", "--metric", "l2", "--payload-index", "name:keyword")

@@ -4,6 +4,7 @@ import {get, result, collection, collectionPath, headers, hasKey, name as escape
 import {COLLECTION} from './search.js';
 import {pretty} from './snippets.js';
 
+const LOOKED_INTO = 100; // collections whose counts the list shows
 const DISTANCES = ['Cosine', 'Euclid', 'Dot', 'Manhattan'];
 const TYPES = ['keyword', 'integer', 'float', 'bool', 'datetime', 'geo', 'uuid', 'text'];
 
@@ -23,7 +24,9 @@ class Collections {
     try {
       const {collections} = await get('/collections', this.tools.signal);
       const names = collections.map((c) => c.name).sort();
-      const infos = await Promise.all(names.slice(0, 50).map((n) => collection(n, this.tools.signal).catch((error) => ({name: n, error}))));
+      const wanted = params.c ?? names[0];
+      const look = (n, i) => (i < LOOKED_INTO || n === wanted ? collection(n, this.tools.signal).catch((error) => ({name: n, error})) : {name: n, error: new Error('open it to see more')});
+      const infos = await Promise.all(names.map(look));
       if (this.turn !== mine) return;
       this.#showList(names, infos);
       const pick = names.includes(params.c) ? params.c : params.c ? null : names[0];

@@ -16,6 +16,8 @@
 static bool
 send_file(hwi_request *r, const char *name)
 {
+    if (!hwi_server_config(r->server)->service_enable_static_content)
+        return hwi_refuse(r, 404, "Not found: the page is switched off");
     for (const hwi_page_file *f = hwi_page_files; f->name; f++) {
         if (strcmp(f->name, name) != 0) continue;
         r->kind = HWI_BODY_PLAIN;
