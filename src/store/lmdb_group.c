@@ -150,7 +150,6 @@ hwi_lmdb_group_begin(hwi_lmdb_env *e, hwi_lmdb_member *m)
     m->is_nested = g->parent != NULL;
     m->stage = HWI_LMDB_AWAKE;
     if (!m->is_nested) {
-        g->opened_us = hwi_clock_us();
         g->members = 0;
         g->bytes = 0;
         return hwi_lmdb_writer_begin(&e->writer, e->env, &m->txn);
@@ -207,6 +206,7 @@ open_group(hwi_lmdb_env *e, hwi_lmdb_member *m)
     hwi_lmdb_group *g = &e->group;
     hwi_lmdb_round *r;
 
+    g->opened_us = hwi_clock_us();
     if (!another_comes(e)) return false;
     r = hwi_alloc_zero(sizeof *r);
     if (!r) return false;
@@ -320,7 +320,6 @@ hwi_lmdb_group_wake(hwi_lmdb_env *e, hwi_lmdb_member *m)
     pthread_mutex_unlock(&g->mutex);
     if (!evicted) return false;
     m->is_nested = false;
-    g->opened_us = hwi_clock_us();
     g->members = 0;
     g->bytes = 0;
     if (m->rc == 0) m->rc = hwi_lmdb_writer_begin(&e->writer, e->env, &m->txn);
