@@ -254,7 +254,7 @@ def test_aliases():
         s.fails(400, "POST", "/collections/aliases", {}, says="actions")
         # Not by an alias, and the aliases go with the collection.
         same(s.ok("DELETE", "/collections/z"), False)
-        s.fails(409, "PUT", "/collections/z", ONE)
+        s.fails(400, "PUT", "/collections/z", ONE, says="Alias with the same name already exists")
         same(s.ok("DELETE", C), True)
         same(listed(), {"x": "d"})
         s.fails(404, "GET", "/collections/z", says="doesn't exist")

@@ -159,6 +159,34 @@ write_config(hwi_buf *b, const hwi_json *body)
     hwi_buf_add(b, "", 1);
 }
 
+/* Whether a collection has this very name, not only an alias. */
+static bool
+is_own_name(hwi_request *r, const char *name, bool *out)
+{
+    char **names;
+    size_t count;
+    hw_error err;
+    *out = false;
+    if (!hwi_ok(r, hw_collection_list(r->db, &names, &count, &err), &err)) return false;
+    for (size_t i = 0; i < count; i++) *out |= strcmp(names[i], name) == 0;
+    hw_free(names);
+    return true;
+}
+
+static bool
+refuse_taken(hwi_request *r, const char *name)
+{
+    bool is_collection;
+    if (!is_own_name(r, name, &is_collection)) return false;
+    if (is_collection) {
+        return hwi_refuse(r, 409, "Wrong input: Collection `%s` already exists!", name);
+    }
+    return hwi_refuse(r, 400,
+                      "Wrong input: Can't create collection with name %s. Alias with the same name "
+                      "already exists",
+                      name);
+}
+
 static bool
 create(hwi_request *r)
 {
@@ -177,9 +205,7 @@ create(hwi_request *r)
                        ? hwi_nomem(&err, config.size)
                        : hw_collection_create(r->db, name, (const char *)config.data, &err);
     hwi_buf_release(&config);
-    if (st == HW_EEXIST) {
-        return hwi_refuse(r, 409, "Wrong input: Collection `%s` already exists!", name);
-    }
+    if (st == HW_EEXIST) return refuse_taken(r, name);
     if (!hwi_ok(r, st, &err)) return false;
     hwi_server_forget(r->server, name);
     hwi_buf_text(&r->out, "true");
@@ -209,20 +235,6 @@ forget_aliases(hwi_request *r, const char *name)
     hw_free(text);
 }
 
-/* Whether it is the collection's own name: dropping by an alias would take more than was named. */
-static bool
-is_own_name(hwi_request *r, const char *name, bool *out)
-{
-    char **names;
-    size_t count;
-    hw_error err;
-    *out = false;
-    if (!hwi_ok(r, hw_collection_list(r->db, &names, &count, &err), &err)) return false;
-    for (size_t i = 0; i < count; i++) *out |= strcmp(names[i], name) == 0;
-    hw_free(names);
-    return true;
-}
-
 static bool
 drop(hwi_request *r)
 {
@@ -230,7 +242,7 @@ drop(hwi_request *r)
     bool is_there;
     const char *name = hwi_request_param(r, "collection");
     if (!hwi_args_timeout(r) || !is_own_name(r, name, &is_there)) return false;
-    if (!is_there) {
+    if (!is_there) { /* dropping by an alias would take more than was named */
         hwi_buf_text(&r->out, "false");
         return true;
     }
