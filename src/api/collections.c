@@ -8,6 +8,7 @@
  * and open handles notice; drop.c has the rest. Numbers are never given out twice. */
 #include "api/api.h"
 #include "payload/path.h"
+#include "payload/word_rules.h"
 
 #include <stdlib.h>
 
@@ -177,6 +178,11 @@ canonical_paths(hwi_conf *conf, hw_error *err)
         hw_status st = hwi_path_parse(f->path, strlen(f->path), &conf->arena, &path, err);
         if (st != HW_OK) return hwi_fail_prefix(err, st, "payload_indexes");
         f->path = path->text;
+        const hwi_word_rules *ignored;
+        if (f->type == HWI_PIX_TEXT) {
+            st = hwi_word_rules_read(f->params, &conf->arena, &ignored, err);
+            if (st != HW_OK) return hwi_fail_prefix(err, st, "payload_indexes.%s", f->path);
+        }
         if (hwi_conf_pix(conf, f->path) != f) {
             return hwi_fail(err, HW_EINVAL, "payload_indexes.%s: occurs twice", f->path);
         }

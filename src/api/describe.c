@@ -1,5 +1,6 @@
 /* describe.c - a collection's settings and statistics as JSON. */
 #include "api/api.h"
+#include "payload/pix.h"
 
 static void
 write_extra(hwi_buf *b, const hwi_field *f)
@@ -62,8 +63,30 @@ has_sparse(const hwi_conf *conf)
     return false;
 }
 
-static void
-write_description(hwi_buf *b, const hwi_view *view)
+static hw_status
+write_pix(hwi_buf *b, const hwi_view *view, hw_error *err)
+{
+    const hwi_schema *schema = &view->conf->schema;
+    for (size_t i = 0; i < schema->count; i++) {
+        const hwi_pix_field *p = &schema->fields[i];
+        uint64_t points;
+        HWI_TRY(hwi_pix_points(view->txn, view->conf->coll, p->number, &points, err));
+        if (i) hwi_buf_text(b, ",");
+        hwi_json_write_text(b, p->path, strlen(p->path));
+        hwi_buf_printf(b, ":{\"type\":\"%s\",\"ready\":%s,\"points\":%llu",
+                       hwi_pix_type_text(p->type), p->ready ? "true" : "false",
+                       (unsigned long long)points);
+        if (p->params) {
+            hwi_buf_text(b, ",\"params\":");
+            hwi_json_write(b, p->params);
+        }
+        hwi_buf_text(b, "}");
+    }
+    return HW_OK;
+}
+
+static hw_status
+write_description(hwi_buf *b, const hwi_view *view, hw_error *err)
 {
     const hwi_conf *conf = view->conf;
     hwi_buf_text(b, "{\"name\":");
@@ -77,13 +100,7 @@ write_description(hwi_buf *b, const hwi_view *view)
         write_fields(b, conf, true);
     }
     hwi_buf_text(b, "},\"payload_indexes\":{");
-    for (size_t i = 0; i < conf->schema.count; i++) {
-        const hwi_pix_field *p = &conf->schema.fields[i];
-        if (i) hwi_buf_text(b, ",");
-        hwi_json_write_text(b, p->path, strlen(p->path));
-        hwi_buf_printf(b, ":{\"type\":\"%s\",\"ready\":%s}", hwi_pix_type_text(p->type),
-                       p->ready ? "true" : "false");
-    }
+    HWI_TRY(write_pix(b, view, err));
     hwi_buf_text(b, "},\"extra\":");
     if (conf->extra) {
         hwi_json_write(b, conf->extra);
@@ -91,6 +108,7 @@ write_description(hwi_buf *b, const hwi_view *view)
         hwi_buf_text(b, "{}");
     }
     hwi_buf_text(b, "}");
+    return HW_OK;
 }
 
 static hw_status
@@ -132,9 +150,11 @@ hw_collection_describe(hw_collection *c, char **json, hw_error *err)
     hwi_buf b = {0};
     *json = NULL;
     HWI_TRY(hwi_views_current(c->shared->views, &view, err));
-    write_description(&b, view);
+    hw_status st = write_description(&b, view, err);
     hwi_view_release(c->shared->views, view);
-    return hwi_buf_take_text(&b, json, err);
+    if (st == HW_OK) return hwi_buf_take_text(&b, json, err);
+    hwi_buf_release(&b);
+    return st;
 }
 
 hw_status

@@ -15,6 +15,7 @@
 #include "api/api.h"
 #include "payload/path.h"
 #include "payload/pix.h"
+#include "payload/word_rules.h"
 
 #define STEP_SLOTS 8192u
 
@@ -23,6 +24,7 @@ typedef struct step {
     const char *name; /* of the collection, for messages */
     const char *path; /* canonical */
     hwi_pix_type type;
+    const hwi_json *params; /* beside the type; NULL: none were given */
     bool done;
     uint64_t at, total; /* slots */
 } step;
@@ -66,6 +68,31 @@ hwi_view_index_of(const hwi_view *view, const char *field, bool (*serves)(hwi_pi
 
 /* ---- Indexing ---- */
 
+static bool
+same_json(const hwi_json *a, const hwi_json *b)
+{
+    hwi_buf x = {0}, y = {0};
+    if (a) hwi_json_write(&x, a);
+    if (b) hwi_json_write(&y, b);
+    bool same = !x.failed && !y.failed && x.size == y.size &&
+                (x.size == 0 || memcmp(x.data, y.data, x.size) == 0);
+    hwi_buf_release(&x);
+    hwi_buf_release(&y);
+    return same;
+}
+
+/* Other settings for an index that is there: of a text index they decide what its words are. */
+static hw_status
+change_params(hw_store_txn *txn, hwi_conf *conf, hwi_pix_field *f, const step *s, hw_error *err)
+{
+    if (same_json(f->params, s->params)) return HW_OK;
+    if (f->type == HWI_PIX_TEXT) {
+        return hwi_fail(err, HW_EEXIST, "field `%s` has a text index with other settings", s->path);
+    }
+    HWI_TRY(hwi_conf_pix_set(conf, f, s->params, err));
+    return save_conf(txn, conf, err);
+}
+
 static hw_status
 declare(hw_store_txn *txn, hwi_conf *conf, step *s, hw_error *err)
 {
@@ -75,8 +102,9 @@ declare(hw_store_txn *txn, hwi_conf *conf, step *s, hw_error *err)
         return hwi_fail(err, HW_EEXIST, "field `%s` has an index of type %s", s->path,
                         hwi_pix_type_text(f->type));
     }
+    if (f && s->params) return change_params(txn, conf, f, s, err);
     if (f) return HW_OK;
-    if (!hwi_conf_pix_add(conf, s->path, s->type)) return hwi_nomem(err, sizeof *f);
+    if (!hwi_conf_pix_add(conf, s->path, s->type, s->params)) return hwi_nomem(err, sizeof *f);
     return save_conf(txn, conf, err);
 }
 
@@ -171,6 +199,27 @@ parse_field(const char *field, hwi_arena *arena, step *s, hw_error *err)
     return HW_OK;
 }
 
+/* A word, or JSON of an object with one. */
+static hw_status
+parse_type(const char *type, hwi_arena *arena, step *s, hw_error *err)
+{
+    hwi_json word = {.kind = HWI_JSON_TEXT, .text = type};
+    const hwi_json *given = &word;
+    const hwi_word_rules *ignored;
+    if (type && type[0] == '{') {
+        hw_status st = hwi_json_parse(type, strlen(type), arena, &given, err);
+        if (st != HW_OK) return hwi_fail_prefix(err, st, "index type");
+    }
+    if (!type || !hwi_pix_type_read(given, &s->type, &s->params)) {
+        return hwi_fail(err, HW_EINVAL,
+                        "index type `%.60s` is not one of keyword, integer, float, bool, datetime, "
+                        "geo, uuid, text",
+                        type ? type : "");
+    }
+    if (s->type != HWI_PIX_TEXT) return HW_OK;
+    return hwi_word_rules_read(s->params, arena, &ignored, err); /* to know that they can be */
+}
+
 hw_status
 hw_collection_index_payload(hw_collection *c, const char *field, const char *type,
                             hw_progress_fn progress, void *arg, hw_error *err)
@@ -179,13 +228,8 @@ hw_collection_index_payload(hw_collection *c, const char *field, const char *typ
     hwi_arena arena = {0};
     hwi_progress p = {.fn = progress, .arg = arg};
     step s = {.coll = c->shared->coll, .name = c->shared->name};
-    if (!type || !hwi_pix_type_parse(type, &s.type)) {
-        return hwi_fail(err, HW_EINVAL,
-                        "index type `%s` is not one of keyword, integer, float, bool, datetime, "
-                        "geo, uuid, text",
-                        type ? type : "");
-    }
-    hw_status st = parse_field(field, &arena, &s, err);
+    hw_status st = parse_type(type, &arena, &s, err);
+    if (st == HW_OK) st = parse_field(field, &arena, &s, err);
     if (st == HW_OK) st = run_build(c, &s, &p, err);
     hwi_arena_release(&arena);
     return st;

@@ -26,6 +26,11 @@ typedef struct hwi_filter hwi_filter;
 HW_CHECKED hw_status hwi_filter_parse(const char *json, size_t bytes, hwi_arena *arena,
                                       const hwi_filter **out, hw_error *err);
 
+/* The same for a collection: conditions on the words of a field that has a text index follow its rules
+ * (word_rules.h), ready or not. schema is read, not kept. */
+HW_CHECKED hw_status hwi_filter_parse_for(const char *json, size_t bytes, const hwi_schema *schema,
+                                          hwi_arena *arena, const hwi_filter **out, hw_error *err);
+
 /* Whether a point matches: the definition of what a filter means. payload may be empty; so may be
  * the payload's JSON object. id may be NULL when no point is meant: has_id is then false.
  * HW_ECORRUPT when the payload is not JSON, HW_ENOMEM. */

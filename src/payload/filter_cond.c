@@ -5,6 +5,7 @@
  * and allocates nothing. */
 #include <stdlib.h>
 
+#include "payload/filter_lookup.h"
 #include "payload/filter_read.h"
 
 /* Inside a list of values or members: enter, check, leave. A failure ends the parse, so only
@@ -140,17 +141,19 @@ fill_failures(hwi_word_list *w)
 }
 
 static hw_status
-parse_words(hwi_filter_reader *r, const hwi_json *text, bool in_order, hwi_word_list *out)
+parse_words(hwi_filter_reader *r, const hwi_json *text, const hwi_word_rules *rules, bool in_order,
+            hwi_word_list *out)
 {
     hwi_words it;
     hw_status st;
 
-    *out = (hwi_word_list){0};
+    *out = (hwi_word_list){.rules = rules};
     out->words = hwi_filter_alloc(r, HWI_FILTER_WORDS_MAX, sizeof *out->words, &st);
     if (!out->words) return st;
     out->fail = hwi_filter_alloc(r, HWI_FILTER_WORDS_MAX, sizeof *out->fail, &st);
     if (!out->fail) return st;
-    hwi_words_init(&it, text->text, text->text_bytes);
+    hwi_words_init(&it, rules, text->text, text->text_bytes);
+    it.is_query = true;
     while (hwi_words_next(&it)) {
         if (out->count == HWI_FILTER_WORDS_MAX)
             return hwi_filter_wrong(r, "text has more than %u words", HWI_FILTER_WORDS_MAX);
@@ -162,6 +165,22 @@ parse_words(hwi_filter_reader *r, const hwi_json *text, bool in_order, hwi_word_
         fill_failures(out);
     else
         out->count = sort_unique(out->words, out->count, sizeof *out->words, compare_texts);
+    return HW_OK;
+}
+
+/* The rules by which a field's texts are cut. */
+static hw_status
+find_rules(hwi_filter_reader *r, const hwi_path *path, const hwi_word_rules **out)
+{
+    *out = NULL;
+    if (!r->schema) return HW_OK;
+    const char *full = hwi_lookup_path_text(r->arena, r->around, path);
+    if (!full) return hwi_nomem(r->err, 64);
+    for (size_t i = 0; i < r->schema->count; i++) {
+        const hwi_pix_field *f = &r->schema->fields[i];
+        if (f->type == HWI_PIX_TEXT && f->params && strcmp(f->path, full) == 0)
+            return hwi_word_rules_read(f->params, r->arena, out, r->err);
+    }
     return HW_OK;
 }
 
@@ -197,8 +216,14 @@ parse_match(hwi_filter_reader *r, const hwi_json *value, hwi_cond *out)
         HWI_TRY(parse_set(r, m[at], at != VALUE, &out->as.set));
     else if (at == PREFIX)
         out->as.prefix = (hwi_text){m[at]->text, m[at]->text_bytes};
-    else
-        HWI_TRY(parse_words(r, m[at], at == PHRASE, &out->as.words));
+    else {
+        const hwi_word_rules *rules;
+        HWI_TRY(find_rules(r, out->path, &rules));
+        /* beginnings of words have no order: a phrase asks for all of them */
+        bool by_prefix = rules && rules->tokenizer == HWI_TOKENS_PREFIX;
+        if (by_prefix && at == PHRASE) out->kind = HWI_COND_TEXT;
+        HWI_TRY(parse_words(r, m[at], rules, at == PHRASE && !by_prefix, &out->as.words));
+    }
     hwi_filter_leave(r, mark);
     return HW_OK;
 }

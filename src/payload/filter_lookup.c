@@ -120,11 +120,20 @@ add_words_of(hwi_lookup *l, const hwi_json *value, hw_error *err)
     hwi_key k;
 
     if (value->kind != HWI_JSON_TEXT) return add_beyond(l, err);
-    hwi_words_init(&it, value->text, value->text_bytes);
-    if (!hwi_words_next(&it)) return add_covered(l, err);
-    hwi_pix_kind_key(&k, l->coll, l->field->number, HWI_PIX_VALUE);
-    hwi_pix_word(&k, it.word, it.bytes);
-    return add_key(l, &k, false, err);
+    hwi_arena arena = {0};
+    const hwi_word_rules *rules;
+    hw_status st = hwi_word_rules_read(l->field->params, &arena, &rules, err);
+    hwi_words_init(&it, rules, value->text, value->text_bytes);
+    it.is_query = true;
+    if (st == HW_OK && !hwi_words_next(&it)) {
+        st = add_covered(l, err);
+    } else if (st == HW_OK) {
+        hwi_pix_kind_key(&k, l->coll, l->field->number, HWI_PIX_VALUE);
+        hwi_pix_word(&k, it.word, it.bytes);
+        st = add_key(l, &k, false, err);
+    }
+    hwi_arena_release(&arena);
+    return st;
 }
 
 static hw_status

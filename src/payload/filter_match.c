@@ -116,7 +116,7 @@ has_words(const hwi_word_list *list, const hwi_json *text, bool any)
     hwi_words it;
 
     memset(seen, 0, list->count);
-    hwi_words_init(&it, text->text, text->text_bytes);
+    hwi_words_init(&it, list->rules, text->text, text->text_bytes);
     while (missing > 0 && hwi_words_next(&it)) {
         size_t at = find_word(list, (hwi_text){(const char *)it.word, it.bytes});
         if (at == list->count || seen[at]) continue;
@@ -134,7 +134,7 @@ has_phrase(const hwi_word_list *list, const hwi_json *text)
     hwi_words it;
 
     if (list->count == 0) return false;
-    hwi_words_init(&it, text->text, text->text_bytes);
+    hwi_words_init(&it, list->rules, text->text, text->text_bytes);
     while (hwi_words_next(&it)) {
         hwi_text word = {(const char *)it.word, it.bytes};
         while (matched > 0 && hwi_text_compare(word, list->words[matched]) != 0)

@@ -7,6 +7,7 @@
  * bounds. */
 #include <stdio.h>
 
+#include "payload/filter_lookup.h"
 #include "payload/filter_read.h"
 
 /* ---- places and messages */
@@ -251,9 +252,13 @@ parse_nested(hwi_filter_reader *r, const hwi_json *value, hwi_cond *out)
     HWI_TRY(hwi_filter_members(r, value, names, 2, members));
     HWI_TRY(element_path(r, members[0], &out->path));
     size_t mark = hwi_filter_enter(r, ".filter");
+    const char *outside = r->around;
     r->nested++;
+    r->around = hwi_lookup_path_text(r->arena, outside, out->path);
+    if (!r->around) return hwi_nomem(r->err, 64);
     HWI_TRY(parse_object_filter(r, members[1], &inner));
     out->as.filter = inner;
+    r->around = outside;
     r->nested--;
     hwi_filter_leave(r, mark);
     return HW_OK;
@@ -372,8 +377,15 @@ hw_status
 hwi_filter_parse(const char *json, size_t bytes, hwi_arena *arena, const hwi_filter **out,
                  hw_error *err)
 {
+    return hwi_filter_parse_for(json, bytes, NULL, arena, out, err);
+}
+
+hw_status
+hwi_filter_parse_for(const char *json, size_t bytes, const hwi_schema *schema, hwi_arena *arena,
+                     const hwi_filter **out, hw_error *err)
+{
     const hwi_json *root;
-    hwi_filter_reader r = {.arena = arena, .err = err};
+    hwi_filter_reader r = {.arena = arena, .err = err, .schema = schema, .around = ""};
 
     *out = NULL;
     if (bytes > HW_FILTER_MAX)

@@ -10,6 +10,8 @@
 typedef struct hwi_filter_reader {
     hwi_arena *arena;
     hw_error *err;
+    const hwi_schema *schema; /* NULL: none is known */
+    const char *around;       /* path of the arrays around, "" outside `nested` */
     bool needs_id;
     const char **vectors; /* room for HW_VECTORS_MAX names that has_vector asks for */
     size_t vector_count;

@@ -9,6 +9,7 @@
 #include "payload/path.h"
 #include "payload/pick.h"
 #include "payload/values.h"
+#include "payload/word_rules.h"
 
 typedef enum hwi_cond_kind {
     HWI_COND_ANY,      /* match value and match any: an element is in the set */
@@ -47,8 +48,9 @@ typedef struct hwi_match_set {
 } hwi_match_set;
 
 typedef struct hwi_word_list {
-    hwi_text *words; /* TEXT, TEXT_ANY: ascending, without repeats; PHRASE: in order */
-    uint16_t *fail;  /* PHRASE: how far to go on after a mismatch (Knuth, Morris, Pratt) */
+    const hwi_word_rules *rules; /* of the field; NULL: the usual ones */
+    hwi_text *words;             /* TEXT, TEXT_ANY: ascending, without repeats; PHRASE: in order */
+    uint16_t *fail; /* PHRASE: how far to go on after a mismatch (Knuth, Morris, Pratt) */
     size_t count;
 } hwi_word_list;
 

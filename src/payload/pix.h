@@ -44,6 +44,10 @@ HW_CHECKED hw_status hwi_pix_build_slot(hwi_pix_writer *w, const hwi_pix_field *
 HW_CHECKED hw_status hwi_pix_drop(hw_store_txn *txn, uint32_t coll, uint32_t field_number,
                                   bool *more, hw_error *err);
 
+/* Points that have a value the field's index speaks for. Cost: reads headers alone. */
+HW_CHECKED hw_status hwi_pix_points(hw_store_txn *txn, uint32_t coll, uint32_t field_number,
+                                    uint64_t *points, hw_error *err);
+
 /* All live slots; the caller frees it with roaring_bitmap_free. */
 HW_CHECKED hw_status hwi_pix_live(hw_store_txn *txn, uint32_t coll, roaring_bitmap_t **out,
                                   hw_error *err);

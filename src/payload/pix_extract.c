@@ -138,6 +138,7 @@ hwi_pix_code(hwi_pix_type type, const hwi_json *element, uint64_t *code)
 
 typedef struct extraction {
     hwi_pix_type type;
+    const hwi_word_rules *rules;
     hwi_postings *out;
     size_t elements; /* that are not null */
 } extraction;
@@ -153,12 +154,12 @@ add_term(hwi_postings *out, hwi_pix_kind kind, const hwi_key *value)
 }
 
 static void
-add_words(hwi_postings *out, const hwi_json *text)
+add_words(hwi_postings *out, const hwi_word_rules *rules, const hwi_json *text)
 {
     hwi_words it;
     hwi_key k;
 
-    hwi_words_init(&it, text->text, text->text_bytes);
+    hwi_words_init(&it, rules, text->text, text->text_bytes);
     while (hwi_words_next(&it)) {
         hwi_key_init(&k);
         hwi_pix_word(&k, it.word, it.bytes);
@@ -180,7 +181,7 @@ add_element(const extraction *x, const hwi_json *element)
     }
     if (x->type == HWI_PIX_TEXT) {
         if (element->kind != HWI_JSON_TEXT) return false;
-        add_words(x->out, element);
+        add_words(x->out, x->rules, element);
         return true;
     }
     hwi_key_init(&k);
@@ -214,10 +215,10 @@ look_at_value(void *arg, const hwi_json *value)
 }
 
 hw_status
-hwi_pix_extract(hwi_pix_type type, const hwi_path *path, const hwi_json *root, hwi_postings *out,
-                hw_error *err)
+hwi_pix_extract(hwi_pix_type type, const hwi_word_rules *rules, const hwi_path *path,
+                const hwi_json *root, hwi_postings *out, hw_error *err)
 {
-    extraction x = {type, out, 0};
+    extraction x = {type, rules, out, 0};
 
     out->flags = 0;
     hwi_buf_clear(&out->terms);

@@ -14,6 +14,7 @@
 #include "payload/path.h"
 #include "payload/pix.h"
 #include "payload/slots.h"
+#include "payload/word_rules.h"
 
 /* An element of a value is what conditions look at: the value, or each entry of an array. */
 typedef enum hwi_pix_kind {
@@ -57,8 +58,9 @@ typedef struct hwi_postings {
     hwi_buf terms;  /* per term: u8 kind, u16 size, encoded value */
     hwi_buf codes;  /* u64 each, in memory order */
 } hwi_postings;
-HW_CHECKED hw_status hwi_pix_extract(hwi_pix_type type, const hwi_path *path, const hwi_json *root,
-                                     hwi_postings *out, hw_error *err);
+HW_CHECKED hw_status hwi_pix_extract(hwi_pix_type type, const hwi_word_rules *rules,
+                                     const hwi_path *path, const hwi_json *root, hwi_postings *out,
+                                     hw_error *err);
 void hwi_postings_release(hwi_postings *p);
 
 /* ---- pix_pages.c: the ordered part */
@@ -142,8 +144,9 @@ struct hwi_pix_writer {
     uint32_t coll;
     const hwi_schema *schema;
     hwi_arena paths_arena, payload_arena;
-    const hwi_path **paths; /* one per schema field */
-    hwi_pix_codes *codes;   /* one per schema field */
+    const hwi_path **paths;       /* one per schema field */
+    const hwi_word_rules **rules; /* likewise; NULL but for texts with rules of their own */
+    hwi_pix_codes *codes;         /* one per schema field */
     hwi_postings postings;
     hwi_buf keys;
     hwi_pix_touched *touched;

@@ -110,7 +110,17 @@ hwi_pix_count_range(hw_store_txn *txn, uint32_t coll, uint32_t field, uint64_t f
     return st;
 }
 
-/* ---- live slots, and dropping */
+/* ---- live slots, counts, and dropping */
+
+hw_status
+hwi_pix_points(hw_store_txn *txn, uint32_t coll, uint32_t field_number, uint64_t *points,
+               hw_error *err)
+{
+    hwi_key prefix;
+
+    hwi_pix_kind_key(&prefix, coll, field_number, HWI_PIX_COVERED);
+    return hwi_pix_count(txn, &prefix, points, err);
+}
 
 hw_status
 hwi_pix_live(hw_store_txn *txn, uint32_t coll, roaring_bitmap_t **out, hw_error *err)

@@ -25,11 +25,15 @@ parse_paths(hwi_pix_writer *w, hw_error *err)
 
     w->paths = hwi_arena_alloc(&w->paths_arena, hwi_size_mul(n, sizeof *w->paths));
     w->codes = hwi_arena_alloc(&w->paths_arena, hwi_size_mul(n, sizeof *w->codes));
+    w->rules = hwi_arena_alloc(&w->paths_arena, hwi_size_mul(n, sizeof *w->rules));
     if (w->codes) memset(w->codes, 0, n * sizeof *w->codes);
-    if (!w->paths || !w->codes) return hwi_nomem(err, n * sizeof *w->codes);
+    if (!w->paths || !w->codes || !w->rules) return hwi_nomem(err, n * sizeof *w->codes);
     for (size_t i = 0; i < n; i++) {
-        const char *path = w->schema->fields[i].path;
-        HWI_TRY(hwi_path_parse(path, strlen(path), &w->paths_arena, &w->paths[i], err));
+        const hwi_pix_field *f = &w->schema->fields[i];
+        HWI_TRY(hwi_path_parse(f->path, strlen(f->path), &w->paths_arena, &w->paths[i], err));
+        w->rules[i] = NULL;
+        if (f->type != HWI_PIX_TEXT) continue;
+        HWI_TRY(hwi_word_rules_read(f->params, &w->paths_arena, &w->rules[i], err));
     }
     return HW_OK;
 }
@@ -201,7 +205,8 @@ hwi_pix_collect(hwi_pix_writer *w, size_t field_at, uint32_t slot, const hwi_jso
     hwi_key key;
 
     if (!root) return HW_OK;
-    HWI_TRY(hwi_pix_extract(f->type, w->paths[field_at], root, &w->postings, err));
+    HWI_TRY(
+        hwi_pix_extract(f->type, w->rules[field_at], w->paths[field_at], root, &w->postings, err));
     for (uint32_t kind = 0; kind <= HWI_PIX_MULTI; kind++) {
         if (!(w->postings.flags >> kind & 1)) continue;
         hwi_pix_kind_key(&key, w->coll, f->number, (hwi_pix_kind)kind);

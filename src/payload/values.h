@@ -45,12 +45,17 @@ bool hwi_date_parse(const char *text, size_t bytes, int64_t *micros);
 #define HWI_WORD_MAX 96u
 
 typedef struct hwi_words {
+    const struct hwi_word_rules *rules; /* NULL: as above */
+    bool is_query;                      /* of a prefix index: whole words, not their beginnings */
     const uint8_t *at, *end;
     size_t bytes; /* of the current word */
+    size_t whole; /* prefixes: bytes of the word that gives them; 0: none is under way */
     uint8_t word[HWI_WORD_MAX + 4];
 } hwi_words;
 
-void hwi_words_init(hwi_words *w, const char *text, size_t bytes);
+/* rules: of the field's text index (word_rules.h); borrowed. */
+void hwi_words_init(hwi_words *w, const struct hwi_word_rules *rules, const char *text,
+                    size_t bytes);
 /* Moves to the next word, in w->word; false at the end. */
 bool hwi_words_next(hwi_words *w);
 

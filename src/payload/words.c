@@ -6,7 +6,10 @@
  * are written without blanks, so each ideograph or kana is a word of its own, and a phrase finds
  * the longer ones. The alternative, ICU, is thirty megabytes and changes its answers with every
  * release, while words end up in stored keys that must keep their meaning. */
+#include <stdlib.h>
+
 #include "payload/values.h"
+#include "payload/word_rules.h"
 
 typedef struct range {
     uint32_t from, to;
@@ -116,40 +119,161 @@ put_char(uint8_t *out, uint32_t c)
     return more + 1;
 }
 
+/* ---- cutting */
+
 void
-hwi_words_init(hwi_words *w, const char *text, size_t bytes)
+hwi_words_init(hwi_words *w, const hwi_word_rules *rules, const char *text, size_t bytes)
 {
+    w->rules = rules;
+    w->is_query = false;
     w->at = (const uint8_t *)text;
     w->end = w->at + bytes;
-    w->bytes = 0;
+    w->bytes = w->whole = 0;
 }
 
-bool
-hwi_words_next(hwi_words *w)
+/* Appends a character unless the word is full; then it stays cut at a whole character. */
+static void
+append(hwi_words *w, uint32_t c, bool *full)
 {
-    bool full = false; /* cut at a whole character */
+    uint8_t utf8[4];
+    size_t n = put_char(utf8, c);
+
+    *full = *full || w->bytes + n > HWI_WORD_MAX;
+    if (*full) return;
+    memcpy(w->word + w->bytes, utf8, n);
+    w->bytes += n;
+}
+
+static void
+append_by_rules(hwi_words *w, uint32_t c, bool *full)
+{
+    const hwi_word_rules *r = w->rules;
+    const char *plain;
+
+    if (!r || !r->keeps_case) c = lower(c);
+    plain = r && r->folds ? hwi_letter_folded(c) : NULL;
+    if (!plain) {
+        append(w, c, full);
+        return;
+    }
+    for (; *plain; plain++) append(w, (uint32_t)(unsigned char)*plain, full);
+}
+
+static bool
+is_blank(uint32_t c)
+{
+    return c == ' ' || (c >= 9 && c <= 13) || c == 0x85 || c == 0xa0 || c == 0x1680 ||
+           (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f ||
+           c == 0x205f || c == 0x3000;
+}
+
+/* The next word as the text has it. */
+static bool
+cut(hwi_words *w)
+{
+    bool full = false, by_blanks = w->rules && w->rules->tokenizer == HWI_TOKENS_WHITESPACE;
 
     w->bytes = 0;
     while (w->at < w->end) {
         const uint8_t *before = w->at;
         uint32_t c = take_char(&w->at, w->end);
-        bool alone = stands_alone(c);
+        bool alone = !by_blanks && stands_alone(c);
         if (alone && w->bytes > 0) {
             w->at = before;
             return true;
         }
-        if (!is_word_char(c)) {
+        if (by_blanks ? is_blank(c) : !is_word_char(c)) {
             if (w->bytes > 0) return true;
             continue;
         }
-        uint8_t utf8[4];
-        size_t n = put_char(utf8, lower(c));
-        full = full || w->bytes + n > HWI_WORD_MAX;
-        if (!full) {
-            memcpy(w->word + w->bytes, utf8, n);
-            w->bytes += n;
-        }
+        append_by_rules(w, c, &full);
         if (alone) return true;
     }
     return w->bytes > 0;
+}
+
+/* ---- rules about words */
+
+/* Bytes of the first `chars` characters of the word; *has: how many it has, at most that. */
+static size_t
+bytes_of(const uint8_t *word, size_t bytes, uint32_t chars, uint32_t *has)
+{
+    size_t at = 0;
+
+    *has = 0;
+    while (at < bytes && *has < chars) {
+        at++;
+        while (at < bytes && (word[at] & 0xc0) == 0x80) at++;
+        (*has)++;
+    }
+    return at;
+}
+
+static int
+compare_stopword(const void *key, const void *item)
+{
+    const hwi_words *w = key;
+    const char *stop = *(const char *const *)item;
+    size_t bytes = strlen(stop);
+    int c = memcmp(w->word, stop, HWI_MIN(w->bytes, bytes));
+    return c != 0 ? c : (w->bytes > bytes) - (w->bytes < bytes);
+}
+
+static bool
+is_stopword(const hwi_words *w)
+{
+    const hwi_word_rules *r = w->rules;
+    return r->stopword_count > 0 && bsearch(w, r->stopwords, r->stopword_count,
+                                            sizeof *r->stopwords, compare_stopword) != NULL;
+}
+
+/* The shortest beginning of a word just cut, or for a query the longest; false when there is none. */
+static bool
+begin_prefixes(hwi_words *w)
+{
+    const hwi_word_rules *r = w->rules;
+    uint32_t has;
+    size_t most = bytes_of(w->word, w->bytes, r->most ? r->most : UINT32_MAX, &has);
+
+    if (has < HWI_MAX(r->least, 1u)) return false;
+    w->whole = most;
+    w->bytes = w->is_query ? most : bytes_of(w->word, most, HWI_MAX(r->least, 1u), &has);
+    return true;
+}
+
+/* The next longer beginning of the word under way. */
+static bool
+next_prefix(hwi_words *w)
+{
+    uint32_t one;
+
+    if (w->is_query || w->bytes >= w->whole) return false;
+    w->bytes += bytes_of(w->word + w->bytes, w->whole - w->bytes, 1, &one);
+    return true;
+}
+
+static bool
+next_by_rules(hwi_words *w)
+{
+    const hwi_word_rules *r = w->rules;
+    uint32_t has;
+
+    if (w->whole > 0 && next_prefix(w)) return true;
+    w->whole = 0;
+    while (cut(w)) {
+        if (is_stopword(w)) continue;
+        if (r->tokenizer == HWI_TOKENS_PREFIX) {
+            if (begin_prefixes(w)) return true;
+            continue;
+        }
+        bytes_of(w->word, w->bytes, UINT32_MAX, &has);
+        if (has >= r->least && (r->most == 0 || has <= r->most)) return true;
+    }
+    return false;
+}
+
+bool
+hwi_words_next(hwi_words *w)
+{
+    return w->rules ? next_by_rules(w) : cut(w);
 }

@@ -76,7 +76,7 @@ resolve(hwi_filtering *f, const char *json, size_t bytes, hw_error *err)
     if (bytes > HW_FILTER_MAX)
         return hwi_fail(err, HW_ELIMIT, "filter of %zu bytes is above the maximum %u", bytes,
                         HW_FILTER_MAX);
-    HWI_TRY(hwi_filter_parse(json, bytes, &f->arena, &f->filter, err));
+    HWI_TRY(hwi_filter_parse_for(json, bytes, &view->conf->schema, &f->arena, &f->filter, err));
     HWI_TRY(gather_having(f, err));
     HWI_TRY(hwi_filter_resolve_having(f->filter, view->txn, view->conf->coll, &view->conf->schema,
                                       f->having, &f->resolved, err));

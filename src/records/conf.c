@@ -102,8 +102,13 @@ write_pix_field(hwi_buf *b, const hwi_pix_field *p)
 {
     hwi_buf_printf(b, "{\"number\":%u,\"path\":", p->number);
     hwi_json_write_text(b, p->path, strlen(p->path));
-    hwi_buf_printf(b, ",\"type\":\"%s\",\"ready\":%s,\"built_below\":%u}",
+    hwi_buf_printf(b, ",\"type\":\"%s\",\"ready\":%s,\"built_below\":%u",
                    hwi_pix_type_text(p->type), p->ready ? "true" : "false", p->built_below);
+    if (p->params) {
+        hwi_buf_text(b, ",\"params\":");
+        hwi_json_write(b, p->params);
+    }
+    hwi_buf_text(b, "}");
 }
 
 /* Only once a field was dropped: otherwise the next number follows from those in use. */
@@ -240,6 +245,8 @@ read_pix_field(const hwi_json *o, hwi_pix_field *p, hw_error *err)
     const hwi_json *ready = hwi_json_member(o, "ready");
     if (!ready || ready->kind != HWI_JSON_BOOL) return bad(err, "ready");
     p->ready = ready->boolean;
+    p->params = hwi_json_member(o, "params");
+    if (p->params && p->params->kind != HWI_JSON_OBJECT) return bad(err, "params");
     return read_u32(o, "built_below", &p->built_below, err);
 }
 
@@ -407,19 +414,50 @@ hwi_conf_pix(const hwi_conf *conf, const char *path)
     return NULL;
 }
 
-hwi_pix_field *
-hwi_conf_pix_add(hwi_conf *conf, const char *path, hwi_pix_type type)
+/* A copy that lives as long as the settings. */
+static hw_status
+own_params(hwi_conf *conf, const hwi_json *params, const hwi_json **out, hw_error *err)
 {
+    hwi_buf text = {0};
+    *out = NULL;
+    if (!params) return HW_OK;
+    hwi_json_write(&text, params);
+    hw_status st = text.failed
+                       ? hwi_nomem(err, text.size)
+                       : hwi_json_parse((const char *)text.data, text.size, &conf->arena, out, err);
+    hwi_buf_release(&text);
+    return st;
+}
+
+hw_status
+hwi_conf_pix_set(hwi_conf *conf, hwi_pix_field *field, const hwi_json *params, hw_error *err)
+{
+    return own_params(conf, params, &field->params, err);
+}
+
+bool
+hwi_pix_type_read(const hwi_json *given, hwi_pix_type *type, const hwi_json **params)
+{
+    *params = given && given->kind == HWI_JSON_OBJECT ? given : NULL;
+    const hwi_json *word = *params ? hwi_json_member(given, "type") : given;
+    return word && word->kind == HWI_JSON_TEXT && hwi_pix_type_parse(word->text, type);
+}
+
+hwi_pix_field *
+hwi_conf_pix_add(hwi_conf *conf, const char *path, hwi_pix_type type, const hwi_json *params)
+{
+    const hwi_json *own;
     hwi_schema *s = &conf->schema;
     hwi_pix_field *grown = hwi_arena_alloc(&conf->arena, (s->count + 1) * sizeof *grown);
     const char *own_path = hwi_arena_text(&conf->arena, path, strlen(path));
     uint32_t number = 1; /* 0 is the bitmap of live slots */
-    if (!grown || !own_path) return NULL;
+    if (!grown || !own_path || own_params(conf, params, &own, NULL) != HW_OK) return NULL;
     for (size_t i = 0; i < s->count; i++) {
         grown[i] = s->fields[i];
         number = HWI_MAX(number, s->fields[i].number + 1);
     }
-    grown[s->count] = (hwi_pix_field){.number = number, .path = own_path, .type = type};
+    grown[s->count] =
+        (hwi_pix_field){.number = number, .path = own_path, .type = type, .params = own};
     s->fields = grown;
     return &grown[s->count++];
 }

@@ -55,8 +55,9 @@ typedef struct hwi_pix_field {
     uint32_t number; /* from 1; 0 is the bitmap of live slots (payload/pix.h) */
     const char *path;
     hwi_pix_type type;
-    bool ready;           /* false while existing points are still being indexed */
-    uint32_t built_below; /* building: slots below this are done */
+    bool ready;             /* false while existing points are still being indexed */
+    uint32_t built_below;   /* building: slots below this are done */
+    const hwi_json *params; /* settings beside the type as they were given, an object; NULL: none */
 } hwi_pix_field;
 
 typedef struct hwi_schema {
@@ -114,8 +115,15 @@ HW_CHECKED hw_status hwi_conf_put(hw_store_txn *txn, const hwi_conf *conf, hw_er
 hwi_pix_field *hwi_conf_pix(const hwi_conf *conf, const char *path);
 /* Adds a payload index with a number of its own; conf must not be shared yet. NULL: out of memory.
  */
-hwi_pix_field *hwi_conf_pix_add(hwi_conf *conf, const char *path, hwi_pix_type type);
+hwi_pix_field *hwi_conf_pix_add(hwi_conf *conf, const char *path, hwi_pix_type type,
+                                const hwi_json *params);
 void hwi_conf_pix_remove(hwi_conf *conf, hwi_pix_field *field);
+/* Replaces its settings by a copy (NULL: none). HW_ENOMEM. */
+HW_CHECKED hw_status hwi_conf_pix_set(hwi_conf *conf, hwi_pix_field *field, const hwi_json *params,
+                                      hw_error *err);
+/* The type that a user gives, a word or an object with `type`; *params is that object, or NULL.
+ * False if there is no such type. */
+bool hwi_pix_type_read(const hwi_json *given, hwi_pix_type *type, const hwi_json **params);
 /* False if there is no such type. */
 bool hwi_pix_type_parse(const char *text, hwi_pix_type *type);
 

@@ -356,7 +356,8 @@ payload_indexes(parse *p, const hwi_json *o)
         return hwi_fail(p->err, HW_EINVAL, "payload_indexes: expected an object");
     }
     for (const hwi_json *j = o->child; j; j = j->next) {
-        if (j->kind != HWI_JSON_TEXT || !hwi_pix_type_parse(j->text, &type)) {
+        const hwi_json *params;
+        if (!hwi_pix_type_read(j, &type, &params)) {
             return hwi_fail(p->err, HW_EINVAL,
                             "payload_indexes.%s: expected \"keyword\", \"integer\", \"float\", "
                             "\"bool\", \"datetime\", \"geo\", \"uuid\" or \"text\"",
@@ -368,7 +369,7 @@ payload_indexes(parse *p, const hwi_json *o)
         if (hwi_conf_pix(p->conf, j->key)) {
             return hwi_fail(p->err, HW_EINVAL, "payload_indexes.%s: occurs twice", j->key);
         }
-        hwi_pix_field *f = hwi_conf_pix_add(p->conf, j->key, type);
+        hwi_pix_field *f = hwi_conf_pix_add(p->conf, j->key, type, params);
         if (!f) return hwi_nomem(p->err, sizeof *f);
         f->ready = true; /* there are no points yet */
     }

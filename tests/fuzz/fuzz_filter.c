@@ -12,11 +12,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum { COLL = 1, SLOT = 70000 };
 
 static hwi_pix_field fields[] = {
-    {1, "a", HWI_PIX_KEYWORD, true, 0},  {2, "b", HWI_PIX_INTEGER, true, 0},
-    {3, "c", HWI_PIX_FLOAT, true, 0},    {4, "d", HWI_PIX_DATETIME, true, 0},
-    {5, "e", HWI_PIX_GEO, true, 0},      {6, "f", HWI_PIX_TEXT, true, 0},
-    {7, "g[].h", HWI_PIX_UUID, true, 0}, {8, "g[].a", HWI_PIX_KEYWORD, true, 0},
-    {9, "g[].b", HWI_PIX_BOOL, true, 0},
+    {1, "a", HWI_PIX_KEYWORD, true, 0, NULL},  {2, "b", HWI_PIX_INTEGER, true, 0, NULL},
+    {3, "c", HWI_PIX_FLOAT, true, 0, NULL},    {4, "d", HWI_PIX_DATETIME, true, 0, NULL},
+    {5, "e", HWI_PIX_GEO, true, 0, NULL},      {6, "f", HWI_PIX_TEXT, true, 0, NULL},
+    {7, "g[].h", HWI_PIX_UUID, true, 0, NULL}, {8, "g[].a", HWI_PIX_KEYWORD, true, 0, NULL},
+    {9, "g[].b", HWI_PIX_BOOL, true, 0, NULL},
 };
 static const hwi_schema schema = {fields, HWI_COUNT(fields)};
 

@@ -8,22 +8,22 @@
 #include <stdlib.h>
 
 static hwi_pix_field fields[] = {
-    {1, "kw", HWI_PIX_KEYWORD, true, 0},
-    {2, "n", HWI_PIX_INTEGER, true, 0},
-    {3, "f", HWI_PIX_FLOAT, true, 0},
-    {4, "b", HWI_PIX_BOOL, true, 0},
-    {5, "d", HWI_PIX_DATETIME, true, 0},
-    {6, "g", HWI_PIX_GEO, true, 0},
-    {7, "u", HWI_PIX_UUID, true, 0},
-    {8, "t", HWI_PIX_TEXT, true, 0},
-    {9, "o[].n", HWI_PIX_INTEGER, true, 0},
-    {10, "o[].kw", HWI_PIX_KEYWORD, true, 0},
-    {11, "p.q", HWI_PIX_KEYWORD, true, 0},
-    {12, "mixed", HWI_PIX_KEYWORD, true, 0},
-    {13, "mixed", HWI_PIX_FLOAT, true, 0},
-    {14, "\"a.b\"", HWI_PIX_INTEGER, true, 0},
-    {15, "notready", HWI_PIX_KEYWORD, false, 0},
-    {16, "o[].t", HWI_PIX_TEXT, true, 0},
+    {1, "kw", HWI_PIX_KEYWORD, true, 0, NULL},
+    {2, "n", HWI_PIX_INTEGER, true, 0, NULL},
+    {3, "f", HWI_PIX_FLOAT, true, 0, NULL},
+    {4, "b", HWI_PIX_BOOL, true, 0, NULL},
+    {5, "d", HWI_PIX_DATETIME, true, 0, NULL},
+    {6, "g", HWI_PIX_GEO, true, 0, NULL},
+    {7, "u", HWI_PIX_UUID, true, 0, NULL},
+    {8, "t", HWI_PIX_TEXT, true, 0, NULL},
+    {9, "o[].n", HWI_PIX_INTEGER, true, 0, NULL},
+    {10, "o[].kw", HWI_PIX_KEYWORD, true, 0, NULL},
+    {11, "p.q", HWI_PIX_KEYWORD, true, 0, NULL},
+    {12, "mixed", HWI_PIX_KEYWORD, true, 0, NULL},
+    {13, "mixed", HWI_PIX_FLOAT, true, 0, NULL},
+    {14, "\"a.b\"", HWI_PIX_INTEGER, true, 0, NULL},
+    {15, "notready", HWI_PIX_KEYWORD, false, 0, NULL},
+    {16, "o[].t", HWI_PIX_TEXT, true, 0, NULL},
 };
 const hwi_schema hwt_payload_schema = {fields, HWI_COUNT(fields)};
 

@@ -181,12 +181,12 @@ payload_index_numbers_are_distinct(void **state)
     hwi_conf *c =
         parsed("{\"dim\": 1, \"metric\": \"l2\", \"payload_indexes\": {\"a\": \"bool\"}}");
     uint32_t a = hwi_conf_pix(c, "a")->number;
-    uint32_t b = hwi_conf_pix_add(c, "b", HWI_PIX_GEO)->number;
+    uint32_t b = hwi_conf_pix_add(c, "b", HWI_PIX_GEO, NULL)->number;
     assert_true(a != 0 && b != 0 && a != b);
     hwi_conf_pix_remove(c, hwi_conf_pix(c, "a"));
     assert_null(hwi_conf_pix(c, "a"));
     assert_int_equal(b, hwi_conf_pix(c, "b")->number);
-    assert_true(hwi_conf_pix_add(c, "c", HWI_PIX_TEXT)->number != b);
+    assert_true(hwi_conf_pix_add(c, "c", HWI_PIX_TEXT, NULL)->number != b);
     hwi_conf_unref(c);
 }
 

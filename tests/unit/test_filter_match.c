@@ -161,7 +161,7 @@ words_of(const char *text, size_t bytes)
     static char out[1024];
     size_t used = 0;
     hwi_words w;
-    hwi_words_init(&w, text, bytes);
+    hwi_words_init(&w, NULL, text, bytes);
     while (hwi_words_next(&w)) {
         memcpy(out + used, w.word, w.bytes);
         used += w.bytes;
