@@ -45,7 +45,7 @@ hwi_leaf_part_pages(const hwi_model *m)
     for (uint32_t pages = 2; pages <= HWI_PART_PAGES_MAX; pages++)
         best = HWI_MAX(best, fill_of(pages, row));
     for (uint32_t pages = 2; pages <= HWI_PART_PAGES_MAX; pages++)
-        if (rows_in(pages, row) > 0 && fill_of(pages, row) > best - 0.03) return pages;
+        if (rows_in(pages, row) > 0 && fill_of(pages, row) > best - 0.02) return pages;
     return 0;
 }
 
