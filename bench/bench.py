@@ -243,7 +243,7 @@ def curves_table(name, info, curves):
     scan = [n for n in by_name if "fastscan" in n]
     lines = [f"| {name}: {info['rows']:,} x {info['dim']}, {info['metric']} | " +
              " | ".join(f"{r:.2f}" for r in LEVELS) + " | build, s | size, MB |",
-             "| --- | " + "--- | " * (len(LEVELS) + 2)]
+             "|" + " --- |" * (len(LEVELS) + 3)]
     for engine, label in ENGINES.items():
         if engine not in by_name:
             continue
@@ -265,7 +265,7 @@ def curves_table(name, info, curves):
 
 def asked_table(names):
     lines = ["| recall asked | " + " | ".join(f"{n}, k={k}" for n, _ in names for k in (10, 100)) +
-             " |", "| --- | " + "--- | " * (2 * len(names))]
+             " |", "|" + " --- |" * (2 * len(names) + 1)]
     for r in LEVELS:
         cells = []
         for name, _ in names:

@@ -55,4 +55,5 @@ if ! newer "$out/bin/make_data" bench/make_data.c; then
     ninja -C "$out/cmake" make_data >/dev/null
     cp "$out/cmake/bench/make_data" "$out/bin/make_data"
 fi
-exec python3 bench/bench.py "$@"
+# Debian's Python, which the packages of deps.sh are for
+exec /usr/bin/python3 bench/bench.py "$@"
