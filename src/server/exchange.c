@@ -234,6 +234,20 @@ authenticate(hwi_exchange *x)
     return turn_away(x, verdict == HWI_VERDICT_UNKNOWN ? 401 : 403, why);
 }
 
+/* Calls that put another collection in the place of this one, from any snapshot of the folder. */
+static bool
+replaces_whole(const char *pattern)
+{
+    static const char *const ends[] = {"/snapshots/recover", "/snapshots/upload"};
+    size_t bytes = strlen(pattern);
+
+    for (size_t i = 0; i < HWI_COUNT(ends); i++) {
+        size_t n = strlen(ends[i]);
+        if (bytes > n && strcmp(pattern + bytes - n, ends[i]) == 0) return true;
+    }
+    return false;
+}
+
 /* What a row asks for, more finely than its need says: of a collection's own settings and snapshots
  * the "rw" of a token is enough; not of its existence or of what replaces it whole. */
 static hwi_rights
@@ -241,7 +255,6 @@ rights_needed(const hwi_route *route)
 {
     static const char prefix[] = "/collections/{collection}/";
     bool inside = strncmp(route->pattern, prefix, sizeof prefix - 1) == 0;
-    const char *rest = inside ? route->pattern + sizeof prefix - 1 : "";
 
     switch (route->need) {
     case HWI_NEED_NOTHING:
@@ -253,9 +266,7 @@ rights_needed(const hwi_route *route)
     case HWI_NEED_MANAGE:
         break;
     }
-    return inside && strcmp(rest, "snapshots/recover") != 0 && strcmp(rest, "snapshots/upload") != 0
-               ? HWI_RIGHTS_WRITE
-               : HWI_RIGHTS_ALL;
+    return inside && !replaces_whole(route->pattern) ? HWI_RIGHTS_WRITE : HWI_RIGHTS_ALL;
 }
 
 static bool
@@ -317,9 +328,12 @@ bool
 hwi_exchange_body(hwi_exchange *x, const void *data, size_t bytes)
 {
     x->body_bytes += bytes;
-    if (x->body_bytes > x->body_max)
+    if (x->request.refusal[0]) return false; /* read to its end, not kept */
+    if (x->body_bytes > x->body_max) {
+        hwi_buf_release(&x->body);
         return hwi_refuse(&x->request, 413, "Payload too large: above the limit of %zu bytes",
                           x->body_max);
+    }
     if (x->route && !(x->route->flags & HWI_ROUTE_NO_BODY)) hwi_buf_add(&x->body, data, bytes);
     return true;
 }

@@ -126,6 +126,45 @@ keys_are_asked_for_except_where_nobody_needs_one(void **state)
     hwi_server_close(s);
 }
 
+/* Whoever may change a collection may not put another one's snapshot in its place. */
+static void
+a_token_of_one_collection_does_not_replace_it_whole(void **state)
+{
+    (void)state;
+    hwi_server *s = open_server(
+        (hwi_config_given[]){{"service.api_key", "key"}, {"service.jwt_rbac", "true"}, {0}});
+    /* {"access": [{"collection": "c", "access": "rw"}]} */
+    const char *token = "eyJhbGciOiJIUzI1NiJ9."
+                        "eyJhY2Nlc3MiOlt7ImNvbGxlY3Rpb24iOiJjIiwiYWNjZXNzIjoicncifV19."
+                        "C-aijii5Q9Dzo9JyRWxAspUgEJWT7SgybS_uZzmgAZ0";
+    const char *whole[] = {"/collections/c/snapshots/recover",
+                           "/collections/c/shards/0/snapshots/recover"};
+    for (size_t i = 0; i < HWI_COUNT(whole); i++)
+        expect(s, (call){"PUT", whole[i], "{}", {"api-key", token, NULL}}, 403, "Forbidden");
+    const char *uploads[] = {"/collections/c/snapshots/upload",
+                             "/collections/c/shards/0/snapshots/upload"};
+    for (size_t i = 0; i < HWI_COUNT(uploads); i++)
+        expect(s, (call){"POST", uploads[i], NULL, {"api-key", token, NULL}}, 403, "Forbidden");
+    expect(s, (call){"POST", "/collections/c/shards/0/snapshots", NULL, {"api-key", token, NULL}},
+           404, "Collection `c` doesn't exist");
+    hwi_server_close(s);
+}
+
+static void
+bodies_of_refused_requests_are_not_kept(void **state)
+{
+    (void)state;
+    hwi_server *s = open_server((hwi_config_given[]){{"service.api_key", "key"}, {0}});
+    hwi_exchange *x = hwi_exchange_new(s, "/collections/c/points");
+    assert_false(hwi_exchange_accept(x, "PUT"));
+    assert_false(hwi_exchange_body(x, "1234", 4));
+    assert_int_equal(0, x->body.size);
+    hwi_exchange_finish(x);
+    assert_int_equal(401, x->request.status);
+    hwi_exchange_free(x);
+    hwi_server_close(s);
+}
+
 static void
 a_body_above_the_limit_is_413(void **state)
 {
@@ -312,6 +351,8 @@ main(void)
         cmocka_unit_test(answers_have_the_envelope_and_the_codes_of_the_contract),
         cmocka_unit_test(the_caller_s_request_id_comes_back_if_it_is_plain),
         cmocka_unit_test(keys_are_asked_for_except_where_nobody_needs_one),
+        cmocka_unit_test(a_token_of_one_collection_does_not_replace_it_whole),
+        cmocka_unit_test(bodies_of_refused_requests_are_not_kept),
         cmocka_unit_test(a_body_above_the_limit_is_413),
         cmocka_unit_test(pages_of_other_origins_may_call_unless_told_otherwise),
         cmocka_unit_test(long_answers_are_compressed_for_those_who_ask),
