@@ -90,7 +90,7 @@ hwi_queue_depth(hwi_queue *q)
 }
 
 void
-hwi_queue_free(hwi_queue *q)
+hwi_queue_end(hwi_queue *q)
 {
     if (q == NULL) return;
     pthread_mutex_lock(&q->lock);
@@ -98,6 +98,14 @@ hwi_queue_free(hwi_queue *q)
     pthread_mutex_unlock(&q->lock);
     pthread_cond_broadcast(&q->filled);
     for (uint32_t i = 0; i < q->thread_count; i++) pthread_join(q->threads[i], NULL);
+    q->thread_count = 0;
+}
+
+void
+hwi_queue_free(hwi_queue *q)
+{
+    if (q == NULL) return;
+    hwi_queue_end(q);
     pthread_cond_destroy(&q->filled);
     pthread_mutex_destroy(&q->lock);
     hwi_free(q->ring);

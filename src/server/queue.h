@@ -13,7 +13,9 @@ HW_CHECKED hw_status hwi_queue_new(uint32_t threads, uint32_t length, void (*run
 bool hwi_queue_push(hwi_queue *q, void *job);
 /* Jobs that wait. */
 size_t hwi_queue_depth(hwi_queue *q);
-/* Does what waits, then ends the threads. NULL is fine. */
+/* Does what waits, then ends the threads; pushing goes on being safe, and is refused. NULL is fine. */
+void hwi_queue_end(hwi_queue *q);
+/* Ends it, unless that was done. NULL is fine. */
 void hwi_queue_free(hwi_queue *q);
 
 #endif

@@ -293,11 +293,15 @@ hwi_server_run(hwi_server *s, hwi_config_again again, void *arg, hw_error *err)
         hwi_http_quiesce(s->http);
         wait_for_requests(s);
     }
+    /* A connection that was kept open may bring a request until HTTP ends, so the queues stay to
+     * refuse it. */
+    hwi_queue_end(s->queue);
+    hwi_queue_end(s->long_queue);
+    hwi_http_stop(s->http);
+    s->http = NULL;
     hwi_queue_free(s->queue);
     hwi_queue_free(s->long_queue);
     s->queue = s->long_queue = NULL;
-    hwi_http_stop(s->http);
-    s->http = NULL;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return st;
 }
