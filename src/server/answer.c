@@ -242,10 +242,12 @@ hwi_exchange_account(hwi_exchange *x)
     hwi_request *r = &x->request;
     uint64_t took_us = hwi_clock_us() - x->start_us;
     int param = x->route ? hwi_route_param(x->route, "collection") : -1;
+    /* names that are no collection's would use up the places for those that are */
+    bool is_told = param >= 0 && (r->status < 400 || x->found_collection);
     char status[16], took[24];
 
-    hwi_metrics_request(r->server->metrics, x->route, r->status,
-                        param >= 0 ? r->params[param] : NULL, took_us);
+    hwi_metrics_request(r->server->metrics, x->route, r->status, is_told ? r->params[param] : NULL,
+                        took_us);
     if (!r->server->config.log_access && !r->server->config.log_audit) return;
     snprintf(status, sizeof status, "%d", r->status);
     snprintf(took, sizeof took, "%llu", (unsigned long long)took_us);

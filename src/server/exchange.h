@@ -45,6 +45,7 @@ typedef struct hwi_exchange {
     size_t body_max, body_bytes;  /* body_bytes counts what was dropped as well */
     uint64_t start_us, handle_us; /* when it came, when a worker took it up */
     bool is_explained;            /* one slow search of it is repeated for the log */
+    bool found_collection;        /* one that it named is there */
     char peer[64];
     bool is_answered; /* finish was called */
 

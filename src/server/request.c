@@ -86,7 +86,10 @@ open_collection(hwi_request *r, const char *name)
         return NULL;
     }
     st = hwi_open_get(&r->server->open, name, &x->opened[x->opened_count], &err);
-    if (st == HW_OK) return x->opened[x->opened_count++]->collection;
+    if (st == HW_OK) {
+        x->found_collection = true;
+        return x->opened[x->opened_count++]->collection;
+    }
     if (st == HW_ENOTFOUND || st == HW_EINVAL)
         hwi_refuse(r, 404, "Not found: Collection `%.300s` doesn't exist!", name);
     else
