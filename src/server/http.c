@@ -276,6 +276,7 @@ make_response(hwi_exchange *x)
 
     if (file && (fd < 0 || fstat(fd, &st) != 0)) {
         if (fd >= 0) close(fd);
+        if (x->request.remove_file) unlink(file);
         hwi_refuse(&x->request, 404, "Not found: the file is gone");
         x->answer_header_count = 0;
         hwi_exchange_finish(x);
