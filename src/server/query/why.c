@@ -21,7 +21,8 @@ why(hwi_run *run, hwi_request *r)
         return hwi_refuse(r, 400,
                           "Wrong input: only a query by vectors without prefetch can be explained");
     }
-    if (!hwi_prepare(run, &s, 1) || !hwi_leaf_query(run, &s, &s.plan, true, NULL, 0, &q)) {
+    if (!hwi_admit(run, &s, 1, NULL) || !hwi_prepare(run, &s, 1) ||
+        !hwi_leaf_query(run, &s, &s.plan, true, NULL, 0, &q)) {
         return false;
     }
     if (q.k == 0) return hwi_refuse_value(r, "offset", "is beyond the last point");
