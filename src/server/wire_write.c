@@ -55,25 +55,31 @@ is_wanted(const hwi_selector *s, const char *name)
     return false;
 }
 
-/* An array where the unnamed vector is all there is, else an object by name. */
+/* An array where the unnamed vector is all the point shows, else an object by name. */
 static void
 write_vectors(hwi_request *r, const hwi_shape *shape, const hw_result *result, size_t i,
               const hwi_selector *s)
 {
     hw_vector v;
     hwi_buf *b = &r->out;
-    bool is_first = true;
-    if (shape->field_count == 1 && shape->fields[0].name[0] == '\0' && is_wanted(s, "") &&
-        hw_result_stored_vector(result, i, "", &v)) {
-        write_vector(b, &shape->fields[0], &v);
+    size_t shown = 0, unnamed_at = SIZE_MAX;
+    for (size_t f = 0; f < shape->field_count; f++) {
+        const char *name = shape->fields[f].name;
+        if (!is_wanted(s, name) || !hw_result_stored_vector(result, i, name, &v)) continue;
+        shown++;
+        if (name[0] == '\0') unnamed_at = f;
+    }
+    if (shown == 1 && unnamed_at != SIZE_MAX) {
+        if (hw_result_stored_vector(result, i, "", &v))
+            write_vector(b, &shape->fields[unnamed_at], &v);
         return;
     }
+    shown = 0;
     hwi_buf_text(b, "{");
     for (size_t f = 0; f < shape->field_count; f++) {
         const char *name = shape->fields[f].name;
         if (!is_wanted(s, name) || !hw_result_stored_vector(result, i, name, &v)) continue;
-        if (!is_first) hwi_buf_text(b, ",");
-        is_first = false;
+        if (shown++) hwi_buf_text(b, ",");
         hwi_json_write_text(b, name, strlen(name));
         hwi_buf_text(b, ":");
         write_vector(b, &shape->fields[f], &v);

@@ -331,6 +331,16 @@ def test_named_sparse_and_multi_vectors():
         s.fails(400, "POST", P + "/vectors/delete", {"points": [1], "vector": ["nope"]}, says="Not existing vector name error: nope")
 
 
+def test_the_unnamed_vector_beside_a_sparse_one():
+    with Server() as s:
+        s.ok("PUT", "/collections/c", {"vectors": {"size": 2, "distance": "Dot"}, "sparse_vectors": {"w": {}}})
+        s.ok("PUT", P, {"points": [{"id": 1, "vector": [1, 2]}, {"id": 2, "vector": {
+            "": [3, 4], "w": {"indices": [1], "values": [1]}}}]})
+        same(s.ok("GET", P + "/1")["vector"], [1, 2])
+        same(s.ok("GET", P + "/2")["vector"], {"": [3, 4], "w": {"indices": [1], "values": [1]}})
+        same(s.ok("POST", P, {"ids": [2], "with_vector": [""]})[0]["vector"], [3, 4])
+
+
 def test_text_ids_when_the_collection_says_so():
     with Server() as s:
         make(s, string_ids=True)

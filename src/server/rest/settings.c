@@ -29,6 +29,7 @@
         .key = name, .kind = HWI_SETTING_FREE                                                      \
     }
 #define MEMORY WORD("memory", "cold|cached|pinned")
+#define MEMORY_UNPINNED WORD("memory", "cold|cached") /* where Qdrant has no heap variant */
 
 static const hwi_setting hnsw[] = {COUNT("m", 0, "16"),
                                    COUNT("ef_construct", 4, "100"),
@@ -114,7 +115,7 @@ static const hwi_setting strict[] = {
     {.key = "max_resident_memory_percent", .kind = HWI_SETTING_COUNT, .low = 1, .high = 100},
     {0}};
 
-static const hwi_setting payload_storage[] = {MEMORY, {0}};
+static const hwi_setting payload_storage[] = {MEMORY_UNPINNED, {0}};
 
 const hwi_setting hwi_settings_collection[] = {
     OBJECT("hnsw_config", hnsw),
@@ -146,7 +147,7 @@ const hwi_setting hwi_settings_vector[] = {
     OBJECT("hnsw_config", hnsw),
     {.key = "quantization_config", .kind = HWI_SETTING_CHOICE, .inner = quantization},
     BOOL("on_disk", NULL),
-    MEMORY,
+    MEMORY_UNPINNED,
     WORD("datatype", "float32|uint8|float16|turbo4"),
     OBJECT("multivector_config", multivector),
     {0}};
@@ -205,8 +206,14 @@ static bool
 check_word(hwi_request *r, const char *at, const hwi_json *j, const char *words)
 {
     if (j->kind != HWI_JSON_TEXT) return hwi_refuse_format(r, "%s: expected one of %s", at, words);
-    return is_word_of(words, j->text) ||
-           hwi_refuse_format(r, "%s: unknown variant `%.100s`, expected one of %s", at, j->text,
+    if (is_word_of(words, j->text)) return true;
+    if (strcmp(j->text, "pinned") == 0) {
+        return hwi_refuse_value(r, at, "`pinned` is not supported here, expected one of %s", words);
+    }
+    if (strcmp(j->text, "turbo4") == 0) {
+        return hwi_refuse_value(r, at, "sparse vectors do not support the `turbo4` datatype");
+    }
+    return hwi_refuse_format(r, "%s: unknown variant `%.100s`, expected one of %s", at, j->text,
                              words);
 }
 
