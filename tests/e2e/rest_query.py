@@ -359,7 +359,7 @@ def test_slow_searches_are_logged_with_what_they_did():
         s.ok("POST", "/collections/c/points/query/batch", {"searches": [one] * 200})
         with open(s.log_path) as f:
             slow = [line for line in f if "slow search" in line]
-        check(slow and "200" in slow[-1] and "300000" in slow[-1], slow)  # searches, rows scanned
+        check(any("200" in line and "300000" in line for line in slow), slow)  # searches, rows scanned
 
 
 def test_mistakes_are_told():
