@@ -45,4 +45,3 @@ void hwi_groups_sort(hwi_groups *g, hwi_group *of);
 void hwi_groups_write_key(hwi_buf *b, const hw_id *key);
 
 #endif
-
