@@ -3,6 +3,8 @@
  * Everything is read and checked before the transaction begins: a writer's turn is short then, and
  * what the checks refuse has touched nothing.
  */
+#include <stdio.h>
+
 #include "server/rest/args.h"
 #include "server/rest/change.h"
 #include "server/rest/strict.h"
@@ -204,8 +206,9 @@ read_update_vectors(hwi_request *r, const hwi_shape *shape, const hwi_json *body
     if (!read_points(r, shape, points, false, c)) return false;
     for (size_t i = 0; i < c->id_count; i++) {
         if (c->points[i].vector_count == 0) {
-            return hwi_refuse_value(r, "points[].vector",
-                                    "must specify vectors to update for point");
+            char at[48];
+            snprintf(at, sizeof at, "points[%zu].vector", i);
+            return hwi_refuse_value(r, at, "must specify vectors to update for point");
         }
     }
     return hwi_strict_growth(r, shape, "update limit", c->id_count) && check_vectors(r, shape, c);

@@ -100,7 +100,11 @@ check_vector(hwi_request *r, const char *at, const hwi_json *j)
                                  "`Euclid`, `Dot`, `Manhattan`",
                                  at, distance->kind == HWI_JSON_TEXT ? distance->text : "");
     }
-    if (!hwi_read_u32(r, j, "size", 1, 1, HW_DIM_MAX, &size)) return false;
+    if (!hwi_read_u32(r, j, "size", 1, 0, UINT32_MAX, &size)) return false;
+    if (size < 1 || size > HW_DIM_MAX) {
+        return hwi_refuse_value(r, path, "value %u invalid, must be from 1 to %u", size,
+                                HW_DIM_MAX);
+    }
     return hwi_settings_check(r, at, j, hwi_settings_vector);
 }
 

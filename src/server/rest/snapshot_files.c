@@ -132,6 +132,11 @@ path_of(hwi_request *r, const char *location)
     bool is_address = strncmp(location, "file://", 7) == 0;
     if (!is_address && strstr(location, "://")) return NULL;
     if (is_address) location += strncmp(location, "file://localhost/", 17) == 0 ? 16 : 7;
+    if (is_address && *location != '/') {
+        hwi_refuse(r, 400,
+                   "Bad request: Invalid snapshot URI, file path must be absolute or on localhost");
+        return NULL;
+    }
     char *path = hwi_request_alloc(r, strlen(location) + 1);
     size_t n = 0;
     for (const char *c = location; path && *c; c++) {
