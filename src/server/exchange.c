@@ -8,6 +8,9 @@
  * envelope is put around it here, once the outcome is known.
  */
 #include <limits.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -17,6 +20,7 @@
 #include "server_impl.h"
 
 #define TIMEOUT_S_MAX 864000u
+#define LARGE_BODY_BYTES (4u << 20)
 
 /* Sixteen digits that no other request of this process has. Written by hand: formatting is slow where
  * a library has registered conversions of its own, as those of Fortran do. */
@@ -350,7 +354,7 @@ parse_body(hwi_exchange *x)
     if (x->body.size == 0) return true;
     r->raw = (const char *)x->body.data;
     r->raw_bytes = x->body.size;
-    if (hwi_json_parse(r->raw, r->raw_bytes, &r->arena, &r->body, &err) == HW_OK) return true;
+    if (hwi_json_parse(r->raw, r->raw_bytes, &x->body_arena, &r->body, &err) == HW_OK) return true;
     return err.status == HW_EINVAL ? hwi_refuse_format(r, "%s", err.message)
                                    : hwi_refuse_engine(r, &err);
 }
@@ -419,12 +423,11 @@ release_collections(hwi_exchange *x)
     x->opened_count = 0;
 }
 
-void
-hwi_exchange_handle(hwi_exchange *x)
+static void
+run_handler(hwi_exchange *x)
 {
     hwi_request *r = &x->request;
 
-    x->handle_us = hwi_clock_us();
     if (x->handle_us / 1000 >= r->deadline_ms) {
         hwi_refuse(r, 408, "Timeout: the request waited too long for a worker");
         return;
@@ -433,6 +436,34 @@ hwi_exchange_handle(hwi_exchange *x)
     if (!x->route->handle(r) && r->refusal[0] == '\0')
         hwi_refuse(r, 500, "Service internal error: refused without a reason");
     release_collections(x);
+}
+
+/* The tree of a body takes up to fifty times its bytes. It goes here, on a worker, since event
+ * threads have other things to do; and what it took goes back to the system, or every worker's heap
+ * would stay as large as the largest request it ever saw. */
+static void
+release_body(hwi_exchange *x)
+{
+    bool is_large = x->body.size > LARGE_BODY_BYTES;
+
+    x->request.body = NULL;
+    x->request.raw = NULL;
+    x->request.raw_bytes = 0;
+    hwi_arena_release(&x->body_arena);
+    hwi_buf_release(&x->body);
+#ifdef __GLIBC__
+    if (is_large) malloc_trim(0);
+#else
+    (void)is_large;
+#endif
+}
+
+void
+hwi_exchange_handle(hwi_exchange *x)
+{
+    x->handle_us = hwi_clock_us();
+    run_handler(x);
+    release_body(x);
 }
 
 void
@@ -446,6 +477,7 @@ hwi_exchange_free(hwi_exchange *x)
     hw_cancel_free(x->request.cancel);
     hwi_buf_release(&x->request.out);
     hwi_buf_release(&x->body);
+    hwi_arena_release(&x->body_arena);
     hwi_buf_release(&x->answer);
     hwi_arena_release(&x->request.arena);
     hwi_free(x);

@@ -41,7 +41,8 @@ typedef struct hwi_exchange {
     hwi_opened *opened[HWI_OPENED_MAX];
     size_t opened_count;
 
-    hwi_buf body;
+    hwi_buf body;                 /* these two until the handler ends */
+    hwi_arena body_arena;         /* of the body's tree */
     size_t body_max, body_bytes;  /* body_bytes counts what was dropped as well */
     uint64_t start_us, handle_us; /* when it came, when a worker took it up */
     bool is_explained;            /* one slow search of it is repeated for the log */
