@@ -306,9 +306,10 @@ static bool
 take_tokens(bucket *table, const char *name, double a_minute, double cost, double *there,
             double *wait_s)
 {
-    uint64_t hash = hwi_checksum(name, strlen(name)) | 1, now = hwi_clock_us();
+    uint64_t hash = hwi_checksum(name, strlen(name)) | 1;
     bucket *b = &table[(hash >> 8) % BUCKETS];
     pthread_mutex_lock(&rates.lock);
+    uint64_t now = hwi_clock_us(); /* under the lock: never before last_us */
     if (b->name != hash) *b = (bucket){hash, a_minute, now};
     b->tokens += a_minute / 60 * (double)(now - b->last_us) / 1e6;
     b->tokens = HWI_MIN(b->tokens, a_minute);
