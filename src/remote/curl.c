@@ -33,6 +33,7 @@ enum { /* options: the kind of value is in the thousands (0 long, 1 pointer, 2 f
        OPT_CONNECT_TIMEOUT_MS = 156,
        OPT_WRITE_FUNCTION = 20011,
        OPT_PROGRESS_FUNCTION = 20219,
+       OPT_PATH_AS_IS = 234,
        OPT_FORM = 10269,
        OPT_POST_BYTES = 30120
 };
@@ -257,6 +258,7 @@ prepare(hwi_http *http, call *c)
     if (http->key_header[0] && !add_header(c, http->key_header)) return false;
     if (!add_header(c, "expect:")) return false; /* no waiting for "100 continue" */
     lib.set(c->easy, OPT_URL, c->url);
+    lib.set(c->easy, OPT_PATH_AS_IS, 1L); /* a name ".." is refused there, not resolved here */
     lib.set(c->easy, OPT_METHOD, x->method);
     lib.set(c->easy, OPT_HEADERS, c->headers);
     lib.set(c->easy, OPT_NO_SIGNAL, 1L);
@@ -277,6 +279,8 @@ perform(const hwi_http *http, call *c, hw_error *err)
     int code = lib.perform(c->easy);
     lib.info(c->easy, INFO_RESPONSE_CODE, &c->x->code);
     if (c->file && fclose(c->file) != 0) c->file_failed = true;
+    /* half of it under its name would pass for the whole */
+    if (c->file && (c->file_failed || code != CODE_OK)) remove(c->x->to_file);
     if (c->file_failed) return hwi_fail_errno(err, errno, "cannot write %s", c->x->to_file);
     if (c->x->answer.failed) return hwi_nomem(err, c->x->answer.size);
     if (code == CODE_ABORTED) return hwi_fail(err, HW_ECANCELED, "cancelled");
