@@ -1,8 +1,9 @@
 /* fields.c - payload indexes and named vectors of a collection in use.
  *
- * The engine knows a payload index by its type; the finer settings a client gives (tokenizer,
- * is_tenant ...) are kept among the collection's settings under `payload_index_params`. They are
- * written after the index is there: a crash between the two loses no more than these.
+ * The engine takes a payload index by its type, a text index with its settings (tokenizer,
+ * lowercase ...) as well. What a client gives beside the type is kept among the collection's
+ * settings under `payload_index_params`, to be given back. It is written after the index is there:
+ * a crash between the two loses no more than that.
  */
 #include "server/rest/args.h"
 #include "server/rest/calls.h"
@@ -14,6 +15,7 @@
 
 typedef struct field_request {
     const char *path, *type;
+    const char *index;      /* what the engine is told: the type, or a text index's settings */
     const hwi_json *params; /* NULL: none were given */
 } field_request;
 
@@ -28,11 +30,26 @@ is_field_type(const char *text)
     return false;
 }
 
+/* The schema as text in the request's arena. */
+static bool
+write_settings(hwi_request *r, const hwi_json *schema, const char **out)
+{
+    hwi_buf b = {0};
+    hwi_json_write(&b, schema);
+    hwi_buf_fill(&b, 0, 1);
+    char *copy = hwi_request_alloc(r, b.size);
+    if (copy && b.failed) return hwi_refuse(r, 503, "out of memory");
+    if (copy) memcpy(copy, b.data, b.size);
+    hwi_buf_release(&b);
+    *out = copy;
+    return copy != NULL;
+}
+
 static bool
 read_schema(hwi_request *r, const hwi_json *schema, field_request *out)
 {
     if (schema->kind == HWI_JSON_TEXT) {
-        out->type = schema->text;
+        out->type = out->index = schema->text;
         return is_field_type(out->type) ||
                hwi_refuse_format(r, "field_schema: unknown variant `%.100s`", out->type);
     }
@@ -40,8 +57,9 @@ read_schema(hwi_request *r, const hwi_json *schema, field_request *out)
         return hwi_refuse_format(r, "field_schema: expected a type or an object");
     }
     if (!hwi_settings_check(r, "field_schema", schema, hwi_settings_field)) return false;
-    out->type = hwi_json_member(schema, "type")->text;
+    out->type = out->index = hwi_json_member(schema, "type")->text;
     out->params = schema;
+    if (strcmp(out->type, "text") == 0 && !write_settings(r, schema, &out->index)) return false;
     const hwi_json *lookup = hwi_json_member(schema, "lookup");
     const hwi_json *range = hwi_json_member(schema, "range");
     if (strcmp(out->type, "integer") == 0 && lookup && range && lookup->kind == HWI_JSON_BOOL &&
@@ -86,10 +104,10 @@ static bool
 build(hwi_request *r, hw_collection *c, const field_request *f)
 {
     hw_error err;
-    hw_status st = hw_collection_index_payload(c, f->path, f->type, is_in_time, r, &err);
+    hw_status st = hw_collection_index_payload(c, f->path, f->index, is_in_time, r, &err);
     if (st == HW_EEXIST) { /* of another type: the new one takes its place */
         if (!hwi_ok(r, hw_collection_unindex_payload(c, f->path, &err), &err)) return false;
-        st = hw_collection_index_payload(c, f->path, f->type, is_in_time, r, &err);
+        st = hw_collection_index_payload(c, f->path, f->index, is_in_time, r, &err);
     }
     if (st == HW_ECANCELED) {
         return hwi_refuse(r, 408, "Timeout: the index is not complete, ask again to go on");
