@@ -84,7 +84,8 @@ declared=$(grep -ohE 'HW_API [^;(]*\bhw_[a-z0-9_]+\(' "$prefix"/include/hashwood
 missing=$(comm -23 <(echo "$declared") <(nm -D --defined-only "$libdir/libhashwood.so.0" |
     awk '{sub(/@.*/, "", $3); print $3}' | sort -u))
 [ -z "$missing" ] || fail "declared but not exported: $missing"
-objdump -p "$libdir/libhashwood.so.0" | grep -q 'SONAME *libhashwood.so.0$' || fail "wrong soname"
+soname=$(objdump -p "$libdir/libhashwood.so.0" | sed -nE 's/^ *SONAME *//p')
+[ "$soname" = libhashwood.so.0 ] || fail "wrong soname: $soname"
 
 "$prefix/bin/hashwood" --version | grep -qF "$version" || fail "the command does not run or tell its version"
 [ -f "$prefix/share/man/man1/hashwood.1" ] || fail "no man page of the command"

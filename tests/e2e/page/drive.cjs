@@ -95,8 +95,8 @@ async function how(page) {
   assert.ok(await page.locator('.funnel li').count() >= 5, 'the funnel has its steps');
   await page.locator('.bits').waitFor();
   await page.getByText(/Compared with point/).waitFor();
-  await page.locator('.how-leaf .chip').nth(1).click();
-  await page.getByText('Opened as number 2').waitFor();
+  await page.locator('.how-leaf .chip').nth(opened - 1).click();
+  await page.getByText(`Opened as number ${opened}`).waitFor();
   await page.locator('.icicle').focus();
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('Enter');
