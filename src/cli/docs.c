@@ -223,7 +223,9 @@ man_of_all(hwi_buf *b)
     add_text(
         b, "A vector database: exact or fast nearest neighbours, filters over payloads, "
            "transactions, in one folder on disk. KD-trees partition the space, LSH signatures rank "
-           "what lies in a partition. Each command has a page of its own; --help tells the same.");
+           "what lies in a partition. A database may also be named as http://host:port, where "
+           "`hashwood "
+           "serve` holds it. Each command has a page of its own; --help tells the same.");
     hwi_buf_text(b, ".Bl -tag -width collections\n");
     for (size_t i = 0; cli_commands[i]; i++) {
         hwi_buf_printf(b, ".It Cm %s\n", cli_commands[i]->name);
@@ -233,6 +235,8 @@ man_of_all(hwi_buf *b)
         b, ".El\n.Sh ENVIRONMENT\n.Bl -tag -width Ds\n"
            ".It Ev HASHWOOD_KERNELS\nforces a set of distance kernels: scalar, avx2, avx512 or "
            "neon.\n"
+           ".It Ev HASHWOOD_API_KEY\nthe key of the server, where DB is http://host:port.\n"
+           ".It Ev HASHWOOD_ONNXRUNTIME\nwhere ONNX Runtime's library lies, for embed --model.\n"
            ".It Ev NO_COLOR\nif not empty, pictures are drawn without colours.\n"
            ".It Ev XDG_STATE_HOME\nfolder of the shell's history.\n.El\n");
     add_man_exit_status(b);
