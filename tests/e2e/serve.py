@@ -349,6 +349,31 @@ def test_term_while_loaded_finishes_what_was_begun():
         check_stored(s, acknowledged)
 
 
+def test_requests_that_come_while_it_stops_are_answered_or_cut_off():
+    def ask_late(c, seconds):
+        time.sleep(seconds)
+        try:
+            c.request("GET", "/stats")
+            codes.append(c.getresponse().status)
+        except (OSError, http.client.HTTPException):
+            codes.append(0)
+
+    codes = []
+    for _ in range(8):
+        s = Server("late.hw")
+        kept = [http.client.HTTPConnection("127.0.0.1", s.port, timeout=30) for _ in range(40)]
+        for c in kept:
+            c.request("GET", "/stats")
+            c.getresponse().read()
+        threads = [threading.Thread(target=ask_late, args=(c, i / 2000)) for i, c in enumerate(kept)]
+        for t in threads:
+            t.start()
+        same(s.stop(), 0, "exit code")
+        for t in threads:
+            t.join()
+    check(set(codes) <= {0, 200, 503}, f"codes {sorted(set(codes))}")
+
+
 def check_stored(s, ids):
     check(len(ids) > 0, "nothing was written")
     for first in range(0, len(ids), 1000):
