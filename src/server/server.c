@@ -8,7 +8,9 @@
  */
 #include "server_impl.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -88,6 +90,25 @@ hwi_server_count(hwi_server *s, const char *what, const char *collection, int64_
 
 /* ---- Opening */
 
+/* Removes uploads, and snapshots made to be sent, that a killed server left. Another one may share
+ * the folder, so young ones stay. */
+static void
+remove_leavings(const char *folder)
+{
+    const time_t day_s = 86400;
+    DIR *entries = opendir(folder);
+
+    for (struct dirent *e; entries && (e = readdir(entries)) != NULL;) {
+        struct stat st;
+        if (strncmp(e->d_name, ".upload-", 8) != 0 && strncmp(e->d_name, ".sent-", 6) != 0)
+            continue;
+        if (fstatat(dirfd(entries), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(st.st_mode) && st.st_mtim.tv_sec < time(NULL) - day_s)
+            unlinkat(dirfd(entries), e->d_name, 0);
+    }
+    if (entries) closedir(entries);
+}
+
 /* storage.snapshots_path, or a folder in the database's. */
 static hw_status
 make_snapshots_folder(hwi_server *s, const char *where, hw_error *err)
@@ -102,8 +123,10 @@ make_snapshots_folder(hwi_server *s, const char *where, hw_error *err)
         snprintf(s->snapshots_path, bytes, "%s", given);
     else
         snprintf(s->snapshots_path, bytes, "%s/snapshots", is_memory ? "." : where);
-    if (mkdir(s->snapshots_path, 0777) == 0 || errno == EEXIST) return HW_OK;
-    return hwi_fail_errno(err, errno, "%s", s->snapshots_path);
+    if (mkdir(s->snapshots_path, 0777) != 0 && errno != EEXIST)
+        return hwi_fail_errno(err, errno, "%s", s->snapshots_path);
+    remove_leavings(s->snapshots_path);
+    return HW_OK;
 }
 
 static hw_status
