@@ -43,6 +43,7 @@ enum place {
     GET_ELEMENT_COUNT = 64,
     GET_TENSOR_SHAPE = 65,
     CREATE_CPU_MEMORY = 69,
+    ALLOCATOR_FREE = 76,
     GET_ALLOCATOR = 78,
     RELEASE_ENV = 92,
     RELEASE_STATUS = 93,
@@ -78,7 +79,7 @@ open_runtime(void)
 
 struct hwi_onnx {
     void *env, *options, *session, *memory;
-    char *input_name, *output_name; /* of the runtime's allocator, kept until the process ends */
+    char *input_name, *output_name; /* of the runtime's allocator */
     hwi_onnx_shape input, output;
 };
 
@@ -174,10 +175,21 @@ hwi_onnx_open(const char *path, uint32_t threads, hwi_onnx **out, hw_error *err)
     return HW_OK;
 }
 
+static void
+free_name(char *name)
+{
+    void *allocator = NULL;
+    if (!name || take(ORT(GET_ALLOCATOR, (void **), &allocator), "", NULL) != HW_OK) return;
+    hw_status ignored = take(ORT(ALLOCATOR_FREE, (void *, void *), allocator, name), "", NULL);
+    (void)ignored;
+}
+
 void
 hwi_onnx_close(hwi_onnx *m)
 {
     if (!m) return;
+    free_name(m->input_name);
+    free_name(m->output_name);
     if (m->session) ORT_RELEASE(RELEASE_SESSION, m->session);
     if (m->options) ORT_RELEASE(RELEASE_OPTIONS, m->options);
     if (m->memory) ORT_RELEASE(RELEASE_MEMORY, m->memory);
