@@ -387,6 +387,9 @@ def test_mistakes_are_told():
         s.refuse(400, {"prefetch": [7], "query": 1}, "prefetch")
         s.refuse(400, {"prefetch": [{"query": 1}] * 3000, "query": 1}, "1024")
         s.refuse(400, {"query": {"recommend": {"positive": [1] * 3000}}}, "1024")
+        wide = {"must": {"key": "n", "match": {"any": list(range(100000, 200000))}}}
+        own = {"must": {"key": "n", "range": {"gte": 0}}}
+        s.refuse(400, {"prefetch": [{"query": 1, "filter": own}] * 100, "query": 1, "filter": wide}, "filters of all steps")
         for body in ("[]", "7", "null", "{", "", '{"query": [1e400, 0, 0, 0]}', '{"query": [NaN, 0, 0, 0]}'):
             for call in ("points/query", "points/query/batch", "points/query/groups", "points/search", "points/recommend",
                          "points/discover", "facet", "points/search/matrix/pairs", "points/why"):

@@ -208,6 +208,7 @@ typedef struct hwi_run {
     hwi_request *request;
     hwi_shape shape;
     size_t node_count;
+    size_t filter_bytes; /* of all steps together, each with what those above ask for */
     hw_result **results; /* kept until the run ends */
     size_t result_count, result_room;
 } hwi_run;

@@ -12,6 +12,8 @@
  */
 #include "server/query/query.h"
 
+#define FILTER_BYTES_MAX (48u << 20) /* every step parses its own: bounds work and memory */
+
 static bool
 is_elsewhere(const hwi_run *run, const hwi_plan *p)
 {
@@ -148,6 +150,13 @@ hwi_reach(hwi_run *run, hwi_plan *root, const char *filter, size_t bytes)
 {
     root->reach = filter;
     root->reach_bytes = bytes;
+    run->filter_bytes += bytes;
+    if (run->filter_bytes > FILTER_BYTES_MAX) {
+        return hwi_refuse(run->request, 400,
+                          "Wrong input: the filters of all steps, each joined with those above it, "
+                          "are more than %u bytes",
+                          FILTER_BYTES_MAX);
+    }
     for (size_t i = 0; i < root->prefetch_count; i++) {
         hwi_plan *below = &root->prefetches[i];
         if (!hwi_join_filters(run->request, filter, bytes, below->filter, below->filter_bytes,
