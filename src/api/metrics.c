@@ -6,6 +6,8 @@
  * apart. */
 #include "api/api.h"
 
+#include <sys/resource.h>
+
 static void
 add(atomic_uint_least64_t *counter, uint64_t n)
 {
@@ -78,6 +80,14 @@ read_counters(hwi_metrics *m, hw_metrics *out)
     out->points_deleted = read(&m->points_deleted);
 }
 
+/* A page that is not in memory is read by touching it, so the process's major faults count them. */
+static uint64_t
+pages_waited_for(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_majflt : 0;
+}
+
 hw_status
 hw_db_metrics(hw_db *db, hw_metrics *out, hw_error *err)
 {
@@ -91,6 +101,7 @@ hw_db_metrics(hw_db *db, hw_metrics *out, hw_error *err)
     HWI_TRY(hwi_store_info(db->store, &info, err));
     read_counters(&db->metrics, &full);
     read_events(hwi_snapshots_events(db->snapshots), &full);
+    full.pages_read = pages_waited_for();
     full.commits_grouped = info.grouped;
     full.map_bytes = info.map_bytes;
     full.free_bytes = info.free_bytes;

@@ -297,7 +297,7 @@ static const struct {
     SECONDS(refine, "time spent comparing longer codes"),
     SECONDS(exact, "time spent on full distances"),
     SECONDS(filter, "time spent on filters"),
-    COUNTER(pages_read, "index pages read from the store"),
+    COUNTER(pages_read, "pages that had to be read from disk"),
     COUNTER(commits, "transactions committed"),
     COUNTER(commits_grouped, "transactions that shared the sync of another"),
     COUNTER(commit_bytes, "bytes written by commits"),
