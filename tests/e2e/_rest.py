@@ -53,6 +53,16 @@ class Server:
                 said = f.read()
             check("Sanitizer" not in said and " 500 " not in said, said[-3000:])
 
+    def log_until(self, is_there, seconds=20):
+        """The log, once is_there(log): lines are written when their answer is on its way already."""
+        end = time.monotonic() + seconds
+        while True:
+            with open(self.log_path, errors="replace") as f:
+                said = f.read()
+            if is_there(said) or time.monotonic() > end:
+                return said
+            time.sleep(0.05)
+
     def stop(self, how=signal.SIGTERM):
         if self.connection:
             self.connection.close()
