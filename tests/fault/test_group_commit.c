@@ -413,7 +413,7 @@ static void
 killed_groups_are_there_or_not(void **state)
 {
     hwt_store *s = *state;
-    char folder[HWT_PATH + 16];
+    char folder[HWT_PATH + 32];
     hwi_rng rng;
 
     hwi_rng_init(&rng, 99);

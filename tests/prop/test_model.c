@@ -88,7 +88,7 @@ upsert(world *w, hw_txn *txn, point *p, const hw_id *id)
     if (below(w, 2)) {
         p->has_side = true;
         random_values(w, p->side, SIDE_DIM);
-        v[n++] = (hw_vector){"side", p->side, SIDE_DIM};
+        v[n++] = (hw_vector){.name = "side", .values = p->side, .dim = SIDE_DIM};
     }
     snprintf(json, sizeof json, "{\"class\": %d}", p->class);
     const char *payload = p->class < 0 ? NULL : json;

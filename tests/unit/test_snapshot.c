@@ -153,7 +153,7 @@ a_snapshot_comes_back_under_another_name(void **state)
     hwt_db_open(&d, true);
     hwt_db_open(&other, false);
     for (int i = 0; i < 5; i++) { /* so that numbers differ */
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "x%d", i);
         hw_collection_close(hwt_collection(d.db, name, config));
     }
