@@ -175,7 +175,10 @@ typedef struct hw_db_opts {
 
 /* Opens a database, creating it when absent.
  *
- * where   a folder (LMDB), or "mem:" for one that lives in memory and dies with the handle
+ * where   a folder (LMDB); "mem:" for one that lives in memory and dies with the handle; or
+ *         "http://host:port" (https too) for one that `hashwood serve` holds elsewhere, with the key in
+ *         the environment variable HASHWOOD_API_KEY. What a server has no call for answers
+ *         HW_EUNSUPPORTED (docs/server.md)
  * opts    NULL for defaults
  *
  * HW_EVERSION if a newer hashwood wrote it, HW_ECORRUPT if it is no hashwood database, HW_EIO,
@@ -233,10 +236,11 @@ typedef struct hw_collection hw_collection;
  *   {"dim": 784, "metric": "l2"}                        one unnamed vector
  *   {"vectors": {"image": {"dim": 512, "metric": "cosine"}, "text": {...}}}       named vectors
  *   {"vectors": {"size": 784, "distance": "Euclid"}}    Qdrant's spelling is understood everywhere
- *   {"vectors": {"tokens": {"size": 64, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}}}
+ *   {"vectors": {"tokens": {"size": 64, "distance": "Dot",
+ *                           "multivector_config": {"comparator": "max_sim"}}}}
  *                                                       a multi-vector: many rows a point, MaxSim
- *   {"sparse_vectors": {"words": {"modifier": "idf"}}}  sparse vectors, by dot product; "modifier" may be
- *                                                       "none" or "idf"
+ *   {"sparse_vectors": {"words": {"modifier": "idf"}}}  sparse vectors, by dot product; "modifier"
+ *                                                       may be "none" or "idf"
  *
  *   metric           "cosine", "l2" ("euclid"), "dot", "l1" ("manhattan"); any case
  *   index            {"kind": "hybrid" | "kdtree" | "lsh" | "flat", "leaf_size": 0, "bits": 0,
@@ -494,9 +498,9 @@ HW_API void hw_cancel_free(hw_cancel *cancel);   /* no call may still be using i
 /* How the score of a point is made. s(x) is its similarity to x: the cosine or dot product, or the
  * negated squared l2 or l1 distance. Formulas and edge cases in docs/queries.md. Scores of the rules
  * from BEST_SCORE on are better the greater they are, whatever the metric, and a score threshold is
- * the least. They compare with every point that matches. */
+ * the least. Those rules compare with every point that matches. */
 typedef enum hw_rule {
-    HW_RULE_NEAREST = 0,    /* to the query vector: the one rule that uses the index */
+    HW_RULE_NEAREST = 0,    /* to the query vector; this and AVERAGE use the index */
     HW_RULE_AVERAGE = 1,    /* nearest to mean(positives) + mean(positives) - mean(negatives) */
     HW_RULE_BEST_SCORE = 2, /* the best positive counts, or the best negative against it */
     HW_RULE_SUM_SCORES = 3, /* sum over positives less sum over negatives */
