@@ -3,6 +3,7 @@
 #   CC, CXX    compilers (gcc and clang work)
 #   JOBS       how much at once; default: one per processor
 #   WORK, HDF5 what `make bench` measures (bench/bench.py); BENCH: further options of it
+#   SHOWCASE   options for `make showcase-NAME`: --docs puts pictures and figures into docs/showcases
 #   PREFIX     where `make install` puts things; default /usr/local (DESTDIR is honoured)
 
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
@@ -14,7 +15,7 @@ BUILD  := build
 .PHONY: help deps build demo test bench install fmt check clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {sub("%", "NAME", $$1); printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 deps: ## install the Debian packages that are missing (as root or through sudo)
 	@tools/deps.sh build
@@ -26,6 +27,10 @@ build: deps ## build the library and the command build/hashwood
 demo: build ## search 60,000 real pictures: import, index, query, update, compare
 	@tools/deps.sh demo
 	@tools/demo.sh
+
+showcase-%: build ## files to answers on real data; NAME: fashion stamps sounds films words duplicates
+	@tools/deps.sh $@
+	@python3 showcases/$*.py $(SHOWCASE)
 
 test: deps ## build and run all tests
 	@tools/deps.sh demo

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a task needs and that are missing; says so first. Does nothing,
-# fast, when all are there. deps.sh build|demo|page|check|bench|fuzz ...
+# fast, when all are there. deps.sh build|demo|page|check|bench|fuzz|showcase-NAME ...
 set -euo pipefail
 
 packages_of() {
@@ -18,6 +18,16 @@ packages_of() {
     bench)
         echo libhnswlib-dev libfaiss-dev libopenblas-dev python3-numpy python3-scipy \
             python3-matplotlib python3-h5py npm ;;
+    showcase-*)
+        echo python3-numpy python3-pil fonts-dejavu-core
+        case ${1#showcase-} in
+        fashion) echo dataset-fashion-mnist ;;
+        words) echo npm ;;
+        stamps | duplicates) echo tuxpaint-stamps-default python3-pip npm ;;
+        sounds) echo tuxpaint-stamps-default hydrogen-drumkits sonic-pi-samples ;;
+        films) echo r-base-core r-cran-dslabs ;;
+        *) echo "deps.sh: no such showcase: $1" >&2 && exit 2 ;;
+        esac ;;
     fuzz) echo clang libclang-rt-14-dev ;;
     *) echo "deps.sh: unknown task: $1" >&2 && exit 2 ;;
     esac
@@ -37,9 +47,20 @@ fi
 
 installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' 2>/dev/null |
     awk '$2 == "installed" {print $1}')
+# A node that did not come from Debian brings npm along and conflicts with Debian's package of that name; what
+# counts for such packages is the command.
+provided() {
+    case $1 in
+    npm) command -v npm ;;
+    nodejs) command -v node || command -v nodejs ;;
+    python3-pip) python3 -m pip --version ;;
+    *) false ;;
+    esac >/dev/null 2>&1
+}
+
 missing=()
 for package in "${wanted[@]}"; do
-    grep -qxF "$package" <<<"$installed" || missing+=("$package")
+    grep -qxF "$package" <<<"$installed" || provided "$package" || missing+=("$package")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 
