@@ -70,7 +70,7 @@ foreach(source IN LISTS sources)
   if(HASHWOOD_FUZZ)
     add_executable(${stem} ${source})
     target_link_options(${stem} PRIVATE -fsanitize=fuzzer)
-    hashwood_add_test(fuzz/${thing} fuzz ${stem} -runs=20000 -max_total_time=60
+    hashwood_add_test(fuzz/${thing} fuzz ${stem} -seed=1 -runs=20000 -max_total_time=60
                       -artifact_prefix=${PROJECT_BINARY_DIR}/ ${PROJECT_BINARY_DIR}/corpus/${thing}
                       ${corpus})
     file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/corpus/${thing})

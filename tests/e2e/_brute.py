@@ -398,11 +398,11 @@ class Brute:
         return self.node(request, mask, self.count)
 
     def query(self, request):
+        """The ranking as far as the request sees it, with what its offset leaves out."""
         mask = np.ones(self.count, dtype=bool)
         for id_ in self.named_ids(request):
             mask[self.row[id_]] = False
-        offset = request.get("offset", 0)
-        return self.node(request, mask, request.get("limit", 10) + offset)[offset:]
+        return self.node(request, mask, request.get("limit", 10) + request.get("offset", 0))
 
     def groups(self, request):
         """[(value, [(row, score), ..])], exact."""

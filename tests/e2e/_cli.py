@@ -18,6 +18,14 @@ class Failure(Exception):
     pass
 
 
+def seed():
+    """What random tests start from, printed: 1, so that a run repeats, unless HASHWOOD_SEED is a number or "random"."""
+    given = os.environ.get("HASHWOOD_SEED") or "1"
+    chosen = random.randrange(10**9) if given == "random" else int(given)
+    print("seed", chosen)
+    return chosen
+
+
 def run(*args, code=0, stdin=None, env=None, timeout=300):
     """Runs `hashwood args` and checks the exit code; gives the process with stdout and stderr."""
     full_env = dict(os.environ, **(env or {}))

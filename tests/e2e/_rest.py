@@ -10,7 +10,7 @@ import time
 import urllib.parse
 
 import _openapi
-from _cli import HASHWOOD, Failure, check, main, same  # noqa: F401 (for the scripts)
+from _cli import HASHWOOD, Failure, check, main, same, seed  # noqa: F401 (for the scripts)
 
 
 class Server:
