@@ -1,6 +1,7 @@
 /* Lists of points: finding, joining and fusing them. */
 #include "support/hwt.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -121,6 +122,24 @@ scores_are_scaled_by_mean_and_deviation(void **state)
     hwi_arena_release(&r.arena);
 }
 
+/* With k 1 and the largest weights a rank counts as much as a float can hold, or more. */
+static void
+sums_stay_finite(void **state)
+{
+    (void)state;
+    hwi_request r = {0};
+    const float huge[] = {FLT_MAX, -FLT_MAX, FLT_MAX};
+    hwi_hits lists[] = {list_of(&r, 3, (uint64_t[]){1, 2, 3}, huge),
+                        list_of(&r, 2, (uint64_t[]){1, 3}, huge)};
+    hwi_hits out;
+    assert_true(hwi_fuse_rrf(&r, lists, 2, 1, (float[]){FLT_MAX, FLT_MAX}, &out));
+    assert_int_equal(3, out.count);
+    for (size_t i = 0; i < out.count; i++) assert_true(isfinite(out.scores[i]));
+    assert_true(hwi_fuse_dbsf(&r, lists, 2, &out));
+    for (size_t i = 0; i < out.count; i++) assert_true(isfinite(out.scores[i]));
+    hwi_arena_release(&r.arena);
+}
+
 static void
 nothing_fuses_to_nothing(void **state)
 {
@@ -143,6 +162,7 @@ main(void)
         cmocka_unit_test(ranks_add_up),
         cmocka_unit_test(weights_shrink_ranks),
         cmocka_unit_test(scores_are_scaled_by_mean_and_deviation),
+        cmocka_unit_test(sums_stay_finite),
         cmocka_unit_test(nothing_fuses_to_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

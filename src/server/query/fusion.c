@@ -8,10 +8,12 @@
  * and deviation; a single score, or all the same, is 0.5. As in Qdrant it takes greater for better
  * whatever the metric.
  *
- * Sums are kept in floats, as Qdrant's are, so that equal inputs tie in both.
+ * Sums are kept in floats, as Qdrant's are, so that equal inputs tie in both. Where a float ends, with
+ * weights or scores near its largest, so does a sum: JSON has no infinity to answer.
  */
 #include "server/query/query.h"
 
+#include <float.h>
 #include <math.h>
 
 /* The scores of one list before they are added up. */
@@ -48,9 +50,10 @@ measure(const hwi_hits *list, scale *s)
         sum += before * (list->scores[i] - mean);
     }
     float deviation = sqrtf(sum / (float)(list->count - 1));
-    if (!(deviation > 0)) return;
-    s->low = mean - 3 * deviation;
-    s->width = mean + 3 * deviation - s->low;
+    float low = mean - 3 * deviation, width = mean + 3 * deviation - low;
+    if (!(deviation > 0) || !isfinite(width)) return;
+    s->low = low;
+    s->width = width;
 }
 
 /* Adds up the scores of all lists, each on its own scale. */
@@ -70,7 +73,8 @@ add_up(hwi_request *r, const hwi_hits *lists, const scale *scales, size_t list_c
     for (size_t l = 0; l < list_count; l++) {
         for (size_t i = 0; i < lists[l].count; i++) {
             size_t at = hwi_idmap_find(&map, &lists[l].ids[i]);
-            out->scores[at] += scales[l].score(&scales[l], &lists[l], i);
+            float sum = out->scores[at] + scales[l].score(&scales[l], &lists[l], i);
+            out->scores[at] = fminf(sum, FLT_MAX);
         }
     }
     return hwi_hits_sort(r, out);
