@@ -235,17 +235,6 @@ make_request(hwi_buf *out, const char *method, const char *path, const hwi_buf *
     hwi_buf_add(out, body->data, body->size);
 }
 
-static void
-add_vector(hwi_buf *b, const float *v, uint32_t dim)
-{
-    hwi_buf_text(b, "[");
-    for (uint32_t i = 0; i < dim; i++) {
-        if (i) hwi_buf_text(b, ",");
-        hwi_json_write_f32(b, v[i]);
-    }
-    hwi_buf_text(b, "]");
-}
-
 /* ---- Passes */
 
 typedef struct caller {
@@ -320,7 +309,7 @@ measure_searches(const bench *b)
     for (size_t i = 0; i < QUERIES; i++) {
         hwi_buf_clear(&body);
         hwi_buf_text(&body, "{\"query\":");
-        add_vector(&body, b->queries + i * b->dim, b->dim);
+        hwi_json_write_f32s(&body, b->queries + i * b->dim, b->dim);
         hwi_buf_printf(&body, ",\"limit\":10,\"params\":{\"recall\":%g}}", RECALL);
         make_request(&requests[i], "POST", path, &body);
     }
@@ -348,7 +337,7 @@ measure_upserts(const bench *b)
         hwi_buf_text(&body, "{\"points\":[");
         for (size_t j = 0; j < BATCH; j++) {
             hwi_buf_printf(&body, "%s{\"id\":%zu,\"vector\":", j ? "," : "", i * BATCH + j);
-            add_vector(&body, b->queries + (i * BATCH + j) % QUERIES * b->dim, b->dim);
+            hwi_json_write_f32s(&body, b->queries + (i * BATCH + j) % QUERIES * b->dim, b->dim);
             hwi_buf_printf(&body, ",\"payload\":{\"n\":%zu}}", j);
         }
         hwi_buf_text(&body, "]}");

@@ -170,6 +170,17 @@ hwi_json_write_f32(hwi_buf *b, float v)
 }
 
 void
+hwi_json_write_f32s(hwi_buf *b, const float *v, size_t count)
+{
+    hwi_buf_text(b, "[");
+    for (size_t i = 0; i < count; i++) {
+        if (i) hwi_buf_text(b, ",");
+        hwi_json_write_f32(b, v[i]);
+    }
+    hwi_buf_text(b, "]");
+}
+
+void
 hwi_json_write_f64(hwi_buf *b, double v)
 {
     char text[32];

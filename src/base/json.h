@@ -76,6 +76,7 @@ HW_CHECKED hw_status hwi_json_floats(const char *text, size_t bytes, float *out,
 void hwi_json_write(hwi_buf *b, const hwi_json *value); /* compact */
 void hwi_json_write_text(hwi_buf *b, const char *text, size_t bytes);
 void hwi_json_write_f32(hwi_buf *b, float v);
+void hwi_json_write_f32s(hwi_buf *b, const float *v, size_t count); /* an array */
 void hwi_json_write_f64(hwi_buf *b, double v);
 void hwi_json_write_id(hwi_buf *b, const hw_id *id); /* number, or string */
 

@@ -185,17 +185,6 @@ hwi_batch_add_json(hwi_reader *r, const char *name, const char *text, size_t byt
 
 /* ---- writing */
 
-static void
-write_floats(hwi_buf *b, const float *values, uint32_t count)
-{
-    hwi_buf_text(b, "[");
-    for (uint32_t i = 0; i < count; i++) {
-        if (i) hwi_buf_text(b, ",");
-        hwi_json_write_f32(b, values[i]);
-    }
-    hwi_buf_text(b, "]");
-}
-
 void
 hwi_vector_write_json(hwi_buf *b, const hw_vector *v)
 {
@@ -203,18 +192,18 @@ hwi_vector_write_json(hwi_buf *b, const hw_vector *v)
         hwi_buf_text(b, "{\"indices\":[");
         for (uint32_t i = 0; i < v->dim; i++) hwi_buf_printf(b, i ? ",%u" : "%u", v->indices[i]);
         hwi_buf_text(b, "],\"values\":");
-        write_floats(b, v->values, v->dim);
+        hwi_json_write_f32s(b, v->values, v->dim);
         hwi_buf_text(b, "}");
         return;
     }
     if (v->rows == 0) {
-        write_floats(b, v->values, v->dim);
+        hwi_json_write_f32s(b, v->values, v->dim);
         return;
     }
     hwi_buf_text(b, "[");
     for (uint32_t i = 0; i < v->rows; i++) {
         if (i) hwi_buf_text(b, ",");
-        write_floats(b, v->values + (size_t)i * v->dim, v->dim);
+        hwi_json_write_f32s(b, v->values + (size_t)i * v->dim, v->dim);
     }
     hwi_buf_text(b, "]");
 }

@@ -210,12 +210,8 @@ show_anchors(hwi_index_view *v, hwi_buf *json, hw_error *err)
 static void
 show_floats(hwi_buf *json, const char *key, const float *values, uint32_t count)
 {
-    hwi_buf_printf(json, "%s[", key);
-    for (uint32_t i = 0; i < count; i++) {
-        if (i) hwi_buf_text(json, ",");
-        hwi_json_write_f32(json, values[i]);
-    }
-    hwi_buf_text(json, "]");
+    hwi_buf_text(json, key);
+    hwi_json_write_f32s(json, values, count);
 }
 
 /* What one needs to put any vector on the map. */

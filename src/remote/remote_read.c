@@ -146,17 +146,6 @@ hwi_far_close(hwi_far *far)
 
 /* ---- Questions ---- */
 
-static void
-write_floats(hwi_buf *b, const float *values, size_t count)
-{
-    hwi_buf_text(b, "[");
-    for (size_t i = 0; i < count; i++) {
-        if (i) hwi_buf_text(b, ",");
-        hwi_json_write_f32(b, values[i]);
-    }
-    hwi_buf_text(b, "]");
-}
-
 void
 hwi_far_write_vector(hwi_buf *b, const hw_vector *v)
 {
@@ -166,17 +155,17 @@ hwi_far_write_vector(hwi_buf *b, const hw_vector *v)
             hwi_buf_printf(b, "%s%u", i ? "," : "", v->indices[i]);
         }
         hwi_buf_text(b, "],\"values\":");
-        write_floats(b, v->values, v->dim);
+        hwi_json_write_f32s(b, v->values, v->dim);
         hwi_buf_text(b, "}");
     } else if (v->rows > 0) {
         hwi_buf_text(b, "[");
         for (uint32_t i = 0; i < v->rows; i++) {
             if (i) hwi_buf_text(b, ",");
-            write_floats(b, v->values + (size_t)i * v->dim, v->dim);
+            hwi_json_write_f32s(b, v->values + (size_t)i * v->dim, v->dim);
         }
         hwi_buf_text(b, "]");
     } else {
-        write_floats(b, v->values, v->dim);
+        hwi_json_write_f32s(b, v->values, v->dim);
     }
 }
 

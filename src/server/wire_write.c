@@ -8,23 +8,12 @@
 /* ---- Vectors */
 
 static void
-write_floats(hwi_buf *b, const float *values, size_t count)
-{
-    hwi_buf_text(b, "[");
-    for (size_t i = 0; i < count; i++) {
-        if (i) hwi_buf_text(b, ",");
-        hwi_json_write_f32(b, values[i]);
-    }
-    hwi_buf_text(b, "]");
-}
-
-static void
 write_sparse(hwi_buf *b, const hw_vector *v)
 {
     hwi_buf_text(b, "{\"indices\":[");
     for (uint32_t i = 0; i < v->dim; i++) hwi_buf_printf(b, i ? ",%u" : "%u", v->indices[i]);
     hwi_buf_text(b, "],\"values\":");
-    write_floats(b, v->values, v->dim);
+    hwi_json_write_f32s(b, v->values, v->dim);
     hwi_buf_text(b, "}");
 }
 
@@ -34,12 +23,12 @@ write_vector(hwi_buf *b, const hwi_shape_field *field, const hw_vector *v)
     if (field->kind == HWI_VECTOR_SPARSE) {
         write_sparse(b, v);
     } else if (field->kind == HWI_VECTOR_DENSE) {
-        write_floats(b, v->values, v->dim);
+        hwi_json_write_f32s(b, v->values, v->dim);
     } else {
         hwi_buf_text(b, "[");
         for (uint32_t i = 0; i < v->rows; i++) {
             if (i) hwi_buf_text(b, ",");
-            write_floats(b, v->values + (size_t)i * v->dim, v->dim);
+            hwi_json_write_f32s(b, v->values + (size_t)i * v->dim, v->dim);
         }
         hwi_buf_text(b, "]");
     }
