@@ -84,6 +84,16 @@ hwi_search_batch_far(hw_collection *c, const hw_query *queries, size_t count, hw
 }
 
 hw_status
+hwi_why_far(hw_collection *c, const hw_query *query, const hw_id *id, char **json, hw_error *err)
+{
+    hw_query full;
+    *json = NULL;
+    HWI_TRY(hwi_query_full(query, &full, err));
+    if (!id) return hwi_fail(err, HW_EINVAL, "id is NULL");
+    return hwi_far_why(c->far, &full, id, json, err);
+}
+
+hw_status
 hwi_get_far(hw_collection *c, const hw_id *ids, size_t count, uint32_t with, hw_result **out,
             hw_error *err)
 {

@@ -123,7 +123,7 @@ hw_status
 hw_collection_why(hw_collection *c, const hw_query *query, const hw_id *id, char **json,
                   hw_error *err)
 {
-    HWI_FAR(c, hwi_far_why(c->far, query, id, json, err));
+    HWI_FAR(c, hwi_why_far(c, query, id, json, err));
     hwi_view *view;
     hwi_buf text = {0};
     hw_query q;

@@ -190,19 +190,28 @@ hwi_remote_list(hwi_remote *remote, char ***names, size_t *count, hw_error *err)
     return st;
 }
 
+/* An exchange with a path that was made for it, and is released. */
+static hw_status
+exchange_at(hwi_remote *remote, hwi_buf *path, hwi_exchange *x, hwi_arena *arena,
+            const hwi_json **result, hw_error *err)
+{
+    hw_status st = path->failed ? hwi_nomem(err, path->size) : HW_OK;
+    *result = NULL;
+    x->path = (const char *)path->data;
+    if (st == HW_OK) st = hwi_remote_exchange(remote, x, arena, result, err);
+    hwi_buf_release(path);
+    return st;
+}
+
 /* A call below a collection whose result is of no interest. */
 static hw_status
-tell(hwi_remote *remote, const char *method, const char *collection, const char *rest,
-     const hwi_buf *body, hw_error *err)
+tell(hwi_remote *remote, hwi_exchange *x, const char *collection, const char *rest, hw_error *err)
 {
     hwi_buf path = {0};
     hwi_arena arena = {0};
     const hwi_json *result;
     hwi_remote_path(&path, collection, rest);
-    hw_status st = path.failed ? hwi_nomem(err, path.size)
-                               : hwi_remote_call(remote, method, (const char *)path.data, body,
-                                                 &arena, &result, err);
-    hwi_buf_release(&path);
+    hw_status st = exchange_at(remote, &path, x, &arena, &result, err);
     hwi_arena_release(&arena);
     return st;
 }
@@ -258,7 +267,9 @@ hwi_remote_create(hwi_remote *remote, const char *name, const char *config, hw_e
     } else {
         hwi_buf_text(&body, config);
     }
-    if (st == HW_OK) st = tell(remote, "PUT", name, "", &body, err);
+    if (st == HW_OK && body.failed) st = hwi_nomem(err, body.size);
+    hwi_exchange put = {.method = "PUT", .body = hwi_buf_bytes(&body)};
+    if (st == HW_OK) st = tell(remote, &put, name, "", err);
     hwi_arena_release(&arena);
     hwi_buf_release(&body);
     return st;
@@ -267,14 +278,14 @@ hwi_remote_create(hwi_remote *remote, const char *name, const char *config, hw_e
 hw_status
 hwi_remote_drop(hwi_remote *remote, const char *name, hw_error *err)
 {
-    return tell(remote, "DELETE", name, "", NULL, err);
+    return tell(remote, &(hwi_exchange){.method = "DELETE"}, name, "", err);
 }
 
-static hw_status
-take_text(const hwi_json *result, char **json, hw_error *err)
+hw_status
+hwi_remote_take_text(const hwi_json *value, char **json, hw_error *err)
 {
     hwi_buf b = {0};
-    hwi_json_write(&b, result);
+    hwi_json_write(&b, value);
     hwi_buf_fill(&b, 0, 1);
     if (b.failed) {
         hwi_buf_release(&b);
@@ -292,7 +303,7 @@ hwi_remote_text(hwi_remote *remote, const char *method, const char *path, const 
     const hwi_json *result;
     *json = NULL;
     hw_status st = hwi_remote_call(remote, method, path, body, &arena, &result, err);
-    if (st == HW_OK) st = take_text(result, json, err);
+    if (st == HW_OK) st = hwi_remote_take_text(result, json, err);
     hwi_arena_release(&arena);
     return st;
 }
@@ -357,14 +368,12 @@ fetch_snapshot(hwi_remote *remote, const char *collection, const char *name, con
 hw_status
 hwi_remote_backup(hwi_remote *remote, const char *collection, const char *file, hw_error *err)
 {
+    hwi_exchange make = {.method = "POST"};
     hwi_buf path = {0};
     hwi_arena arena = {0};
     const hwi_json *result;
     snapshot_path(&path, collection, "");
-    hw_status st = path.failed ? hwi_nomem(err, path.size)
-                               : hwi_remote_call(remote, "POST", (const char *)path.data, NULL,
-                                                 &arena, &result, err);
-    hwi_buf_release(&path);
+    hw_status st = exchange_at(remote, &path, &make, &arena, &result, err);
     if (st == HW_OK) {
         const hwi_json *name = hwi_json_member(result, "name");
         st = name && name->kind == HWI_JSON_TEXT
@@ -378,19 +387,8 @@ hwi_remote_backup(hwi_remote *remote, const char *collection, const char *file, 
 hw_status
 hwi_remote_restore(hwi_remote *remote, const char *collection, const char *file, hw_error *err)
 {
-    hwi_buf path = {0};
-    hwi_arena arena = {0};
-    const hwi_json *result;
-    hwi_remote_path(&path, collection, "/snapshots/upload?wait=true");
-    hwi_exchange x = {.method = "POST", .from_file = file};
-    hw_status st = hwi_nomem(NULL, 0);
-    if (!path.failed) {
-        x.path = (const char *)path.data;
-        st = hwi_remote_exchange(remote, &x, &arena, &result, err);
-    }
-    hwi_arena_release(&arena);
-    hwi_buf_release(&path);
-    return st;
+    hwi_exchange upload = {.method = "POST", .from_file = file};
+    return tell(remote, &upload, collection, "/snapshots/upload?wait=true", err);
 }
 
 /* ---- Aliases ---- */
@@ -430,7 +428,7 @@ hwi_remote_aliases(hwi_remote *remote, char **json, hw_error *err)
     hw_status st = hwi_remote_call(remote, "GET", "/aliases", NULL, &arena, &result, err);
     const hwi_json *list = hwi_json_member(result, "aliases");
     if (st == HW_OK && !list) st = hwi_fail(err, HW_EIO, "the server's answer has no aliases");
-    if (st == HW_OK) st = take_text(list, json, err);
+    if (st == HW_OK) st = hwi_remote_take_text(list, json, err);
     hwi_arena_release(&arena);
     return st;
 }

@@ -57,6 +57,8 @@ HW_CHECKED hw_status hwi_remote_call(hwi_remote *remote, const char *method, con
 /* The same for an exchange that is more than that. */
 HW_CHECKED hw_status hwi_remote_exchange(hwi_remote *remote, hwi_exchange *x, hwi_arena *arena,
                                          const hwi_json **result, hw_error *err);
+/* A value as JSON text, to be freed with hw_free. */
+HW_CHECKED hw_status hwi_remote_take_text(const hwi_json *value, char **json, hw_error *err);
 /* Appends text as a part of a path. */
 void hwi_remote_escape(hwi_buf *out, const char *text);
 /* "/collections/" + escaped name + rest. */
@@ -112,6 +114,8 @@ typedef struct hwi_far_rows {
 } hwi_far_rows;
 void hwi_far_rows_release(hwi_far_rows *rows);
 
+/* The query's deadline and cancel are heeded while the answer is waited for (a cancel within a
+ * second). */
 HW_CHECKED hw_status hwi_far_search(hwi_far *far, const hw_query *query, hwi_far_rows *out,
                                     hw_error *err);
 HW_CHECKED hw_status hwi_far_why(hwi_far *far, const hw_query *query, const hw_id *id, char **json,
@@ -134,8 +138,26 @@ HW_CHECKED hw_status hwi_far_member(hwi_far *far, const char *method, const char
 HW_CHECKED hw_status hwi_far_tell(hwi_far *far, const char *method, const char *rest,
                                   const hwi_buf *body, hw_error *err);
 
+/* ---- remote_ask.c: parts of a body, appended */
+
 /* A vector as clients write it. */
 void hwi_far_write_vector(hwi_buf *b, const hw_vector *v);
+void hwi_far_write_ids(hwi_buf *b, const hw_id *ids, size_t count);
+/* ,"filter": ... with the points a search is limited to; nothing when there is neither */
+void hwi_far_write_filter(hwi_buf *b, const char *filter, size_t bytes, const hw_id *among,
+                          size_t among_count);
+/* ,"with_payload": ..,"with_vector": .. */
+void hwi_far_write_with(hwi_buf *b, uint32_t with);
+/* The body of points/query but for its last bracket. */
+void hwi_far_write_query(hwi_buf *b, const hw_query *q);
+
+/* ---- remote_answer.c */
+
+/* The points of a result as columns. HW_EIO: it does not fit the collection. */
+HW_CHECKED hw_status hwi_far_read_rows(const hwi_far *far, const hwi_json *result, uint32_t with,
+                                       bool scored, hwi_far_rows *out, hw_error *err);
+/* A member that is a number; 0 when there is none. */
+uint64_t hwi_far_count_in(const hwi_json *o, const char *key);
 
 /* ---- remote_write.c: a transaction is one batch request, sent by the commit */
 
