@@ -100,13 +100,11 @@ static hw_status
 create_collection(bench_job *job, bench_run *run, uint32_t dim, hw_error *err)
 {
     cli_field field = {.name = "", .dim = dim};
-    hwi_buf settings = {0};
-    hw_status st =
-        cli_settings_json(&field, 1, job->a->metric, run->kind, &job->a->set, NULL, &settings, err);
+    const cli_settings settings = {job->a->metric, run->kind, &job->a->set, NULL};
+    cli_collection to = {.db = run->db};
+    hw_status st = cli_settings_create(&to, COLLECTION, &field, 1, &settings, err);
 
-    if (st == HW_OK) st = hw_collection_create(run->db, COLLECTION, (char *)settings.data, err);
-    hwi_buf_release(&settings);
-    if (st == HW_OK) st = hw_collection_open(run->db, COLLECTION, &run->c, err);
+    run->c = to.c;
     return st;
 }
 

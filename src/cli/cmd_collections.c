@@ -51,8 +51,8 @@ create_settings(const create_args *a, hwi_buf *out, hw_error *err)
     if (a->dim == 0 && a->vectors.count == 0)
         return hwi_fail(err, HW_EINVAL, "create needs --dim N, --field name:N or --config JSON");
     HWI_TRY(named_fields(&a->vectors, fields, names, err));
-    return cli_settings_json(fields, HWI_MAX(a->vectors.count, 1), a->metric, a->index, &a->set,
-                             &a->payload_index, out, err);
+    const cli_settings settings = {a->metric, a->index, &a->set, &a->payload_index};
+    return cli_settings_json(fields, HWI_MAX(a->vectors.count, 1), &settings, out, err);
 }
 
 static int

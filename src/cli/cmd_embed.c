@@ -233,15 +233,11 @@ create_collection(embed_job *job, hw_error *err)
     const embed_args *a = job->a;
     const cli_field field = {.name = a->query.using ? a->query.using : "",
                              .dim = hwi_embedder_about(job->embedder)->dim};
-    hwi_buf settings = {0};
-    hw_status st = cli_settings_json(&field, 1, "cosine", a->index, &a->set, &a->payload_index,
-                                     &settings, err);
+    const cli_settings settings = {"cosine", a->index, &a->set, &a->payload_index};
 
-    if (st == HW_OK)
-        st = hw_collection_create(job->coll.db, a->coll, (const char *)settings.data, err);
-    hwi_buf_release(&settings);
-    job->created = st == HW_OK;
-    return st;
+    HWI_TRY(cli_settings_create(&job->coll, a->coll, &field, 1, &settings, err));
+    job->created = true;
+    return HW_OK;
 }
 
 static hw_status
@@ -254,10 +250,7 @@ open_collection(embed_job *job, hw_error *err)
 
     HWI_TRY(cli_open(job->c, a->db, mode, &job->coll.db, err));
     st = hw_collection_open(job->coll.db, a->coll, &job->coll.c, err);
-    if (st == HW_ENOTFOUND && a->create && !a->search) {
-        HWI_TRY(create_collection(job, err));
-        st = hw_collection_open(job->coll.db, a->coll, &job->coll.c, err);
-    }
+    if (st == HW_ENOTFOUND && a->create && !a->search) st = create_collection(job, err);
     if (st != HW_OK) return st;
     there = hw_collection_dim(job->coll.c, a->query.using);
     if (there == dim) return HW_OK;

@@ -69,19 +69,14 @@ create_collection(import_job *job, const hwi_row *rows, size_t count, hw_error *
     const import_args *a = job->a;
     cli_field fields[HW_VECTORS_MAX];
     size_t found = fields_of(rows, count, fields);
-    hwi_buf settings = {0};
-    hw_status st;
+    const cli_settings settings = {a->metric, a->index, &a->set, &a->payload_index};
 
     if (found == 0)
         return hwi_fail(err, HW_EINVAL, "%s: no vectors to create a collection for",
                         a->files.items[0]);
-    st = cli_settings_json(fields, found, a->metric, a->index, &a->set, &a->payload_index,
-                           &settings, err);
-    if (st == HW_OK)
-        st = hw_collection_create(job->coll.db, a->coll, (const char *)settings.data, err);
-    hwi_buf_release(&settings);
-    job->created = st == HW_OK;
-    return st;
+    HWI_TRY(cli_settings_create(&job->coll, a->coll, fields, found, &settings, err));
+    job->created = true;
+    return HW_OK;
 }
 
 /* Payload indexes asked for on a collection that is there already. */
@@ -116,7 +111,6 @@ open_collection(import_job *job, const hwi_row *rows, size_t count, hw_error *er
         return hwi_fail_prefix(err, st, "import without --create");
     if (st == HW_ENOTFOUND) {
         HWI_TRY(create_collection(job, rows, count, err));
-        HWI_TRY(hw_collection_open(job->coll.db, a->coll, &job->coll.c, err));
     } else {
         HWI_TRY(st);
         HWI_TRY(index_fields(job, err));

@@ -94,9 +94,11 @@ has_sparse(const cli_field *fields, size_t count)
 }
 
 hw_status
-cli_settings_json(const cli_field *fields, size_t count, const char *metric, const char *kind,
-                  const cli_list *set, const cli_list *payload_index, hwi_buf *out, hw_error *err)
+cli_settings_json(const cli_field *fields, size_t count, const cli_settings *settings, hwi_buf *out,
+                  hw_error *err)
 {
+    const char *metric = settings->metric;
+
     if (count == 1 && fields[0].name[0] == 0 && !fields[0].is_multi && !fields[0].is_sparse) {
         hwi_buf_printf(out, "{\"dim\":%u,\"metric\":\"%s\"", fields[0].dim, metric);
     } else {
@@ -108,10 +110,23 @@ cli_settings_json(const cli_field *fields, size_t count, const char *metric, con
         }
         hwi_buf_text(out, "}");
     }
-    HWI_TRY(add_index(kind, set, out, err));
-    HWI_TRY(add_payload_indexes(payload_index, out, err));
+    HWI_TRY(add_index(settings->kind, settings->set, out, err));
+    HWI_TRY(add_payload_indexes(settings->payload_index, out, err));
     hwi_buf_text(out, "}");
     hwi_buf_add(out, "", 1);
     cli_need(!out->failed);
     return HW_OK;
+}
+
+hw_status
+cli_settings_create(cli_collection *to, const char *name, const cli_field *fields, size_t count,
+                    const cli_settings *settings, hw_error *err)
+{
+    hwi_buf json = {0};
+    hw_status st = cli_settings_json(fields, count, settings, &json, err);
+
+    if (st == HW_OK) st = hw_collection_create(to->db, name, (const char *)json.data, err);
+    hwi_buf_release(&json);
+    if (st == HW_OK) st = hw_collection_open(to->db, name, &to->c, err);
+    return st;
 }

@@ -15,10 +15,19 @@ typedef struct cli_field {
     bool is_multi, is_sparse;
 } cli_field;
 
-/* Appends the JSON of hw_collection_create. kind may be NULL, set holds key=value for `index`;
- * payload_index holds field:type. HW_EINVAL names the option that is malformed. */
-hw_status cli_settings_json(const cli_field *fields, size_t count, const char *metric,
-                            const char *kind, const cli_list *set, const cli_list *payload_index,
+/* What options say beside the fields; all but metric may be NULL. */
+typedef struct cli_settings {
+    const char *metric, *kind;
+    const cli_list *set;           /* key=value for `index` */
+    const cli_list *payload_index; /* field:type */
+} cli_settings;
+
+/* Appends the JSON of hw_collection_create. HW_EINVAL names the option that is malformed. */
+hw_status cli_settings_json(const cli_field *fields, size_t count, const cli_settings *settings,
                             hwi_buf *out, hw_error *err);
+
+/* Creates the collection and opens it. */
+hw_status cli_settings_create(cli_collection *to, const char *name, const cli_field *fields,
+                              size_t count, const cli_settings *settings, hw_error *err);
 
 #endif
