@@ -24,7 +24,11 @@ typedef struct hw_bytes {
 typedef struct hw_store hw_store;
 typedef struct hw_store_txn hw_store_txn;
 
-typedef enum hw_txn_mode { HW_TXN_READ, HW_TXN_WRITE } hw_txn_mode;
+/* LOOSE reads like READ but need not be one snapshot: every key is read once, at any time since
+ * begin. For long work that writers keep informed of what they change. */
+typedef enum hw_txn_mode { HW_TXN_READ, HW_TXN_WRITE, HW_TXN_LOOSE } hw_txn_mode;
+
+#define HW_STAMP_BYTES 12u /* hw_store_ops.put_stamped */
 
 /* What callers must stay below. Data, not code, so that a batch is cut the same way for every
  * backend. */
@@ -51,13 +55,17 @@ typedef struct hw_store_info {
 typedef struct hw_store_ops {
     const char *name; /* "mem", "lmdb", "fault", "fdb" */
 
-    /* READ: a snapshot of the newest commit. WRITE: the only writer; waits for another one up to
-     * the busy timeout given at open, then HW_EBUSY. HW_EREADONLY for WRITE on a store opened
-     * read-only. A transaction may be begun, used and ended by different threads. */
+    /* READ: a snapshot of the newest commit. WRITE: the only writer through this handle; waits for
+     * another one up to the busy timeout given at open, then HW_EBUSY. HW_EREADONLY for WRITE on a
+     * store opened read-only. A transaction may be begun, used and ended by different threads.
+     *
+     * Where other processes write at the same time (fdb), a WRITE transaction whose reads were
+     * overtaken fails with HW_ECONFLICT at commit, and may do so at any read; so does a READ whose
+     * snapshot has become too old to be read. Begin anew. */
     hw_status (*begin)(hw_store *s, hw_txn_mode mode, hw_store_txn **out, hw_error *err);
 
     /* The version of the snapshot a transaction reads: larger after every commit that changed
-     * something. */
+     * something. Stamps of commits that it sees are not above it. */
     uint64_t (*snapshot)(hw_store_txn *t);
 
     /* The version a transaction begun now would read. Cheap (no system call on lmdb): asked before
@@ -69,6 +77,14 @@ typedef struct hw_store_ops {
      * transaction sees its own writes. A READ transaction may be read by any number of threads at
      * once; a WRITE one by one at a time. */
     hw_status (*get)(hw_store_txn *t, hw_bytes key, hw_bytes *value, hw_error *err);
+
+    /* The same, but it is no matter for a WRITE transaction when another one changes the key before
+     * this one commits. May be NULL: get does. */
+    hw_status (*peek)(hw_store_txn *t, hw_bytes key, hw_bytes *value, hw_error *err);
+
+    /* The keys will be asked for soon: a store far away fetches them all at once. Only a hint, and
+     * may be NULL. */
+    void (*want)(hw_store_txn *t, const hw_bytes *keys, size_t count);
 
     /* Keys in [from, to) in byte order, or in reverse. An empty `to` means the end of the key
      * space. */
@@ -87,6 +103,11 @@ typedef struct hw_store_ops {
      * store can. */
     hw_status (*add)(hw_store_txn *t, hw_bytes key, int64_t delta, hw_error *err);
 
+    /* Puts a value at `key` followed by HW_STAMP_BYTES that ascend in the order of commits: 8 bytes
+     * big-endian, the snapshot that sees this commit first, then 4 that tell apart and order what
+     * is stamped alike. Not to be read by the transaction itself. */
+    hw_status (*put_stamped)(hw_store_txn *t, hw_bytes key, hw_bytes value, hw_error *err);
+
     /* Both may be NULL. Between rest and wake a WRITE transaction is not used, for any time, and
      * nothing borrowed from it is kept: a store that lets transactions share a commit need not make
      * others wait for it. No other operation but commit and abort comes before wake. A failing wake
@@ -98,6 +119,10 @@ typedef struct hw_store_ops {
      * written, save HW_EUNKNOWN, where it may have been. */
     hw_status (*commit)(hw_store_txn *t, hw_error *err);
     void (*abort)(hw_store_txn *t); /* NULL is fine */
+
+    /* Whether a READ transaction keeps so much in memory that its owner had better begin another,
+     * though nothing has changed. May be NULL: never. */
+    bool (*is_spent)(hw_store_txn *t);
 
     hw_status (*info)(hw_store *s, hw_store_info *info, hw_error *err);
 
@@ -118,6 +143,7 @@ struct hw_store_txn {
     hw_store *store;
     hw_txn_mode mode;
     size_t bytes_written; /* keys and values put so far; kept by the backend */
+    uint32_t stamped;     /* WRITE: keys stamped so far; kept by the backend */
     uint64_t group; /* WRITE: not 0 while it sees writes of other transactions that are not yet
                              durable; the same number for all of those. What it reads may still be
                              lost, so no other transaction may rely on it. Kept by the backend. */

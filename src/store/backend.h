@@ -15,5 +15,9 @@ HW_CHECKED hw_status hwi_store_check_put(const hw_store_txn *t, hw_bytes key, hw
  * is no counter. */
 HW_CHECKED hw_status hwi_store_sum(hw_store_txn *t, hw_bytes key, int64_t delta, uint8_t sum[8],
                                    hw_error *err);
+/* `key` with a stamp behind it, for a store that knows the version its commit will have. `order` tells
+ * apart what has the same version. HW_ELIMIT. */
+HW_CHECKED hw_status hwi_stamped_key(uint8_t out[HWI_STORE_KEY_MAX], hw_bytes key, uint64_t version,
+                                     uint32_t order, hw_error *err);
 
 #endif

@@ -159,6 +159,33 @@ undo_range(fault_txn *t, hw_bytes from, hw_bytes to, hw_error *err)
     return r.st;
 }
 
+static bool
+undo_added(void *arg, hw_bytes key, hw_bytes value)
+{
+    range_undo *r = arg;
+
+    (void)value;
+    r->st = undo_note(r->t, key, false, (hw_bytes){NULL, 0}, r->err);
+    return r->st == HW_OK;
+}
+
+/* Keys that the transaction stamped: known only once they are there. */
+static hw_status
+undo_stamped(fault_txn *t, hw_bytes key, hw_error *err)
+{
+    range_undo r = {t, err, HW_OK};
+    uint8_t from[HWI_STORE_KEY_MAX], to[HWI_STORE_KEY_MAX];
+    uint64_t version = hwi_store_snapshot(t->inner) + 1;
+    size_t bytes = key.size + HW_STAMP_BYTES;
+
+    if (!keeps_undo(store_of(t->base.store))) return HW_OK;
+    HWI_TRY(hwi_stamped_key(from, key, version, 0, err));
+    HWI_TRY(hwi_stamped_key(to, key, version + 1, 0, err));
+    HWI_TRY(hwi_store_scan(t->inner, hwi_bytes(from, bytes), hwi_bytes(to, bytes), false,
+                           undo_added, &r, err));
+    return r.st;
+}
+
 /* Puts a transaction's list in front of the lost ones. */
 static void
 undo_keep(fault_store *f, fault_txn *t)
@@ -343,6 +370,18 @@ fault_add(hw_store_txn *t, hw_bytes key, int64_t delta, hw_error *err)
     return wrote(t, v, hwi_store_add(txn_of(t)->inner, key, delta, err), err);
 }
 
+static hw_status
+fault_put_stamped(hw_store_txn *t, hw_bytes key, hw_bytes value, hw_error *err)
+{
+    hw_status st = HW_OK;
+
+    verdict v = judge(store_of(t->store), HWI_FAULT_PUT, &st, err);
+    if (v == REFUSE) return st;
+    st = hwi_store_put_stamped(txn_of(t)->inner, key, value, err);
+    if (st == HW_OK) st = undo_stamped(txn_of(t), key, err);
+    return wrote(t, v, st, err);
+}
+
 /* ---- life */
 
 static hw_status
@@ -396,6 +435,7 @@ static const hw_store_ops fault_ops = {
     .del = fault_del,
     .del_range = fault_del_range,
     .add = fault_add,
+    .put_stamped = fault_put_stamped,
     .rest = fault_rest,
     .wake = fault_wake,
     .commit = fault_commit,

@@ -72,8 +72,8 @@ static int
 begin_once(hwi_lmdb_env *e, hw_txn_mode mode, hwi_lmdb_member *m)
 {
     pthread_rwlock_rdlock(&e->map_lock);
-    int rc = mode == HW_TXN_READ ? mdb_txn_begin(e->env, NULL, MDB_RDONLY, &m->txn)
-                                 : hwi_lmdb_group_begin(e, m);
+    int rc = mode != HW_TXN_WRITE ? mdb_txn_begin(e->env, NULL, MDB_RDONLY, &m->txn)
+                                  : hwi_lmdb_group_begin(e, m);
     if (rc == 0) atomic_fetch_add(&e->txns, 1);
     pthread_rwlock_unlock(&e->map_lock);
     return rc;
@@ -87,7 +87,7 @@ begin_txn(hwi_lmdb_env *e, hw_txn_mode mode, hwi_lmdb_member *m, hw_error *err)
 
     if (rc == MDB_READERS_FULL && mdb_reader_check(e->env, &dead) == 0) rc = begin_once(e, mode, m);
     if (rc == MDB_MAP_RESIZED && (rc = follow_map(e)) == 0) rc = begin_once(e, mode, m);
-    if (rc != 0) return hwi_lmdb_fail(e, err, rc, mode == HW_TXN_READ ? "read" : "write to");
+    if (rc != 0) return hwi_lmdb_fail(e, err, rc, mode != HW_TXN_WRITE ? "read" : "write to");
     return HW_OK;
 }
 
@@ -95,7 +95,7 @@ static hw_status
 begin_locked(hwi_lmdb_env *e, hw_txn_mode mode, hwi_lmdb_member *m, hw_error *err)
 {
     HWI_TRY(hwi_lmdb_env_usable(e, err));
-    if (mode == HW_TXN_READ) return begin_txn(e, mode, m, err);
+    if (mode != HW_TXN_WRITE) return begin_txn(e, mode, m, err);
 
     if (e->read_only) return hwi_fail(err, HW_EREADONLY, "%s is open read-only", e->folder);
     HWI_TRY(hwi_lmdb_writer_lock(e, err));
@@ -135,7 +135,7 @@ lmdb_abort(hw_store_txn *base)
 {
     if (!base) return;
     lmdb_txn *t = txn_of(base);
-    if (base->mode == HW_TXN_READ)
+    if (base->mode != HW_TXN_WRITE)
         mdb_txn_abort(t->m.txn);
     else
         hwi_lmdb_group_abort(env_of(base->store), &t->m);
@@ -154,7 +154,7 @@ lmdb_commit(hw_store_txn *base, hw_error *err)
     if (st == HW_OK && t->failed != HW_OK)
         st = hwi_fail(err, t->failed, "cannot commit to %s: a write of the transaction failed",
                       e->folder);
-    if (base->mode == HW_TXN_READ || st != HW_OK) {
+    if (base->mode != HW_TXN_WRITE || st != HW_OK) {
         lmdb_abort(base);
         return st;
     }
@@ -246,7 +246,7 @@ broken(lmdb_txn *t, hw_error *err, int rc)
 
 /* What the log of a nested transaction says (hwi_lmdb_member.log): u8 operation, u32 bytes of a and
  * of b, a, b. */
-enum { LOG_PUT = 1, LOG_DEL = 2, LOG_DEL_RANGE = 3 };
+enum { LOG_PUT = 1, LOG_DEL = 2, LOG_DEL_RANGE = 3, LOG_STAMPED = 4 };
 #define LOG_HEADER 9u
 #define LOG_BYTES_MAX ((size_t)32 << 20)
 
@@ -289,7 +289,7 @@ open_cursor(lmdb_txn *t, hw_error *err)
 }
 
 static hw_status
-lmdb_put(hw_store_txn *base, hw_bytes key, hw_bytes value, hw_error *err)
+put(hw_store_txn *base, hw_bytes key, hw_bytes value, hw_error *err)
 {
     lmdb_txn *t = txn_of(base);
     MDB_val k = val_of(key), v = val_of(value);
@@ -305,7 +305,26 @@ lmdb_put(hw_store_txn *base, hw_bytes key, hw_bytes value, hw_error *err)
     int rc = mdb_cursor_put(t->m.cursor, &k, &v, flags);
     if (rc != 0) return broken(t, err, rc);
     base->bytes_written += key.size + value.size;
-    return note(t, LOG_PUT, key, value, err);
+    return HW_OK;
+}
+
+static hw_status
+lmdb_put(hw_store_txn *t, hw_bytes key, hw_bytes value, hw_error *err)
+{
+    HWI_TRY(put(t, key, value, err));
+    return note(txn_of(t), LOG_PUT, key, value, err);
+}
+
+/* Members of a group commit under one version; the environment's count tells their stamps apart. */
+static hw_status
+lmdb_put_stamped(hw_store_txn *t, hw_bytes key, hw_bytes value, hw_error *err)
+{
+    hwi_lmdb_env *e = env_of(t->store);
+    uint8_t stamped[HWI_STORE_KEY_MAX];
+
+    HWI_TRY(hwi_stamped_key(stamped, key, lmdb_snapshot(t) + 1, e->stamps++, err));
+    HWI_TRY(put(t, hwi_bytes(stamped, key.size + HW_STAMP_BYTES), value, err));
+    return note(txn_of(t), LOG_STAMPED, key, value, err);
 }
 
 static hw_status
@@ -382,6 +401,8 @@ replay(hw_store_txn *t, const hwi_buf *log, hw_error *err)
         hw_bytes b = {r + LOG_HEADER + a.size, hwi_get_u32(r + 5)};
         if (r[0] == LOG_PUT)
             HWI_TRY(lmdb_put(t, a, b, err));
+        else if (r[0] == LOG_STAMPED)
+            HWI_TRY(lmdb_put_stamped(t, a, b, err));
         else if (r[0] == LOG_DEL)
             HWI_TRY(lmdb_del(t, a, err));
         else
@@ -396,7 +417,8 @@ lmdb_wake(hw_store_txn *base, hw_error *err)
 {
     lmdb_txn *t = txn_of(base);
 
-    if (base->mode == HW_TXN_READ || !hwi_lmdb_group_wake(env_of(base->store), &t->m)) return HW_OK;
+    if (base->mode != HW_TXN_WRITE || !hwi_lmdb_group_wake(env_of(base->store), &t->m))
+        return HW_OK;
     base->group = 0;
     t->top_bytes = 0;
     if (t->m.rc != 0) return broken(t, err, t->m.rc);
@@ -499,6 +521,7 @@ static const hw_store_ops lmdb_ops = {
     .del = lmdb_del,
     .del_range = lmdb_del_range,
     .add = lmdb_add,
+    .put_stamped = lmdb_put_stamped,
     .rest = lmdb_rest,
     .wake = lmdb_wake,
     .commit = lmdb_commit,

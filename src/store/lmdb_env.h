@@ -27,6 +27,7 @@ typedef struct hwi_lmdb_env {
     pthread_rwlock_t map_lock; /* held for reading while a transaction begins, for writing while
                                   the map changes size */
     atomic_int txns;           /* open transactions */
+    uint32_t stamps;           /* keys stamped; of the turn's holder */
 
     dev_t device; /* identity of the folder, and the list of open ones */
     ino_t inode;

@@ -213,6 +213,15 @@ mem_add(hw_store_txn *t, hw_bytes key, int64_t delta, hw_error *err)
     return mem_put(t, key, hwi_bytes(sum, sizeof sum), err);
 }
 
+static hw_status
+mem_put_stamped(hw_store_txn *t, hw_bytes key, hw_bytes value, hw_error *err)
+{
+    uint8_t stamped[HWI_STORE_KEY_MAX];
+
+    HWI_TRY(hwi_stamped_key(stamped, key, txn_of(t)->version + 1, t->stamped++, err));
+    return mem_put(t, hwi_bytes(stamped, key.size + HW_STAMP_BYTES), value, err);
+}
+
 /* ---- life */
 
 static hw_status
@@ -249,6 +258,7 @@ static const hw_store_ops mem_ops = {
     .del = mem_del,
     .del_range = mem_del_range,
     .add = mem_add,
+    .put_stamped = mem_put_stamped,
     .commit = mem_commit,
     .abort = mem_abort,
     .info = mem_info,

@@ -52,6 +52,27 @@ hwi_store_add(hw_store_txn *t, hw_bytes key, int64_t delta, hw_error *err)
     return t->store->ops->add(t, key, delta, err);
 }
 HW_CHECKED static inline hw_status
+hwi_store_peek(hw_store_txn *t, hw_bytes key, hw_bytes *value, hw_error *err)
+{
+    const hw_store_ops *ops = t->store->ops;
+    return (ops->peek ? ops->peek : ops->get)(t, key, value, err);
+}
+static inline void
+hwi_store_want(hw_store_txn *t, const hw_bytes *keys, size_t count)
+{
+    if (t->store->ops->want) t->store->ops->want(t, keys, count);
+}
+HW_CHECKED static inline hw_status
+hwi_store_put_stamped(hw_store_txn *t, hw_bytes key, hw_bytes value, hw_error *err)
+{
+    return t->store->ops->put_stamped(t, key, value, err);
+}
+static inline bool
+hwi_store_is_spent(hw_store_txn *t)
+{
+    return t->store->ops->is_spent && t->store->ops->is_spent(t);
+}
+HW_CHECKED static inline hw_status
 hwi_store_scan(hw_store_txn *t, hw_bytes from, hw_bytes to, bool reverse, hw_scan_fn fn, void *arg,
                hw_error *err)
 {
@@ -133,6 +154,15 @@ HW_CHECKED hw_status hwi_store_del_prefix(hw_store_txn *t, const hwi_key *prefix
  * another transaction. */
 HW_CHECKED hw_status hwi_store_del_some(hw_store_txn *t, const hwi_key *prefix, bool *more,
                                         hw_error *err);
+
+/* The version in a stamp: the snapshot that saw the stamped key first. */
+static inline uint64_t
+hwi_stamp_version(const uint8_t stamp[HW_STAMP_BYTES])
+{
+    uint64_t version = 0;
+    for (int i = 0; i < 8; i++) version = version << 8 | stamp[i];
+    return version;
+}
 
 HW_CHECKED hw_status hwi_store_is_empty(hw_store_txn *t, bool *empty, hw_error *err);
 

@@ -136,6 +136,85 @@ del_range_removes_a_half_open_range(void **state)
     hwt_commit(t);
 }
 
+typedef struct stamps {
+    uint64_t version[8];
+    char value[8];
+    size_t count;
+} stamps;
+
+static bool
+note_stamp(void *arg, hw_bytes key, hw_bytes value)
+{
+    stamps *s = arg;
+
+    assert_int_equal(key.size, 1 + HW_STAMP_BYTES);
+    s->version[s->count] = hwi_stamp_version((const uint8_t *)key.data + 1);
+    s->value[s->count++] = *(const char *)value.data;
+    return true;
+}
+
+static void
+stamps_ascend_with_commits_and_end_at_the_snapshot(void **state)
+{
+    hw_store *store = store_of(state);
+    hw_error err = {0};
+    stamps s = {.count = 0};
+
+    for (const char *value = "abcd"; *value; value += 2) {
+        hw_store_txn *t = hwt_begin(store, HW_TXN_WRITE);
+        for (int i = 0; i < 2; i++)
+            hwt_ok(hwi_store_put_stamped(t, text("s"), hwi_bytes(value + i, 1), &err), &err);
+        hwt_commit(t);
+    }
+    hw_store_txn *t = hwt_begin(store, HW_TXN_WRITE);
+    hwt_ok(hwi_store_put_stamped(t, text("s"), text("x"), &err), &err);
+    hwi_store_abort(t);
+
+    t = hwt_begin(store, HW_TXN_READ);
+    hwt_ok(hwi_store_scan(t, text("s"), text("t"), false, note_stamp, &s, &err), &err);
+    assert_int_equal(s.count, 4);
+    assert_memory_equal(s.value, "abcd", 4);
+    assert_int_equal(s.version[0], s.version[1]);
+    assert_true(s.version[1] < s.version[2]);
+    assert_int_equal(s.version[2], s.version[3]);
+    assert_int_equal(s.version[3], hwi_store_snapshot(t));
+    hwi_store_abort(t);
+}
+
+static void
+what_is_peeked_is_what_is_there(void **state)
+{
+    hw_store_txn *t = hwt_begin(store_of(state), HW_TXN_WRITE);
+    hw_error err = {0};
+    hw_bytes value, key = text("a");
+
+    assert_int_equal(hwi_store_peek(t, key, &value, &err), HW_ENOTFOUND);
+    hwt_put(t, "a", "1");
+    hwi_store_want(t, &key, 1);
+    hwt_ok(hwi_store_peek(t, key, &value, &err), &err);
+    assert_memory_equal(value.data, "1", 1);
+    hwt_commit(t);
+}
+
+static void
+a_loose_transaction_reads_what_was_there_when_it_began_or_later(void **state)
+{
+    hw_store *store = store_of(state);
+    hw_error err = {0};
+
+    hw_store_txn *t = hwt_begin(store, HW_TXN_WRITE);
+    hwt_put(t, "a", "1");
+    hwt_commit(t);
+    hw_store_txn *loose = hwt_begin(store, HW_TXN_LOOSE);
+    assert_string_equal(hwt_get(loose, "a"), "1");
+    t = hwt_begin(store, HW_TXN_WRITE);
+    hwt_put(t, "a", "2");
+    hwt_commit(t);
+    assert_string_equal(hwt_get(loose, "a"), "1"); /* each key is read once */
+    assert_int_equal(hwi_store_put(loose, text("b"), text("1"), &err), HW_EREADONLY);
+    hwi_store_abort(loose);
+}
+
 static void
 counters_start_at_zero_and_add_up_with_sign(void **state)
 {
