@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "http_tls.h"
+#include "http_upload.h"
 #include "server_impl.h"
 
 #define CONNECTION_BYTES 32768u /* request line, headers, and the window of the body */
@@ -44,7 +45,6 @@
 #define ANSWER_US 60000000u
 #define FILE_US UINT64_C(86400000000) /* a snapshot may be large */
 #define DRAINED_BYTES_MAX (64u << 20) /* of a body that is refused, so that the answer is read */
-#define POST_BYTES 65536u
 
 typedef enum connection_state { IDLE, RECEIVING, WORKING, SENDING } connection_state;
 
@@ -212,58 +212,6 @@ keep_watch(void *arg)
     return NULL;
 }
 
-/* ---- Uploads: the file part of a form, to a file beside the snapshots */
-
-static enum MHD_Result
-on_part(void *cls, enum MHD_ValueKind kind, const char *key, const char *filename, const char *type,
-        const char *encoding, const char *data, uint64_t at, size_t bytes)
-{
-    hwi_exchange *x = cls;
-
-    (void)kind, (void)key, (void)type, (void)encoding, (void)at;
-    if (filename == NULL || x->upload_fd < 0) return MHD_YES;
-    while (bytes > 0) {
-        ssize_t n = write(x->upload_fd, data, bytes);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) {
-            hwi_refuse(&x->request, errno == ENOSPC ? 507 : 503, "cannot store the upload: %s",
-                       strerror(errno));
-            return MHD_NO;
-        }
-        data += n;
-        bytes -= (size_t)n;
-    }
-    return MHD_YES;
-}
-
-static bool
-begin_upload(hwi_exchange *x)
-{
-    hwi_request *r = &x->request;
-    const char *folder = hwi_server_snapshots_path(r->server);
-    size_t bytes = strlen(folder) + 32;
-    char *path = hwi_request_alloc(r, bytes);
-
-    if (path == NULL) return false;
-    x->post = MHD_create_post_processor(x->connection, POST_BYTES, on_part, x);
-    if (x->post == NULL)
-        return hwi_refuse(r, 400, "Wrong input: a file as multipart/form-data is expected");
-    snprintf(path, bytes, "%s/.upload-XXXXXX", folder);
-    x->upload_fd = mkostemp(path, O_CLOEXEC);
-    if (x->upload_fd < 0) return hwi_refuse(r, 503, "cannot store the upload: %s", strerror(errno));
-    r->upload = path;
-    return true;
-}
-
-static void
-take_upload(hwi_exchange *x, const char *data, size_t bytes)
-{
-    x->body_bytes += bytes;
-    if (x->request.refusal[0]) return;
-    if (MHD_post_process(x->post, data, bytes) != MHD_YES && !x->request.refusal[0])
-        hwi_refuse(&x->request, 400, "Wrong input: malformed multipart/form-data");
-}
-
 /* ---- Answers */
 
 /* Headers that make no sense to the library are left out, not fatal. */
@@ -406,7 +354,7 @@ begin(hwi_exchange *x, const char *method)
     if (goes_on && x->http->tls && !hwi_tls_verified(x->http->tls, x->connection))
         goes_on = hwi_refuse(&x->request, 403, "Forbidden: a valid client certificate is required");
     is_upload = goes_on && (x->route->flags & HWI_ROUTE_UPLOAD);
-    if (is_upload) goes_on = begin_upload(x);
+    if (is_upload) goes_on = hwi_upload_begin(x);
     length = hwi_request_header(&x->request, "content-length");
     if (goes_on && !is_upload && length && strtoull(length, NULL, 10) > x->body_max)
         goes_on = hwi_refuse(&x->request, 413, "Payload too large: above the limit of %zu bytes",
@@ -433,7 +381,7 @@ take_body(hwi_exchange *x, const char *data, size_t bytes)
 {
     if (x->is_queued) return MHD_YES;
     if (x->post)
-        take_upload(x, data, bytes);
+        hwi_upload_take(x, data, bytes);
     else
         (void)hwi_exchange_body(x, data, bytes);
     note_progress(x);
@@ -446,10 +394,7 @@ complete(hwi_exchange *x)
 {
     if (x->is_queued) return MHD_YES;
     if (x->response) return send_answer(x);
-    if (x->post) {
-        MHD_destroy_post_processor(x->post);
-        x->post = NULL;
-    }
+    hwi_upload_end(x);
     if (x->request.refusal[0] == '\0' && x->route) {
         if (!(x->route->flags & HWI_ROUTE_INLINE)) return park(x);
         hwi_exchange_handle(x);
@@ -484,7 +429,7 @@ on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     *context = NULL;
     if (x == NULL) return;
     enter(h, connection_of(mhd), IDLE, NULL, 0);
-    if (x->post) MHD_destroy_post_processor(x->post);
+    hwi_upload_end(x);
     if (x->response) MHD_destroy_response(x->response);
     if (x->request.send_file && x->request.remove_file) unlink(x->request.send_file);
     hwi_exchange_free(x);
@@ -639,22 +584,25 @@ hwi_http_quiesce(hwi_http *h)
     h->listener = -1;
 }
 
+static size_t
+read_count(hwi_http *h, const size_t *count)
+{
+    pthread_mutex_lock(&h->lock);
+    size_t now = *count;
+    pthread_mutex_unlock(&h->lock);
+    return now;
+}
+
 size_t
 hwi_http_active(hwi_http *h)
 {
-    pthread_mutex_lock(&h->lock);
-    size_t active = h->active;
-    pthread_mutex_unlock(&h->lock);
-    return active;
+    return read_count(h, &h->active);
 }
 
 size_t
 hwi_http_connections(hwi_http *h)
 {
-    pthread_mutex_lock(&h->lock);
-    size_t count = h->connection_count;
-    pthread_mutex_unlock(&h->lock);
-    return count;
+    return read_count(h, &h->connection_count);
 }
 
 void
