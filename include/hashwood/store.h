@@ -82,6 +82,15 @@ typedef struct hw_store_ops {
      * this one commits. May be NULL: get does. */
     hw_status (*peek)(hw_store_txn *t, hw_bytes key, hw_bytes *value, hw_error *err);
 
+    /* scan in the way of peek. May be NULL: scan does. */
+    hw_status (*peek_scan)(hw_store_txn *t, hw_bytes from, hw_bytes to, bool reverse, hw_scan_fn fn,
+                           void *arg, hw_error *err);
+
+    /* WRITE: when another transaction changes the key before this one commits, this one is to fail,
+     * as if the key had been got; what is there does not matter. May be NULL where there is but one
+     * writer. */
+    hw_status (*guard)(hw_store_txn *t, hw_bytes key, hw_error *err);
+
     /* The keys will be asked for soon: a store far away fetches them all at once. Only a hint, and
      * may be NULL. */
     void (*want)(hw_store_txn *t, const hw_bytes *keys, size_t count);

@@ -117,7 +117,8 @@ snapshot_take(hwi_snapshots *s, hwi_snapshot **out, hw_error *err)
     hwi_snapshot *old = NULL;
     *out = NULL;
     pthread_mutex_lock(&s->lock);
-    if (!s->newest || s->newest->version != hwi_store_newest(s->store)) {
+    if (!s->newest || s->newest->version != hwi_store_newest(s->store) ||
+        hwi_store_is_spent(s->newest->txn)) {
         old = s->newest;
         s->newest = NULL;
         st = snapshot_begin(s->store, &s->newest, err);
@@ -321,7 +322,8 @@ hwi_views_current(hwi_views *views, hwi_view **out, hw_error *err)
     *out = NULL;
     pthread_mutex_lock(&views->lock);
     hwi_view *v = views->current;
-    if (!v || v->snapshot != hwi_store_newest(views->snapshots->store)) {
+    if (!v || v->snapshot != hwi_store_newest(views->snapshots->store) ||
+        hwi_store_is_spent(v->txn)) {
         st = refresh(views, &old, err);
         v = views->current;
     }

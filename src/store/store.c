@@ -64,12 +64,9 @@ hwi_store_check_put(const hw_store_txn *t, hw_bytes key, hw_bytes value, hw_erro
     return hwi_store_check_write(t, key.size + value.size, err);
 }
 
-hw_status
-hwi_store_get_i64(hw_store_txn *t, hw_bytes key, int64_t *out, hw_error *err)
+static hw_status
+read_i64(hw_status st, hw_bytes value, int64_t *out, hw_error *err)
 {
-    hw_bytes value;
-    hw_status st = hwi_store_get(t, key, &value, err);
-
     *out = 0;
     if (st == HW_ENOTFOUND) return HW_OK;
     if (st != HW_OK) return st;
@@ -77,6 +74,22 @@ hwi_store_get_i64(hw_store_txn *t, hw_bytes key, int64_t *out, hw_error *err)
         return hwi_fail(err, HW_ECORRUPT, "counter of %zu bytes, expected 8", value.size);
     *out = (int64_t)hwi_get_u64(value.data);
     return HW_OK;
+}
+
+hw_status
+hwi_store_get_i64(hw_store_txn *t, hw_bytes key, int64_t *out, hw_error *err)
+{
+    hw_bytes value = {NULL, 0};
+    hw_status st = hwi_store_get(t, key, &value, err);
+    return read_i64(st, value, out, err);
+}
+
+hw_status
+hwi_store_peek_i64(hw_store_txn *t, hw_bytes key, int64_t *out, hw_error *err)
+{
+    hw_bytes value = {NULL, 0};
+    hw_status st = hwi_store_peek(t, key, &value, err);
+    return read_i64(st, value, out, err);
 }
 
 hw_status

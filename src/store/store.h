@@ -57,6 +57,24 @@ hwi_store_peek(hw_store_txn *t, hw_bytes key, hw_bytes *value, hw_error *err)
     const hw_store_ops *ops = t->store->ops;
     return (ops->peek ? ops->peek : ops->get)(t, key, value, err);
 }
+HW_CHECKED static inline hw_status
+hwi_store_peek_scan(hw_store_txn *t, hw_bytes from, hw_bytes to, bool reverse, hw_scan_fn fn,
+                    void *arg, hw_error *err)
+{
+    const hw_store_ops *ops = t->store->ops;
+    return (ops->peek_scan ? ops->peek_scan : ops->scan)(t, from, to, reverse, fn, arg, err);
+}
+HW_CHECKED static inline hw_status
+hwi_store_guard(hw_store_txn *t, hw_bytes key, hw_error *err)
+{
+    return t->store->ops->guard ? t->store->ops->guard(t, key, err) : HW_OK;
+}
+/* Whether wants are heard: a list of them need not be made for nothing. */
+static inline bool
+hwi_store_is_far(const hw_store_txn *t)
+{
+    return t->store->ops->want != NULL;
+}
 static inline void
 hwi_store_want(hw_store_txn *t, const hw_bytes *keys, size_t count)
 {
@@ -168,6 +186,8 @@ HW_CHECKED hw_status hwi_store_is_empty(hw_store_txn *t, bool *empty, hw_error *
 
 /* The counter that hwi_store_add keeps at key; 0 when absent. */
 HW_CHECKED hw_status hwi_store_get_i64(hw_store_txn *t, hw_bytes key, int64_t *out, hw_error *err);
+/* The same without making a conflict. */
+HW_CHECKED hw_status hwi_store_peek_i64(hw_store_txn *t, hw_bytes key, int64_t *out, hw_error *err);
 
 /* ---- Meta (meta.c) ---- */
 
