@@ -109,16 +109,22 @@ snapshot_begin(hw_store *store, hwi_snapshot **out, hw_error *err)
     return HW_OK;
 }
 
-/* A reference to a snapshot no older than the newest commit that returned before the call. */
+/* Whether a snapshot is of this version or newer, and worth keeping. */
+static bool
+is_good(const hwi_snapshot *s, uint64_t version)
+{
+    return s->version >= version && !hwi_store_is_spent(s->txn);
+}
+
+/* A reference to a snapshot of at least this version. */
 static hw_status
-snapshot_take(hwi_snapshots *s, hwi_snapshot **out, hw_error *err)
+snapshot_take(hwi_snapshots *s, uint64_t version, hwi_snapshot **out, hw_error *err)
 {
     hw_status st = HW_OK;
     hwi_snapshot *old = NULL;
     *out = NULL;
     pthread_mutex_lock(&s->lock);
-    if (!s->newest || s->newest->version != hwi_store_newest(s->store) ||
-        hwi_store_is_spent(s->newest->txn)) {
+    if (!s->newest || !is_good(s->newest, version)) {
         old = s->newest;
         s->newest = NULL;
         st = snapshot_begin(s->store, &s->newest, err);
@@ -200,9 +206,9 @@ index_of(hwi_views *views, const hwi_field *field, hwi_index **out, hw_error *er
 }
 
 static hw_status
-fill_view(hwi_views *views, hwi_view *v, hw_error *err)
+fill_view(hwi_views *views, hwi_view *v, uint64_t version, hw_error *err)
 {
-    HWI_TRY(snapshot_take(views->snapshots, &v->source, err));
+    HWI_TRY(snapshot_take(views->snapshots, version, &v->source, err));
     v->txn = v->source->txn;
     v->snapshot = v->source->version;
     hw_status st = hwi_conf_refresh(v->txn, views->conf, &v->conf, err);
@@ -224,12 +230,12 @@ fill_view(hwi_views *views, hwi_view *v, hw_error *err)
 }
 
 static hw_status
-make_view(hwi_views *views, hwi_view **out, hw_error *err)
+make_view(hwi_views *views, uint64_t version, hwi_view **out, hw_error *err)
 {
     hwi_view *v = hwi_alloc_zero(sizeof *v);
     if (!v) return hwi_nomem(err, sizeof *v);
     atomic_init(&v->refs, 1);
-    hw_status st = fill_view(views, v, err);
+    hw_status st = fill_view(views, v, version, err);
     if (st != HW_OK) {
         view_free(v);
         return st;
@@ -299,12 +305,12 @@ list_remove(hwi_views *views)
 
 /* views->lock is held. Makes the next view when the cached one is not current. */
 static hw_status
-refresh(hwi_views *views, hwi_view **old, hw_error *err)
+refresh(hwi_views *views, uint64_t version, hwi_view **old, hw_error *err)
 {
     hwi_view *v;
     *old = views->current;
     views->current = NULL;
-    HWI_TRY(make_view(views, &v, err));
+    HWI_TRY(make_view(views, version, &v, err));
     views->current = v;
     if (v->conf != views->conf) {
         hwi_conf_unref(views->conf);
@@ -320,11 +326,11 @@ hwi_views_current(hwi_views *views, hwi_view **out, hw_error *err)
     hw_status st = HW_OK;
     hwi_view *old = NULL;
     *out = NULL;
+    uint64_t newest = hwi_store_newest(views->snapshots->store); /* may wait: not under the lock */
     pthread_mutex_lock(&views->lock);
     hwi_view *v = views->current;
-    if (!v || v->snapshot != hwi_store_newest(views->snapshots->store) ||
-        hwi_store_is_spent(v->txn)) {
-        st = refresh(views, &old, err);
+    if (!v || !is_good(v->source, newest)) {
+        st = refresh(views, newest, &old, err);
         v = views->current;
     }
     if (st == HW_OK) {
