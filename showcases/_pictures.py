@@ -165,12 +165,12 @@ def bars(path, rows, title="", note="", most=None, form="{:.3g}", label_width=No
     if note:
         body.append(text(12, y + 10, note, "small"))
         y += 18
-    write_svg(path, round(wide + 500), y + 8, title or "bars", body)
+    write_svg(path, round(max(wide + 490, len(note) * 6.2 + 24, len(title) * 8 + 24)), y + 8, title or "bars", body)
 
 
 def scatter(path, points, title="", note="", width=760, height=520, links=(), hues=None):
-    """Draws labelled points: (x, y, label, group) each, group a number or a name that has a hue; links: pairs of indices
-    joined by an arrow."""
+    """Draws points: (x, y, label, group) each, label possibly empty, group a number or a name that has a hue; links: pairs
+    of indices joined by an arrow."""
     groups = list(dict.fromkeys(p[3] for p in points))
     hue = {g: (hues or HUES)[i % len(hues or HUES)] for i, g in enumerate(groups)}
     xs, ys = [p[0] for p in points], [p[1] for p in points]
@@ -188,7 +188,9 @@ def scatter(path, points, title="", note="", width=760, height=520, links=(), hu
     taken = []
     for x, y, label, group in points:
         px, py = at_x(x), at_y(y)
-        body.append(f'<circle cx="{px:.1f}" cy="{py:.1f}" r="4" fill="{hue[group]}"/>')
+        body.append(f'<circle cx="{px:.1f}" cy="{py:.1f}" r="{4 if label else 2}" fill="{hue[group]}"/>')
+        if not label:
+            continue
         across = len(label) * 6.3
         for dx, dy in ((7, 4), (7, -8), (7, 15), (-7 - across, 4), (-across / 2, -9), (-across / 2, 18)):
             box = (px + dx, py + dy - 10, px + dx + across, py + dy + 3)

@@ -14,8 +14,9 @@ and draws pictures (_pictures.py) into build/showcases/NAME, and starts from not
 Options of every showcase: `--docs` copies the pictures to docs/showcases/images and writes the figures into
 docs/showcases/NAME.md, between the lines <!-- figures --> and <!-- /figures -->, so that the docs say what was measured.
 
-Environment: HASHWOOD (the command), SHOWCASE_FOLDER (instead of build/showcases), SHOWCASE_SMALL=1 (a small form of
-seconds, for the tests). Exit code 77: a package is missing, and which is said.
+Environment: HASHWOOD (the command), SHOWCASE_FOLDER (instead of build/showcases), SHOWCASE_PACKAGES (instead of
+build/showcases/_packages), SHOWCASE_SMALL=1 (a small form of seconds, for the tests). Exit code 77: a package is
+missing, and which is said.
 """
 import contextlib
 import datetime
@@ -65,6 +66,7 @@ class Show:
         os.chdir(ROOT)
         self.command = os.environ.get("HASHWOOD", "build/hashwood")
         self.base = os.environ.get("SHOWCASE_FOLDER", "build/showcases")
+        self.packages = os.environ.get("SHOWCASE_PACKAGES", "build/showcases/_packages")
         self.folder = os.path.join(self.base, name)
         self.db = os.path.join(self.folder, name + ".hw")
         self.env = dict(os.environ)
@@ -184,11 +186,12 @@ class Show:
 
     # ---- packages that are no part of Debian ----
 
-    def pip(self, *names):
-        """Installs Python packages once into build/showcases/_packages, puts them on the path, returns the folder."""
+    def pip(self, *names, flags=()):
+        """Installs Python packages once into build/showcases/_packages, puts them on the path, returns the folder. With
+        flags=("--no-deps",) the files of a package can be had without what it needs to run."""
         folder = self._install("python", names + (sys.version,), lambda to: [
             sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check",
-            "--root-user-action=ignore", "--retries", "1", "--timeout", "30", "--target", to, *names], names)
+            "--root-user-action=ignore", "--retries", "1", "--timeout", "30", "--target", to, *flags, *names], names)
         sys.path.insert(0, folder)
         return folder
 
@@ -203,14 +206,14 @@ class Show:
     def _install(self, kind, key, command, names):
         tag = hashlib.sha256(" ".join(key).encode()).hexdigest()[:8]
         word = re.sub(r"[^a-z0-9]+", "-", names[0].lower()).strip("-")
-        folder = os.path.join(self.base, "_packages", f"{kind}-{word}-{tag}")
+        folder = os.path.join(self.packages, f"{kind}-{word}-{tag}")
         done = os.path.join(folder, ".installed")
         if os.path.exists(done):
             return os.path.abspath(folder)
         began = time.monotonic()
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
-        print(f"Downloading {', '.join(names)} from {'PyPI' if kind == 'python' else 'npm'} into {folder}", flush=True)
+        print(f"Downloading {', '.join(names)} from {'PyPI' if kind == 'python' else 'npm'} to {folder}", flush=True)
         p = subprocess.run(command(os.path.abspath(folder)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if p.returncode != 0:
             shutil.rmtree(folder, ignore_errors=True)
