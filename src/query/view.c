@@ -400,7 +400,8 @@ static hw_status
 read_conf(hwi_views *views, hw_error *err)
 {
     hwi_snapshot *snapshot;
-    HWI_TRY(snapshot_take(views->snapshots, &snapshot, err));
+    uint64_t newest = hwi_store_newest(views->snapshots->store);
+    HWI_TRY(snapshot_take(views->snapshots, newest, &snapshot, err));
     hw_status st = hwi_conf_get(snapshot->txn, views->coll, &views->conf, err);
     if (st == HW_ENOTFOUND) {
         st = hwi_fail(err, HW_ENOTFOUND, "collection `%s` was dropped", views->name);
