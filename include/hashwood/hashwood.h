@@ -491,6 +491,16 @@ HW_API void hw_cancel_free(hw_cancel *cancel);   /* no call may still be using i
 
 /* ---- Reading ---- */
 
+/* A second handle that reads one snapshot, the newest now: whatever is committed meanwhile, all its
+ * calls see the same. They end with HW_ETIMEOUT after deadline_ms (CLOCK_MONOTONIC milliseconds; 0:
+ * none) and with HW_ECANCELED once `cancel` is signalled (NULL: none; must outlive the handle). Close
+ * it soon with hw_collection_close: until then no page that its snapshot needs is used again. Writes
+ * through it are like any other and not seen through it. HW_ENOTFOUND when the collection was
+ * dropped; HW_EUNSUPPORTED of a database on a server. */
+HW_API HW_CHECKED hw_status hw_collection_hold(hw_collection *c, uint64_t deadline_ms,
+                                               hw_cancel *cancel, hw_collection **out,
+                                               hw_error *err);
+
 #define HW_WITH_PAYLOAD 1u
 #define HW_WITH_VECTOR 2u
 #define HW_WITH_VERSION 4u /* hw_result_version; costs a look-up a hit */

@@ -43,14 +43,22 @@ struct hw_db {
     atomic_uint restores;             /* under way through this handle */
 };
 
+/* What hw_collection_hold made sure of. */
+typedef struct hwi_hold {
+    hwi_view *view; /* a reference */
+    hwi_view own;   /* a copy that stops when it should */
+    hwi_stop stop;
+} hwi_hold;
+
 struct hw_collection {
     hw_db *db;
     hwi_shared *shared;
-    hwi_far *far; /* of a server's database; then shared is NULL */
+    hwi_far *far;   /* of a server's database; then shared is NULL */
+    hwi_hold *hold; /* reads one snapshot; NULL: the newest each time */
 };
 
 struct hw_cancel {
-    atomic_bool is_set; /* what hwi_trace.cancel points to */
+    atomic_bool is_set; /* what hwi_stop.cancel points to */
 };
 
 /* ---- db.c */
@@ -129,6 +137,14 @@ HW_CHECKED hw_status hwi_txn_target(hw_txn *txn, hw_collection *c, hwi_target **
 /* Ends what hwi_txn_target began: a transaction that the application holds rests until its next
  * call. Returns st. txn NULL is fine. */
 hw_status hwi_txn_leave(hw_txn *txn, hw_status st);
+
+/* ---- hold.c */
+
+/* What a reading call reads: the newest view, or the one that is held; *done afterwards. Of a held
+ * one HW_ECANCELED and HW_ETIMEOUT as well. */
+HW_CHECKED hw_status hwi_reading_begin(hw_collection *c, hwi_view **out, hw_error *err);
+void hwi_reading_end(hw_collection *c, hwi_view *view); /* NULL is fine */
+void hwi_hold_release(hw_collection *c);                /* when there is one */
 
 /* ---- read.c */
 

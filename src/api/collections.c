@@ -317,6 +317,7 @@ void
 hw_collection_close(hw_collection *c)
 {
     if (!c) return;
+    hwi_hold_release(c);
     hwi_shared_release(c->shared);
     hwi_far_close(c->far);
     hwi_free(c);

@@ -149,9 +149,9 @@ hw_collection_describe(hw_collection *c, char **json, hw_error *err)
     hwi_view *view;
     hwi_buf b = {0};
     *json = NULL;
-    HWI_TRY(hwi_views_current(c->shared->views, &view, err));
+    HWI_TRY(hwi_reading_begin(c, &view, err));
     hw_status st = write_description(&b, view, err);
-    hwi_view_release(c->shared->views, view);
+    hwi_reading_end(c, view);
     if (st == HW_OK) return hwi_buf_take_text(&b, json, err);
     hwi_buf_release(&b);
     return st;
@@ -164,9 +164,9 @@ hw_collection_stats(hw_collection *c, char **json, hw_error *err)
     hwi_view *view;
     hwi_buf b = {0};
     *json = NULL;
-    HWI_TRY(hwi_views_current(c->shared->views, &view, err));
+    HWI_TRY(hwi_reading_begin(c, &view, err));
     hw_status st = write_stats(&b, view, err);
-    hwi_view_release(c->shared->views, view);
+    hwi_reading_end(c, view);
     if (st == HW_OK) return hwi_buf_take_text(&b, json, err);
     hwi_buf_release(&b);
     return st;

@@ -12,7 +12,8 @@ count_values(hwi_view *view, const char *path, const char *filter, size_t filter
     HWI_TRY(hwi_view_index_of(view, path, hwi_pix_has_facets, "keyword, integer, bool or uuid",
                               &field, err));
     if (filter) HWI_TRY(hwi_match(view, filter, filter_bytes, &among, NULL, err));
-    hw_status st = hwi_pix_facet(view->txn, view->conf->coll, field, among, limit, out, err);
+    hw_status st =
+        hwi_pix_facet(view->txn, view->conf->coll, field, among, limit, view->stop, out, err);
     if (among) roaring_bitmap_free(among);
     return st;
 }
@@ -28,9 +29,9 @@ hw_collection_facet(hw_collection *c, const char *field, const char *filter, siz
     if (limit == 0 || limit > HWI_FACET_LIMIT_MAX) {
         return hwi_fail(err, HW_EINVAL, "limit %u is not in 1 to %u", limit, HWI_FACET_LIMIT_MAX);
     }
-    HWI_TRY(hwi_views_current(c->shared->views, &view, err));
+    HWI_TRY(hwi_reading_begin(c, &view, err));
     hw_status st = count_values(view, field, filter, filter_bytes, limit, &out, err);
-    hwi_view_release(c->shared->views, view);
+    hwi_reading_end(c, view);
     if (st == HW_OK) return hwi_buf_take_text(&out, json, err);
     hwi_buf_release(&out);
     return st;

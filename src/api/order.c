@@ -14,6 +14,7 @@
 #include "api/api.h"
 
 #define LIMIT_MAX 1000000u
+#define STEPS_AT_ONCE 256u /* before a look at the clock */
 
 typedef struct tied {
     hw_id id; /* text borrowed from the view */
@@ -33,6 +34,7 @@ typedef struct ordering {
     uint32_t heap_count;
     uint32_t heap_room;
     uint64_t code;
+    uint64_t looked_at;
     hw_status st;
     hw_error *err;
 } ordering;
@@ -121,6 +123,8 @@ take_entry(void *arg, uint64_t code, uint32_t slot)
         if (o->count == o->limit) return false;
         o->code = code;
     }
+    if (o->looked_at++ % STEPS_AT_ONCE == 0) o->st = hwi_stop_check(o->view->stop, o->err);
+    if (o->st != HW_OK) return false;
     if (o->among && !roaring_bitmap_contains(o->among, slot)) return true;
     o->st = hwi_view_id(o->view, slot, &t.id, o->err);
     if (o->st == HW_ENOTFOUND) {
@@ -210,8 +214,8 @@ hw_collection_ordered(hw_collection *c, const char *filter, size_t filter_bytes,
     if (limit == 0 || limit > LIMIT_MAX) {
         return hwi_fail(err, HW_EINVAL, "limit %u is not in 1 to %u", limit, LIMIT_MAX);
     }
-    HWI_TRY(hwi_views_current(c->shared->views, &o.view, err));
+    HWI_TRY(hwi_reading_begin(c, &o.view, err));
     hw_status st = order_view(&o, field, filter, filter_bytes, start_from, with, out);
-    hwi_view_release(c->shared->views, o.view);
+    hwi_reading_end(c, o.view);
     return st;
 }

@@ -9,6 +9,7 @@
 #include "query/filtering.h"
 
 #define SCROLL_CHUNK 512u
+#define STEPS_AT_ONCE 256u /* before a look at the clock */
 #define SCROLL_LIMIT_MAX 1000000u
 
 /* ---- Search ---- */
@@ -45,9 +46,9 @@ hw_collection_search(hw_collection *c, const hw_query *query, hw_result **out, h
     HWI_FAR(c, hwi_search_far(c, query, out, err));
     hwi_view *view;
     *out = NULL;
-    HWI_TRY(hwi_views_current(c->shared->views, &view, err));
+    HWI_TRY(hwi_reading_begin(c, &view, err));
     hw_status st = search_view(c->db, view, query, out, err);
-    hwi_view_release(c->shared->views, view);
+    hwi_reading_end(c, view);
     return st;
 }
 
@@ -111,9 +112,9 @@ hw_collection_search_batch(hw_collection *c, const hw_query *queries, size_t cou
         return hwi_fail(err, HW_EINVAL, "queries of %zu bytes, this library's have %zu", stride,
                         sizeof(hw_query));
     }
-    HWI_TRY(hwi_views_current(c->shared->views, &b.view, err));
+    HWI_TRY(hwi_reading_begin(c, &b.view, err));
     hw_status st = run_batch(&b, count, threads, err);
-    hwi_view_release(c->shared->views, b.view);
+    hwi_reading_end(c, b.view);
     return st;
 }
 
@@ -130,9 +131,9 @@ hw_collection_why(hw_collection *c, const hw_query *query, const hw_id *id, char
     *json = NULL;
     HWI_TRY(hwi_query_full(query, &q, err));
     if (!id) return hwi_fail(err, HW_EINVAL, "id is NULL");
-    HWI_TRY(hwi_views_current(c->shared->views, &view, err));
+    HWI_TRY(hwi_reading_begin(c, &view, err));
     hw_status st = hwi_why(view, &q, id, &text, err);
-    hwi_view_release(c->shared->views, view);
+    hwi_reading_end(c, view);
     if (st == HW_OK) return hwi_buf_take_text(&text, json, err);
     hwi_buf_release(&text);
     return st;
@@ -146,6 +147,7 @@ get_slots(hwi_view *view, const hw_id *ids, size_t count, uint32_t *slots, size_
 {
     *found = 0;
     for (size_t i = 0; i < count; i++) {
+        if (i % STEPS_AT_ONCE == 0) HWI_TRY(hwi_stop_check(view->stop, err));
         hw_status st = hwi_id_slot(view->txn, view->conf->coll, &ids[i], &slots[*found], NULL, err);
         if (st == HW_OK) {
             (*found)++;
@@ -178,9 +180,9 @@ hw_collection_get(hw_collection *c, const hw_id *ids, size_t count, uint32_t wit
     hwi_view *view;
     *out = NULL;
     if (!ids && count) return hwi_fail(err, HW_EINVAL, "ids is NULL, count is %zu", count);
-    HWI_TRY(hwi_views_current(c->shared->views, &view, err));
+    HWI_TRY(hwi_reading_begin(c, &view, err));
     hw_status st = hwi_view_get(view, ids, count, with, out, err);
-    hwi_view_release(c->shared->views, view);
+    hwi_reading_end(c, view);
     return st;
 }
 
@@ -209,9 +211,9 @@ hw_collection_count(hw_collection *c, const char *filter, size_t filter_bytes, u
     HWI_FAR(c, hwi_far_count(c->far, filter, filter_bytes, count, err));
     hwi_view *view;
     *count = 0;
-    HWI_TRY(hwi_views_current(c->shared->views, &view, err));
+    HWI_TRY(hwi_reading_begin(c, &view, err));
     hw_status st = count_matches(view, filter, filter_bytes, count, err);
-    hwi_view_release(c->shared->views, view);
+    hwi_reading_end(c, view);
     return st;
 }
 
@@ -254,6 +256,7 @@ find_page(scroll *s, uint32_t *beyond)
     end = hwi_key_range_end(&prefix);
     do {
         s->chunk_count = 0;
+        HWI_TRY(hwi_stop_check(s->view->stop, s->err));
         HWI_TRY(hwi_store_scan(s->view->txn, hwi_key_view(&s->from), hwi_key_view(&end), false,
                                note_entry, s, s->err));
         HWI_TRY(s->st);
@@ -326,11 +329,11 @@ hw_collection_scroll(hw_collection *c, const char *filter, size_t filter_bytes, 
     if (!s) return hwi_nomem(err, sizeof *s);
     s->err = err;
     s->limit = limit;
-    hw_status st = hwi_views_current(c->shared->views, &s->view, err);
+    hw_status st = hwi_reading_begin(c, &s->view, err);
     if (st == HW_OK) st = begin_scroll(s, filter, filter_bytes, from);
     if (st == HW_OK) st = find_page(s, &beyond);
     if (st == HW_OK) st = scroll_result(s, beyond, with, out, more, next);
-    if (s->view) hwi_view_release(c->shared->views, s->view);
+    hwi_reading_end(c, s->view);
     hwi_filtering_release(&s->filtering);
     hwi_free(s->slots);
     hwi_free(s);

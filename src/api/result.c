@@ -11,6 +11,8 @@
 
 #include "api/api.h"
 
+#define ROWS_AT_ONCE 64u /* before a look at the clock */
+
 struct hw_result {
     size_t count;
     hw_id *ids;
@@ -76,8 +78,10 @@ fill_payloads(hw_result *r, hwi_view *view, const uint32_t *slots, hw_error *err
     r->payload_bytes = hwi_arena_alloc(&r->arena, r->count * sizeof *r->payload_bytes);
     if (!r->payloads || !r->payload_bytes) return hwi_nomem(err, r->count * sizeof *r->payloads);
     for (size_t i = 0; st == HW_OK && i < r->count; i++) {
-        hw_bytes payload;
-        st = hwi_payload_get(view->txn, view->conf->coll, slots[i], &large, &payload, err);
+        hw_bytes payload = {0};
+        if (i % ROWS_AT_ONCE == 0) st = hwi_stop_check(view->stop, err);
+        if (st == HW_OK)
+            st = hwi_payload_get(view->txn, view->conf->coll, slots[i], &large, &payload, err);
         r->payloads[i] = NULL;
         r->payload_bytes[i] = payload.size;
         if (st != HW_OK || payload.size == 0) continue;
@@ -97,6 +101,7 @@ fill_vectors(hw_result *r, hwi_view *view, const uint32_t *slots, hw_error *err)
     r->vectors = hwi_arena_alloc(&r->arena, bytes);
     if (!r->vectors) return hwi_nomem(err, bytes);
     for (size_t i = 0; i < r->count; i++) {
+        if (i % ROWS_AT_ONCE == 0) HWI_TRY(hwi_stop_check(view->stop, err));
         for (size_t f = 0; f < fields; f++) {
             HWI_TRY(hwi_view_vector(view, &view->fields[f], slots[i], &r->arena,
                                     &r->vectors[i * fields + f], err));

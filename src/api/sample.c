@@ -65,8 +65,8 @@ hw_collection_sample(hw_collection *c, const char *filter, size_t filter_bytes, 
     if (limit == 0 || limit > LIMIT_MAX) {
         return hwi_fail(err, HW_EINVAL, "limit %u is not in 1 to %u", limit, LIMIT_MAX);
     }
-    HWI_TRY(hwi_views_current(c->shared->views, &view, err));
+    HWI_TRY(hwi_reading_begin(c, &view, err));
     hw_status st = sample_view(view, filter, filter_bytes, seed, limit, with, out, err);
-    hwi_view_release(c->shared->views, view);
+    hwi_reading_end(c, view);
     return st;
 }

@@ -28,9 +28,9 @@ show_current(hw_collection *c, const char *vector_name, wish w, char **json, hw_
     hwi_buf b = {0};
 
     *json = NULL;
-    HWI_TRY(hwi_views_current(c->shared->views, &view, err));
+    HWI_TRY(hwi_reading_begin(c, &view, err));
     hw_status st = show(view, vector_name, w, &b, err);
-    hwi_view_release(c->shared->views, view);
+    hwi_reading_end(c, view);
     if (st == HW_OK) return hwi_buf_take_text(&b, json, err);
     hwi_buf_release(&b);
     return st;

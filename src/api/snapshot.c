@@ -103,9 +103,9 @@ hw_collection_backup(hw_collection *c, const char *file, hw_progress_fn progress
     HWI_FAR(c, hwi_remote_backup(c->far->remote, c->far->name, file, err));
     hwi_view *view;
     if (!file || !file[0]) return hwi_fail(err, HW_EINVAL, "the path to write to is empty");
-    HWI_TRY(hwi_views_current(c->shared->views, &view, err));
+    HWI_TRY(hwi_reading_begin(c, &view, err));
     hw_status st = backup_view(view, file, progress, arg, err);
-    hwi_view_release(c->shared->views, view);
+    hwi_reading_end(c, view);
     return st;
 }
 

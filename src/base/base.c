@@ -95,6 +95,17 @@ hwi_clock_us(void)
     return hwi_clock_ns() / 1000;
 }
 
+hw_status
+hwi_stop_check(const hwi_stop *stop, hw_error *err)
+{
+    if (!stop) return HW_OK;
+    if (stop->cancel && atomic_load_explicit(stop->cancel, memory_order_relaxed))
+        return hwi_fail(err, HW_ECANCELED, "cancelled");
+    if (stop->deadline_us && hwi_clock_us() > stop->deadline_us)
+        return hwi_fail(err, HW_ETIMEOUT, "the deadline passed");
+    return HW_OK;
+}
+
 uint64_t
 hwi_checksum(const void *data, size_t bytes)
 {

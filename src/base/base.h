@@ -195,6 +195,13 @@ double hwi_rng_normal(hwi_rng *r);                  /* mean 0, deviation 1 */
 uint64_t hwi_clock_ns(void); /* CLOCK_MONOTONIC nanoseconds, and ... */
 uint64_t hwi_clock_us(void); /* ... microseconds */
 
+/* When a call that takes long gives up: HW_ECANCELED, HW_ETIMEOUT. */
+typedef struct hwi_stop {
+    const atomic_bool *cancel; /* NULL: none */
+    uint64_t deadline_us;      /* hwi_clock_us(); 0: none */
+} hwi_stop;
+HW_CHECKED hw_status hwi_stop_check(const hwi_stop *stop, hw_error *err); /* NULL: never */
+
 /* XXH3-64 of some bytes: page checksums. */
 uint64_t hwi_checksum(const void *data, size_t bytes);
 

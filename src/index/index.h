@@ -108,8 +108,7 @@ typedef struct hwi_trace {
     hwi_buf *detail;  /* when not NULL: JSON of the way taken is appended (tree path, leaves with
                          counts) */
     uint64_t stop_us; /* hwi_clock_us() at which a time budget ends; 0: none */
-    uint64_t deadline_us;      /* HW_ETIMEOUT; 0: none */
-    const atomic_bool *cancel; /* NULL: none */
+    hwi_stop stop;
 } hwi_trace;
 
 /* The k nearest accepted slots, nearest first, equal distances by point id. query has the field's

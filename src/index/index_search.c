@@ -101,11 +101,8 @@ zero_counters(hwi_trace *t)
 {
     hwi_trace kept = *t;
 
-    *t = (hwi_trace){.detail = kept.detail,
-                     .stop_us = kept.stop_us,
-                     .deadline_us = kept.deadline_us,
-                     .cancel = kept.cancel,
-                     .plan = "none"};
+    *t = (hwi_trace){
+        .detail = kept.detail, .stop_us = kept.stop_us, .stop = kept.stop, .plan = "none"};
 }
 
 /* The best k of run->top, those within max_distance. */

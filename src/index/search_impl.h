@@ -48,11 +48,8 @@ typedef struct hwi_search_run {
     hwi_trace *trace;
     hwi_scratch *s;
     uint64_t accepted; /* rows that may be answers and were refined, by lsh_search.c */
-    hwi_top top; /* distances, tagged with slots; exact unless the step says estimates */
+    hwi_top top;       /* distances, tagged with slots; exact unless the step says estimates */
 } hwi_search_run;
-
-/* HW_ECANCELED or HW_ETIMEOUT when the caller's patience ended. */
-HW_CHECKED hw_status hwi_search_interrupted(const hwi_trace *t, hw_error *err);
 
 /* Whether a slot may be an answer. */
 static inline bool

@@ -21,7 +21,8 @@
 #include "payload/values.h"
 
 #define LIST_LEAST 4096u
-#define FEW_POINTS 512u /* reading so many payloads takes about a millisecond */
+#define STEPS_AT_ONCE 256u /* before a look at the clock */
+#define FEW_POINTS 512u    /* reading so many payloads takes about a millisecond */
 
 typedef struct entry {
     uint64_t count;
@@ -40,6 +41,8 @@ typedef struct facet {
     entry *values;
     size_t count, room;
     hwi_buf texts;
+    const hwi_stop *stop;
+    uint64_t looked_at;
     hw_error *err;
 
     /* the term or code being counted */
@@ -161,6 +164,12 @@ count_chunk(facet *f, uint32_t chunk, hw_bytes value)
 }
 
 static hw_status
+check_stop(facet *f)
+{
+    return f->looked_at++ % STEPS_AT_ONCE == 0 ? hwi_stop_check(f->stop, f->err) : HW_OK;
+}
+
+static hw_status
 take_term(facet *f, hw_bytes key, hw_bytes value)
 {
     hwi_key_reader r;
@@ -188,7 +197,8 @@ static bool
 scan_term(void *arg, hw_bytes key, hw_bytes value)
 {
     facet *f = arg;
-    f->st = take_term(f, key, value);
+    f->st = check_stop(f);
+    if (f->st == HW_OK) f->st = take_term(f, key, value);
     return f->st == HW_OK;
 }
 
@@ -236,6 +246,7 @@ take_codes(void *arg, const hwi_page_part *part, hw_error *err)
     code_walk *w = arg;
     facet *f = w->facet;
     (void)err;
+    HWI_TRY(check_stop(f));
     if (part->same) {
         HWI_TRY(next_code(w, part->code));
         return count_chunk(f, part->chunk, part->slots);
@@ -348,12 +359,18 @@ write_answer(const facet *f, hwi_buf *out)
 
 hw_status
 hwi_pix_facet(hw_store_txn *txn, uint32_t coll, const hwi_pix_field *field,
-              const roaring_bitmap_t *among, uint32_t limit, hwi_buf *out, hw_error *err)
+              const roaring_bitmap_t *among, uint32_t limit, const hwi_stop *stop, hwi_buf *out,
+              hw_error *err)
 {
     hwi_slots slots = {0};
-    hwi_tally tally = {.field = field};
-    facet f = {
-        .txn = txn, .coll = coll, .field = field, .read = &tally, .limit = limit, .err = err};
+    hwi_tally tally = {.field = field, .stop = stop};
+    facet f = {.txn = txn,
+               .coll = coll,
+               .field = field,
+               .read = &tally,
+               .limit = limit,
+               .stop = stop,
+               .err = err};
     bool few = among && roaring_bitmap_get_cardinality(among) <= FEW_POINTS;
     hw_status st = HW_OK;
 

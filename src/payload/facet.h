@@ -12,9 +12,9 @@ bool hwi_pix_has_facets(hwi_pix_type type);
 
 /* Appends [{"value": ..., "count": n}, ...] to out: the `limit` most frequent values of a ready
  * field among some slots (NULL: all), equal counts by value. A slot counts once for each of its
- * values. Cost: reads the whole index of the field. HW_ECORRUPT, HW_ENOMEM, HW_EIO. */
+ * values. Cost: reads the whole index of the field, unless `stop` says enough. HW_ECORRUPT, HW_ENOMEM, HW_EIO. */
 HW_CHECKED hw_status hwi_pix_facet(hw_store_txn *txn, uint32_t coll, const hwi_pix_field *field,
-                                   const roaring_bitmap_t *among, uint32_t limit, hwi_buf *out,
-                                   hw_error *err);
+                                   const roaring_bitmap_t *among, uint32_t limit,
+                                   const hwi_stop *stop, hwi_buf *out, hw_error *err);
 
 #endif

@@ -9,6 +9,8 @@
 #include "payload/pix_parts.h"
 #include "records/records.h"
 
+#define READ_AT_ONCE 64u /* before a look at the clock */
+
 void
 hwi_tally_release(hwi_tally *t)
 {
@@ -173,9 +175,11 @@ hwi_tally_read(hwi_tally *t, hw_store_txn *txn, uint32_t coll, const roaring_bit
 
     hw_status st = hwi_path_parse(t->field->path, strlen(t->field->path), &path_arena, &path, err);
     roaring_init_iterator(slots, &it);
+    uint64_t read = 0;
     for (; st == HW_OK && it.has_value; roaring_advance_uint32_iterator(&it)) {
         if (among && !hwi_slots_has(among, it.current_value)) continue;
-        st = read_slot(&r, txn, coll, it.current_value, path, &arena, &large, err);
+        if (read++ % READ_AT_ONCE == 0) st = hwi_stop_check(t->stop, err);
+        if (st == HW_OK) st = read_slot(&r, txn, coll, it.current_value, path, &arena, &large, err);
     }
     hwi_buf_release(&large);
     hwi_arena_release(&arena);

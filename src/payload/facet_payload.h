@@ -17,7 +17,8 @@ typedef struct hwi_tallied {
 /* Set field (and all_kinds), zero the rest; release when done. */
 typedef struct hwi_tally {
     const hwi_pix_field *field;
-    bool all_kinds; /* else folded values only */
+    bool all_kinds;       /* else folded values only */
+    const hwi_stop *stop; /* NULL: none */
     hwi_tallied *found;
     size_t count, room;
     size_t of_payload; /* those below belong to payloads before */

@@ -8,6 +8,8 @@
  * so; its failure is kept here and becomes the query's when the search is over. */
 #include "query/filtering.h"
 
+#define TESTS_AT_ONCE 64u /* before a look at the clock */
+
 static bool
 test_slot(void *arg, uint32_t slot)
 {
@@ -22,10 +24,11 @@ hwi_filtering_test(hwi_filtering *f, uint32_t slot)
     bool matches = false;
 
     if (f->status != HW_OK) return false;
+    hw_status st =
+        f->tested % TESTS_AT_ONCE == 0 ? hwi_stop_check(f->view->stop, &f->error) : HW_OK;
     f->tested++;
-    hw_status st = HW_OK;
     bool needs_id = hwi_filter_needs_id(f->filter);
-    if (needs_id) st = hwi_view_id(f->view, slot, &id, &f->error);
+    if (st == HW_OK && needs_id) st = hwi_view_id(f->view, slot, &id, &f->error);
     if (st == HW_ENOTFOUND) return false;
     if (st == HW_OK)
         st = hwi_payload_get(f->view->txn, f->view->conf->coll, slot, &f->large, &payload,

@@ -154,7 +154,7 @@ scan_pages(scan *s)
 
     for (uint32_t first = 0; first < below; first += per_page) {
         const uint8_t *page;
-        HWI_TRY(hwi_search_interrupted(s->trace, s->err));
+        HWI_TRY(hwi_stop_check(&s->trace->stop, s->err));
         HWI_TRY(hwi_page_table_get(s->field->vecs, first / per_page, &page, s->err));
         if (!page) continue;
         uint32_t rows = HWI_MIN(per_page, below - first);
@@ -198,7 +198,7 @@ scan_accepted(scan *s)
 
     roaring_init_iterator(s->accept->may, &it);
     while ((s->count = roaring_read_uint32_iterator(&it, s->slots, HWI_BLOCK)) > 0) {
-        HWI_TRY(hwi_search_interrupted(s->trace, s->err));
+        HWI_TRY(hwi_stop_check(&s->trace->stop, s->err));
         s->trace->scanned += s->count;
         HWI_TRY(score_gathered(s));
     }
@@ -239,7 +239,7 @@ scan_ragged(scan *s)
 
     for (uint32_t row = 0; (uint64_t)row * 32 < below; row++) {
         HWI_TRY(hwi_has_row(s->field->has, row, &bits, s->err));
-        if (bits) HWI_TRY(hwi_search_interrupted(s->trace, s->err));
+        if (bits) HWI_TRY(hwi_stop_check(&s->trace->stop, s->err));
         for (; bits; bits &= bits - 1) {
             uint32_t slot = row * 32 + (uint32_t)__builtin_ctz(bits);
             if (slot >= below || !hwi_may(s->accept, slot)) continue;

@@ -169,8 +169,9 @@ run(hwi_view *view, const hwi_view_field *field, const hw_query *q, const hwi_ai
     if (!a->hits) return hwi_nomem(err, room * sizeof *a->hits);
     if (q->explain) a->trace.detail = detail;
     if (q->time_budget_ms) a->trace.stop_us = hwi_clock_us() + q->time_budget_ms * 1000ull;
-    a->trace.deadline_us = q->deadline_ms * 1000;
-    a->trace.cancel = (const atomic_bool *)(const void *)q->cancel;
+    if (view->stop) a->trace.stop = *view->stop;
+    if (q->deadline_ms) a->trace.stop.deadline_us = q->deadline_ms * 1000;
+    if (q->cancel) a->trace.stop.cancel = (const atomic_bool *)(const void *)q->cancel;
     hw_status st = search_field(view, field, q, aim, room, hwi_filtering_accept(f), a, err);
     HWI_TRY(hwi_filtering_status(f, st, err));
     trim(a, aim, q);
@@ -187,7 +188,7 @@ finish(hwi_answer *a, hwi_filtering *f, hw_status st, hw_error *err)
         a->warning = f->resolved.warning;
         f->resolved.warning = NULL;
     }
-    a->trace.detail = NULL, a->trace.cancel = NULL;
+    a->trace.detail = NULL, a->trace.stop = (hwi_stop){0};
     if (st == HW_OK && a->explain.failed) st = hwi_nomem(err, a->explain.size);
     if (st != HW_OK) hwi_answer_release(a);
     return st;

@@ -42,6 +42,7 @@ typedef struct hwi_view {
     hwi_view_field *fields; /* conf->field_count, in conf's order */
     atomic_int refs;
     struct hwi_view *next_dead; /* view.c's, while it lets go of several */
+    const hwi_stop *stop;       /* of a reader's own copy (api/hold.c); NULL: none */
 } hwi_view;
 
 /* The views of one open collection: safe to share. */

@@ -416,6 +416,7 @@ release_collections(hwi_exchange *x)
     hwi_open_set *set = &x->request.server->open;
 
     for (size_t i = 0; i < x->opened_count; i++) {
+        hw_collection_close(x->held[i]);
         if (x->request.status == 404 && is_gone(x->opened[i]))
             hwi_open_forget(set, x->opened[i]->name);
         hwi_open_put(set, x->opened[i]);

@@ -39,6 +39,7 @@ typedef struct hwi_exchange {
     size_t arg_count, header_count;
     hwi_access access;
     hwi_opened *opened[HWI_OPENED_MAX];
+    hw_collection *held[HWI_OPENED_MAX]; /* of a request that reads: one snapshot of each */
     size_t opened_count;
 
     hwi_buf body;                 /* these two until the handler ends */

@@ -72,6 +72,24 @@ hwi_request_alloc(hwi_request *r, size_t bytes)
 
 /* ---- Collections */
 
+/* Who only reads gets a handle of its own, which sees one snapshot and ends when the request must. */
+static hw_collection *
+handle_of(hwi_exchange *x, size_t i)
+{
+    hwi_request *r = &x->request;
+    hw_error err = {0};
+
+    if (x->route->need != HWI_NEED_READ) return x->opened[i]->collection;
+    if (x->held[i] == NULL && hw_collection_hold(x->opened[i]->collection, r->deadline_ms,
+                                                 r->cancel, &x->held[i], &err) != HW_OK) {
+        if (err.status == HW_ENOTFOUND)
+            hwi_refuse(r, 404, "Not found: Collection `%.300s` doesn't exist!", x->opened[i]->name);
+        else
+            hwi_refuse_engine(r, &err);
+    }
+    return x->held[i];
+}
+
 static hw_collection *
 open_collection(hwi_request *r, const char *name)
 {
@@ -80,7 +98,7 @@ open_collection(hwi_request *r, const char *name)
     hw_status st;
 
     for (size_t i = 0; i < x->opened_count; i++)
-        if (strcmp(x->opened[i]->name, name) == 0) return x->opened[i]->collection;
+        if (strcmp(x->opened[i]->name, name) == 0) return handle_of(x, i);
     if (x->opened_count == HWI_OPENED_MAX) {
         hwi_refuse(r, 400, "Wrong input: more than %u collections in one request", HWI_OPENED_MAX);
         return NULL;
@@ -88,7 +106,8 @@ open_collection(hwi_request *r, const char *name)
     st = hwi_open_get(&r->server->open, name, &x->opened[x->opened_count], &err);
     if (st == HW_OK) {
         x->found_collection = true;
-        return x->opened[x->opened_count++]->collection;
+        x->held[x->opened_count] = NULL;
+        return handle_of(x, x->opened_count++);
     }
     if (st == HW_ENOTFOUND || st == HW_EINVAL)
         hwi_refuse(r, 404, "Not found: Collection `%.300s` doesn't exist!", name);

@@ -2,8 +2,11 @@
 
 Whether the answers are right at large is shown by rest_random.py."""
 
+import http.client
 import json
 import math
+import threading
+import time
 
 from _rest import Server, check, main, same
 
@@ -394,6 +397,39 @@ def test_mistakes_are_told():
                          "points/discover", "facet", "points/search/matrix/pairs", "points/why"):
                 status, _, data = s.raw("POST", "/collections/c/" + call, body)
                 check(status in (400, 422), (call, body, status, data))
+
+
+def test_a_request_reads_one_snapshot_while_writes_go_on():
+    """A point's vector and its payload change together; what a formula makes of both is always 0."""
+    with Server() as s:
+        s.ok("PUT", "/collections/moving", {"vectors": {"size": 1, "distance": "Dot"}})
+        ended = threading.Event()
+
+        def write():
+            connection = http.client.HTTPConnection("127.0.0.1", s.port)
+            n = 1
+            while not ended.is_set():
+                n += 1
+                points = [{"id": i, "vector": [n + i], "payload": {"n": n + i}} for i in range(8)]
+                connection.request("PUT", "/collections/moving/points", json.dumps({"points": points}),
+                                   {"Content-Type": "application/json"})
+                connection.getresponse().read()
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            asked = {"prefetch": {"query": [1], "limit": 5}, "limit": 5, "with_payload": True, "with_vector": True,
+                     "query": {"formula": {"sum": ["$score", {"neg": "n"}]}, "defaults": {"n": 0}}}
+            seen = set()
+            end = time.monotonic() + 2
+            while time.monotonic() < end:
+                for p in s.ok("POST", "/collections/moving/points/query", asked)["points"]:
+                    same((p["score"], p["vector"]), (0, [p["payload"]["n"]]), "score, vector")
+                    seen.add(p["payload"]["n"])
+        finally:
+            ended.set()
+            writer.join()
+        check(len(seen) > 20, f"too few writes to tell: {len(seen)}")
 
 
 main(globals())

@@ -11,16 +11,6 @@
 
 #define ROWS_AT_ONCE 64u
 
-hw_status
-hwi_search_interrupted(const hwi_trace *t, hw_error *err)
-{
-    if (t->cancel && atomic_load_explicit(t->cancel, memory_order_relaxed))
-        return hwi_fail(err, HW_ECANCELED, "search cancelled");
-    if (t->deadline_us && hwi_clock_us() > t->deadline_us)
-        return hwi_fail(err, HW_ETIMEOUT, "deadline passed during the search");
-    return HW_OK;
-}
-
 /* Adds a distance if it counts. Payload tests come last: they are the dearest. */
 static inline void
 consider(hwi_search_run *run, float distance, uint32_t slot)
@@ -44,7 +34,7 @@ hwi_flat_search(hwi_search_run *run, hw_error *err)
 
     for (uint32_t first = 0; first < v->slots_below; first += per_page) {
         const uint8_t *page;
-        HWI_TRY(hwi_search_interrupted(run->trace, err));
+        HWI_TRY(hwi_stop_check(&run->trace->stop, err));
         HWI_TRY(hwi_page_table_get(v->vecs, first / per_page, &page, err));
         if (!page) continue;
         uint32_t rows = HWI_MIN(per_page, v->slots_below - first);
@@ -90,7 +80,7 @@ hwi_gather_search(hwi_search_run *run, hw_error *err)
 
     roaring_init_iterator(run->accept->may, &it);
     while ((n = roaring_read_uint32_iterator(&it, slots, HWI_SPACE_GATHER_MAX)) > 0) {
-        HWI_TRY(hwi_search_interrupted(run->trace, err));
+        HWI_TRY(hwi_stop_check(&run->trace->stop, err));
         run->trace->scanned += n;
         HWI_TRY(hwi_exact_add(run, slots, n, err));
     }

@@ -431,7 +431,7 @@ open_leaves(lsh_walk *w, float reach, hw_error *err)
     for (; w->done < w->most && has_leaf(&w->line, w->done); w->done++) {
         if (reach_of_next(w) > reach) break;
         if (w->done % INTERRUPT_EVERY == 0) {
-            HWI_TRY(hwi_search_interrupted(run->trace, err));
+            HWI_TRY(hwi_stop_check(&run->trace->stop, err));
             w->out_of_time =
                 run->trace->stop_us && w->done > 0 && hwi_clock_us() > run->trace->stop_us;
             if (w->out_of_time) break;

@@ -109,7 +109,7 @@ collect_terms(run *r, hw_bytes query)
         if (v->field->idf) t->weight *= idf((float)vectors, (float)r->postings);
         r->trace->leaves += t->pages_to - t->pages_from;
         r->trace->scanned += r->postings;
-        HWI_TRY(hwi_search_interrupted(r->trace, r->err));
+        HWI_TRY(hwi_stop_check(&r->trace->stop, r->err));
     }
     return HW_OK;
 }
@@ -185,7 +185,7 @@ all_windows(run *r)
 
     for (uint32_t i = 0; i < WINDOW; i++) r->sums[i] = -0.0f;
     for (uint64_t start = 0; start < below; start += WINDOW) {
-        HWI_TRY(hwi_search_interrupted(r->trace, r->err));
+        HWI_TRY(hwi_stop_check(&r->trace->stop, r->err));
         HWI_TRY(add_window(r, (uint32_t)start));
         pick_window(r, (uint32_t)start, (uint32_t)HWI_MIN((uint64_t)WINDOW, below - start));
     }

@@ -127,7 +127,7 @@ hwi_tree_exact_search(hwi_search_run *run, bool *useful, hw_error *err)
             still_possible(&w, s->ranked, i, t->leaf_count) > USEFUL_SHARE * t->leaf_count)
             return HW_OK;
         if (sqrtf(s->ranked[i].distance) > reach(&w)) break;
-        HWI_TRY(hwi_search_interrupted(run->trace, err));
+        HWI_TRY(hwi_stop_check(&run->trace->stop, err));
         HWI_TRY(open_leaf(&w, s->ranked[i].tag, err));
     }
     *useful = true;
