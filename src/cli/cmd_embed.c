@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #define CHUNK 128u
+#define CHUNK_BYTES ((uint64_t)256 << 20)
 #define TOLD_MAX 20u /* bad files named; the rest are counted */
 
 typedef struct embed_args {
@@ -101,19 +102,29 @@ embed_item(void *arg, size_t i)
     hwi_buf_release(&it->content);
 }
 
+/* Its first bytes tell, so that a film that lies among pictures is not read as a whole. */
+static bool
+is_other(embed_job *job, item *it)
+{
+    hwi_buf start = {0};
+    bool other = hwi_file_start(it->file->path, HWI_START_BYTES, &start, &it->error) == HW_OK &&
+                 !hwi_embedder_wants(job->embedder, it->file->path, hwi_buf_bytes(&start));
+
+    hwi_buf_release(&start);
+    return other;
+}
+
 static void
 read_item(void *arg, size_t i)
 {
     embed_job *job = arg;
     item *it = &job->items[i];
+    size_t bytes_max = hwi_embedder_about(job->embedder)->bytes_max;
 
-    hw_bytes content;
-
-    if (hwi_file_read(it->file->path, &it->content, &it->error) != HW_OK) return;
-    content = hwi_buf_bytes(&it->content);
-    hwi_file_hash(content, it->hash);
-    it->other =
-        it->file->root_bytes > 0 && !hwi_embedder_wants(job->embedder, it->file->path, content);
+    it->other = it->file->root_bytes > 0 && is_other(job, it);
+    if (it->other || it->error.status != HW_OK) return;
+    if (hwi_file_read(it->file->path, bytes_max, &it->content, &it->error) != HW_OK) return;
+    hwi_file_hash(hwi_buf_bytes(&it->content), it->hash);
 }
 
 /* ---- What is there already ---- */
@@ -212,14 +223,30 @@ embed_chunk(embed_job *job, size_t first, size_t count, hw_error *err)
     return st;
 }
 
+/* Files of the chunk that begins at `first`: their contents are in memory together. */
+static size_t
+chunk_at(const embed_job *job, size_t first)
+{
+    size_t most = HWI_MIN(job->files.count - first, (size_t)CHUNK), count = 0;
+    uint64_t bytes = 0, bytes_max = hwi_embedder_about(job->embedder)->bytes_max;
+
+    do {
+        uint64_t more = job->files.items[first + count].bytes;
+        if (more <= bytes_max) bytes += more; /* larger ones are refused unread */
+        if (bytes > CHUNK_BYTES && count > 0) break;
+    } while (++count < most);
+    return count;
+}
+
 static hw_status
 embed_all(embed_job *job, hw_error *err)
 {
     size_t total = job->files.count;
 
-    for (size_t first = 0; first < total; first += CHUNK) {
-        HWI_TRY(embed_chunk(job, first, HWI_MIN(total - first, (size_t)CHUNK), err));
-        if (!cli_progress_show(&job->progress, "embed", HWI_MIN(first + CHUNK, total), total))
+    for (size_t first = 0, count; first < total; first += count) {
+        count = chunk_at(job, first);
+        HWI_TRY(embed_chunk(job, first, count, err));
+        if (!cli_progress_show(&job->progress, "embed", first + count, total))
             return hwi_fail(err, HW_ECANCELED, "interrupted");
     }
     return HW_OK;

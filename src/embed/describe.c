@@ -137,7 +137,7 @@ read_note(const char *path, const char *ending, hwi_buf *out)
     int n = snprintf(side, sizeof side, "%.*s%s", (int)((size_t)(name - path) + stem_bytes(name)),
                      path, ending);
     if (n < 0 || (size_t)n >= sizeof side) return false;
-    if (hwi_file_read(side, out, NULL) == HW_OK && out->size <= NOTE_BYTES_MAX &&
+    if (hwi_file_read(side, NOTE_BYTES_MAX, out, NULL) == HW_OK &&
         hwi_utf8_valid(out->data, out->size)) {
         return true;
     }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <strings.h>
 #include <unistd.h>
@@ -31,6 +32,12 @@ struct hwi_embedder {
 
 /* ---- Opening ---- */
 
+static size_t
+bytes_max(hwi_media media)
+{
+    return media == HWI_MEDIA_IMAGE ? HWI_IMAGE_BYTES_MAX : HWI_SOUND_BYTES_MAX;
+}
+
 static hw_status
 open_features(hwi_embedder *e, const char *name, hw_error *err)
 {
@@ -49,6 +56,7 @@ open_features(hwi_embedder *e, const char *name, hw_error *err)
                                       .media = known[i].media,
                                       .dim = known[i].dim,
                                       .input_count = known[i].dim,
+                                      .bytes_max = bytes_max(known[i].media),
                                       .batch = BATCH};
         return HW_OK;
     }
@@ -154,6 +162,7 @@ open_model(hwi_embedder *e, const hwi_embedder_opts *opts, hw_error *err)
     const hwi_onnx_shape *in = hwi_onnx_input(e->model);
     e->source = SOURCE_MODEL;
     e->info.media = e->card.media;
+    e->info.bytes_max = bytes_max(e->card.media);
     HWI_TRY(e->card.media == HWI_MEDIA_IMAGE ? fit_image_model(e, in, err)
                                              : fit_sound_model(e, in, err));
     HWI_TRY(fit_output(e, hwi_onnx_output(e->model), err));
@@ -261,12 +270,12 @@ make_thumbnail(const hwi_image *image, uint32_t side, hwi_buf *out, hw_error *er
 }
 
 static hw_status
-prepare_image(const hwi_embedder *e, hw_bytes bytes, uint32_t thumbnail_side, float *input,
-              hwi_media_facts *facts, hw_error *err)
+prepare_sized(const hwi_embedder *e, hw_bytes bytes, uint32_t pixels_max, uint32_t thumbnail_side,
+              float *input, hwi_media_facts *facts, hw_error *err)
 {
     uint32_t side = e->source == SOURCE_MODEL ? HWI_MAX(e->card.width, e->card.height) : 64;
     hwi_image image;
-    HWI_TRY(hwi_image_decode(bytes, HWI_MAX(side, thumbnail_side), &image, err));
+    HWI_TRY(hwi_image_decode(bytes, HWI_MAX(side, thumbnail_side), pixels_max, &image, err));
     facts->width = image.width;
     facts->height = image.height;
     hw_status st = image_input(e, &image, input, err);
@@ -274,6 +283,23 @@ prepare_image(const hwi_embedder *e, hw_bytes bytes, uint32_t thumbnail_side, fl
         st = make_thumbnail(&image, thumbnail_side, &facts->thumbnail, err);
     }
     hwi_image_release(&image);
+    return st;
+}
+
+/* Large pictures take turns, so that what a run needs does not grow by the largest picture with each
+ * core: a folder of them on 64 cores would fill any memory. */
+static hw_status
+prepare_image(const hwi_embedder *e, hw_bytes bytes, uint32_t thumbnail_side, float *input,
+              hwi_media_facts *facts, hw_error *err)
+{
+    static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+    hw_status st =
+        prepare_sized(e, bytes, HWI_IMAGE_PIXELS_LARGE, thumbnail_side, input, facts, err);
+    if (st != HW_ELIMIT) return st;
+    if (err) *err = (hw_error){0};
+    pthread_mutex_lock(&turn);
+    st = prepare_sized(e, bytes, HWI_IMAGE_PIXELS_MAX, thumbnail_side, input, facts, err);
+    pthread_mutex_unlock(&turn);
     return st;
 }
 
@@ -294,12 +320,12 @@ cut_windows(const hwi_embedder *e, const hwi_sound *s, float *input)
 }
 
 static hw_status
-prepare_sound(const hwi_embedder *e, const char *path, float *input, hwi_media_facts *facts,
-              hw_error *err)
+prepare_sound(const hwi_embedder *e, const char *path, hw_bytes bytes, float *input,
+              hwi_media_facts *facts, hw_error *err)
 {
     hwi_sound sound;
     hw_status st = HW_OK;
-    HWI_TRY(hwi_sound_read(path, &sound, err));
+    HWI_TRY(hwi_sound_decode(bytes, path, &sound, err));
     facts->seconds = sound.seconds;
     if (e->source == SOURCE_LOGMEL) {
         st = hwi_sound_logmel(&sound, input, err);
@@ -317,7 +343,7 @@ hwi_embedder_prepare(const hwi_embedder *e, const char *path, hw_bytes bytes,
     *facts = (hwi_media_facts){0};
     hw_status st = e->info.media == HWI_MEDIA_IMAGE
                        ? prepare_image(e, bytes, thumbnail_side, input, facts, err)
-                       : prepare_sound(e, path, input, facts, err);
+                       : prepare_sound(e, path, bytes, input, facts, err);
     if (st != HW_OK) hwi_buf_release(&facts->thumbnail);
     return st;
 }

@@ -16,6 +16,8 @@
 
 typedef enum hwi_media { HWI_MEDIA_IMAGE, HWI_MEDIA_SOUND } hwi_media;
 
+#define HWI_START_BYTES 16u /* of a file, which tell what it is */
+
 typedef struct hwi_embedder hwi_embedder; /* immutable once open; safe to share */
 
 typedef struct hwi_embedder_opts {
@@ -39,10 +41,11 @@ typedef struct hwi_embedder_info {
     uint32_t dim;       /* floats in a vector */
     size_t input_count; /* floats in an input */
     uint32_t batch;     /* inputs that run takes at once */
+    size_t bytes_max;   /* of a file */
 } hwi_embedder_info;
 const hwi_embedder_info *hwi_embedder_about(const hwi_embedder *e);
 
-/* Whether a file found in a folder is meant for it: by its first bytes, or, so that a damaged one is
+/* Whether a file found in a folder is meant for it: by its first bytes (HWI_START_BYTES are enough), or, so that a damaged one is
  * told and not passed over, by the ending of its name. */
 bool hwi_embedder_wants(const hwi_embedder *e, const char *path, hw_bytes content);
 
@@ -54,7 +57,7 @@ typedef struct hwi_media_facts {
 } hwi_media_facts;
 
 /* Decodes a file into `input` (input_count floats). `bytes` is its content, `path` its name.
- * thumbnail_side 0: none. HW_EINVAL, HW_ELIMIT: a bad file; the caller goes on with the next. */
+ * The file itself is not touched. thumbnail_side 0: none. HW_EINVAL, HW_ELIMIT: a bad file; the caller goes on with the next. */
 HW_CHECKED hw_status hwi_embedder_prepare(const hwi_embedder *e, const char *path, hw_bytes bytes,
                                           uint32_t thumbnail_side, float *input,
                                           hwi_media_facts *facts, hw_error *err);

@@ -2,10 +2,12 @@
 #include "embed/files.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fts.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
@@ -21,7 +23,7 @@ typedef struct walk {
 } walk;
 
 static hw_status
-add_file(walk *w, const char *path, size_t root_bytes)
+add_file(walk *w, const char *path, size_t root_bytes, const struct stat *about)
 {
     hwi_files *f = w->out;
     if (f->count == HWI_FILES_MAX) {
@@ -36,15 +38,16 @@ add_file(walk *w, const char *path, size_t root_bytes)
     }
     const char *copy = hwi_arena_text(&f->arena, path, strlen(path));
     if (!copy) return hwi_nomem(w->err, strlen(path));
-    f->items[f->count++] = (hwi_file){copy, root_bytes};
+    f->items[f->count++] = (hwi_file){copy, root_bytes, (uint64_t)about->st_size};
     return HW_OK;
 }
 
-static bool
-links_to_file(const char *path)
+static hw_status
+follow(walk *w, const char *path, size_t root_bytes)
 {
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+    struct stat there;
+    bool is_file = stat(path, &there) == 0 && S_ISREG(there.st_mode);
+    return is_file ? add_file(w, path, root_bytes, &there) : HW_OK;
 }
 
 static hw_status
@@ -61,9 +64,9 @@ visit(walk *w, FTS *fts, FTSENT *e, size_t root_bytes)
         fts_set(fts, e, FTS_SKIP);
         return HW_OK;
     case FTS_F:
-        return add_file(w, e->fts_path, e->fts_level ? root_bytes : 0);
+        return add_file(w, e->fts_path, e->fts_level ? root_bytes : 0, e->fts_statp);
     case FTS_SL:
-        return links_to_file(e->fts_path) ? add_file(w, e->fts_path, root_bytes) : HW_OK;
+        return follow(w, e->fts_path, root_bytes);
     case FTS_NS:
     case FTS_ERR:
         if (e->fts_level == 0) return hwi_fail_errno(w->err, e->fts_errno, "%s", e->fts_path);
@@ -72,8 +75,11 @@ visit(walk *w, FTS *fts, FTSENT *e, size_t root_bytes)
     case FTS_DNR:
         w->skipped(w->arg, e->fts_path, strerror(e->fts_errno));
         return HW_OK;
-    default:
-        return HW_OK; /* a folder left behind, a socket, a loop */
+    case FTS_DP:
+        return HW_OK; /* a folder left behind */
+    default:          /* a pipe, a socket, a device, a loop */
+        if (e->fts_level == 0) w->skipped(w->arg, e->fts_path, "not a regular file or folder");
+        return HW_OK;
     }
 }
 
@@ -118,25 +124,60 @@ hwi_files_release(hwi_files *files)
     *files = (hwi_files){0};
 }
 
-hw_status
-hwi_file_read(const char *path, hwi_buf *out, hw_error *err)
+/* Opens without waiting for the other end of a pipe; only regular files are let through. */
+static hw_status
+open_regular(const char *path, FILE **out, uint64_t *bytes, hw_error *err)
 {
-    FILE *f = fopen(path, "rb");
-    if (!f) return hwi_fail_errno(err, errno, "cannot open");
+    struct stat about;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     hw_status st = HW_OK;
-    for (size_t got = 1; st == HW_OK && got > 0;) {
-        if (!hwi_buf_reserve(out, 1u << 16)) {
-            st = hwi_nomem(err, out->size);
-            break;
-        }
-        got = fread(out->data + out->size, 1, 1u << 16, f);
-        out->size += got;
-        if (out->size > HWI_FILE_BYTES_MAX) {
-            st =
-                hwi_fail(err, HW_ELIMIT, "file above the maximum of %zu bytes", HWI_FILE_BYTES_MAX);
-        }
+    if (fd < 0) return hwi_fail_errno(err, errno, "cannot open");
+    if (fstat(fd, &about) != 0) {
+        st = hwi_fail_errno(err, errno, "cannot read");
+    } else if (!S_ISREG(about.st_mode)) {
+        st = hwi_fail(err, HW_EINVAL, "not a regular file");
+    } else if ((*out = fdopen(fd, "rb")) == NULL) {
+        st = hwi_nomem(err, sizeof **out);
     }
-    if (st == HW_OK && ferror(f)) st = hwi_fail_errno(err, errno, "cannot read");
+    if (st != HW_OK) {
+        close(fd);
+        return st;
+    }
+    *bytes = (uint64_t)about.st_size;
+    return HW_OK;
+}
+
+/* Up to `bytes`, and less only at the file's end. */
+static hw_status
+read_up_to(FILE *f, size_t bytes, hwi_buf *out, hw_error *err)
+{
+    if (!hwi_buf_reserve(out, HWI_MAX(bytes, (size_t)1))) return hwi_nomem(err, bytes);
+    size_t got = fread(out->data + out->size, 1, bytes, f);
+    out->size += got;
+    return got < bytes && ferror(f) ? hwi_fail_errno(err, errno, "cannot read") : HW_OK;
+}
+
+hw_status
+hwi_file_read(const char *path, size_t bytes_max, hwi_buf *out, hw_error *err)
+{
+    FILE *f;
+    uint64_t bytes;
+    HWI_TRY(open_regular(path, &f, &bytes, err));
+    hw_status st = bytes <= bytes_max
+                       ? read_up_to(f, (size_t)bytes, out, err)
+                       : hwi_fail(err, HW_ELIMIT, "file of %llu bytes is above the maximum %zu",
+                                  (unsigned long long)bytes, bytes_max);
+    fclose(f);
+    return st;
+}
+
+hw_status
+hwi_file_start(const char *path, size_t bytes, hwi_buf *out, hw_error *err)
+{
+    FILE *f;
+    uint64_t whole;
+    HWI_TRY(open_regular(path, &f, &whole, err));
+    hw_status st = read_up_to(f, bytes, out, err);
     fclose(f);
     return st;
 }

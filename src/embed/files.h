@@ -6,11 +6,11 @@
 #include "embed/embed.h"
 
 #define HWI_FILES_MAX 10000000u
-#define HWI_FILE_BYTES_MAX ((size_t)512 << 20)
 
 typedef struct hwi_file {
     const char *path;  /* as given, and what follows below it */
     size_t root_bytes; /* of `path`: the folder that was named; 0: the file itself was */
+    uint64_t bytes;    /* when it was found */
 } hwi_file;
 
 typedef struct hwi_files {
@@ -27,8 +27,11 @@ HW_CHECKED hw_status hwi_files_find(const char *const *paths, size_t count, hwi_
                                     void *arg, hwi_files *out, hw_error *err);
 void hwi_files_release(hwi_files *files);
 
-/* The content of a file, up to HWI_FILE_BYTES_MAX. HW_ENOTFOUND, HW_EIO, HW_ELIMIT. */
-HW_CHECKED hw_status hwi_file_read(const char *path, hwi_buf *out, hw_error *err);
+/* The content of a regular file of at most bytes_max: HW_ELIMIT before anything is read of a larger
+ * one. Never waits: a pipe or a device is HW_EINVAL. HW_ENOTFOUND, HW_EIO, HW_ENOMEM. */
+HW_CHECKED hw_status hwi_file_read(const char *path, size_t bytes_max, hwi_buf *out, hw_error *err);
+/* The same of its first `bytes`, or fewer when it is shorter. */
+HW_CHECKED hw_status hwi_file_start(const char *path, size_t bytes, hwi_buf *out, hw_error *err);
 
 /* The id of the point for a path: the same path gives the same UUID (version 8, from XXH3-128). */
 hw_id hwi_file_id(const char *path);

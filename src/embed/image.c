@@ -4,16 +4,22 @@
 #include <libexif/exif-data.h>
 
 hw_status
+hwi_image_check(uint64_t width, uint64_t height, uint32_t pixels_max, hw_error *err)
+{
+    if (width == 0 || height == 0) return hwi_fail(err, HW_EINVAL, "the picture has no pixels");
+    if (width <= HWI_IMAGE_SIDE_MAX && height <= HWI_IMAGE_SIDE_MAX &&
+        width * height <= pixels_max) {
+        return HW_OK;
+    }
+    return hwi_fail(err, HW_ELIMIT, "picture of %llu x %llu is above the maximum of %u pixels",
+                    (unsigned long long)width, (unsigned long long)height, pixels_max);
+}
+
+hw_status
 hwi_image_new(uint64_t width, uint64_t height, hwi_image *out, hw_error *err)
 {
     *out = (hwi_image){0};
-    if (width == 0 || height == 0) return hwi_fail(err, HW_EINVAL, "the picture has no pixels");
-    if (width > HWI_IMAGE_SIDE_MAX || height > HWI_IMAGE_SIDE_MAX ||
-        width * height > HWI_IMAGE_PIXELS_MAX) {
-        return hwi_fail(err, HW_ELIMIT, "picture of %llu x %llu is above the maximum of %u pixels",
-                        (unsigned long long)width, (unsigned long long)height,
-                        HWI_IMAGE_PIXELS_MAX);
-    }
+    HWI_TRY(hwi_image_check(width, height, HWI_IMAGE_PIXELS_MAX, err));
     out->rgb = hwi_alloc(width * height * 3);
     if (!out->rgb) return hwi_nomem(err, width * height * 3);
     out->width = (uint32_t)width;
@@ -98,7 +104,8 @@ turn_upright(hwi_image *image, unsigned turn, hw_error *err)
 }
 
 hw_status
-hwi_image_decode(hw_bytes file, uint32_t side_wanted, hwi_image *out, hw_error *err)
+hwi_image_decode(hw_bytes file, uint32_t side_wanted, uint32_t pixels_max, hwi_image *out,
+                 hw_error *err)
 {
     *out = (hwi_image){0};
     if (file.size > HWI_IMAGE_BYTES_MAX) {
@@ -107,15 +114,15 @@ hwi_image_decode(hw_bytes file, uint32_t side_wanted, hwi_image *out, hw_error *
     }
     switch (kind_of(file)) {
     case KIND_PNG:
-        return hwi_image_decode_png(file, out, err);
+        return hwi_image_decode_png(file, pixels_max, out, err);
     case KIND_WEBP:
-        return hwi_image_decode_webp(file, out, err);
+        return hwi_image_decode_webp(file, pixels_max, out, err);
     case KIND_JPEG:
         break;
     case KIND_NONE:
         return hwi_fail(err, HW_EINVAL, "not a JPEG, PNG or WebP picture");
     }
-    HWI_TRY(hwi_image_decode_jpeg(file, side_wanted, out, err));
+    HWI_TRY(hwi_image_decode_jpeg(file, side_wanted, pixels_max, out, err));
     hw_status st = turn_upright(out, orientation_of(file), err);
     if (st != HW_OK) hwi_image_release(out);
     return st;

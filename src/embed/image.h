@@ -9,9 +9,10 @@
 
 #include "base/base.h"
 
-#define HWI_IMAGE_BYTES_MAX (64u << 20)   /* bytes in a picture file */
-#define HWI_IMAGE_PIXELS_MAX (100u << 20) /* width x height of a picture: 300 MB of pixels */
-#define HWI_IMAGE_SIDE_MAX 65500u         /* width or height */
+#define HWI_IMAGE_BYTES_MAX (64u << 20)    /* bytes in a picture file */
+#define HWI_IMAGE_PIXELS_MAX (100u << 20)  /* width x height of a picture: 300 MB of pixels */
+#define HWI_IMAGE_PIXELS_LARGE (16u << 20) /* above, they take turns (embed.c) */
+#define HWI_IMAGE_SIDE_MAX 65500u          /* width or height */
 
 /* 3 bytes a pixel, red first, rows from the top, without gaps. */
 typedef struct hwi_image {
@@ -25,10 +26,13 @@ void hwi_image_release(hwi_image *image);
  *
  * side_wanted  the caller will make it smaller than this: a JPEG is then decoded at 1/2, 1/4 or 1/8
  *              of its size where both sides stay at least twice as long; 0: full size
+ * pixels_max   up to HWI_IMAGE_PIXELS_MAX; of a JPEG made smaller what it is made to counts, unless
+ *              it has to be in memory as a whole all the same (progressive)
  *
- * HW_EINVAL: not a picture, damaged or cut off; HW_ELIMIT: too large; HW_ENOMEM. */
-HW_CHECKED hw_status hwi_image_decode(hw_bytes file, uint32_t side_wanted, hwi_image *out,
-                                      hw_error *err);
+ * Takes about 11 bytes of memory a pixel that counts, at worst. HW_EINVAL: not a picture, damaged or
+ * cut off; HW_ELIMIT: too large; HW_ENOMEM. */
+HW_CHECKED hw_status hwi_image_decode(hw_bytes file, uint32_t side_wanted, uint32_t pixels_max,
+                                      hwi_image *out, hw_error *err);
 
 /* True when these first bytes are of a kind that hwi_image_decode reads. */
 bool hwi_image_is_one(hw_bytes start);
@@ -55,11 +59,15 @@ HW_CHECKED hw_status hwi_image_jpeg(const hwi_image *image, int quality, hwi_buf
                                     hw_error *err);
 
 /* ---- the decoders, one file each; the magic bytes have been seen */
-HW_CHECKED hw_status hwi_image_decode_jpeg(hw_bytes file, uint32_t side_wanted, hwi_image *out,
+HW_CHECKED hw_status hwi_image_decode_jpeg(hw_bytes file, uint32_t side_wanted, uint32_t pixels_max,
+                                           hwi_image *out, hw_error *err);
+HW_CHECKED hw_status hwi_image_decode_png(hw_bytes file, uint32_t pixels_max, hwi_image *out,
+                                          hw_error *err);
+HW_CHECKED hw_status hwi_image_decode_webp(hw_bytes file, uint32_t pixels_max, hwi_image *out,
                                            hw_error *err);
-HW_CHECKED hw_status hwi_image_decode_png(hw_bytes file, hwi_image *out, hw_error *err);
-HW_CHECKED hw_status hwi_image_decode_webp(hw_bytes file, hwi_image *out, hw_error *err);
-/* Checks the size and allocates the pixels. */
+/* Checks the size, which is not zero, and allocates the pixels. */
+HW_CHECKED hw_status hwi_image_check(uint64_t width, uint64_t height, uint32_t pixels_max,
+                                     hw_error *err);
 HW_CHECKED hw_status hwi_image_new(uint64_t width, uint64_t height, hwi_image *out, hw_error *err);
 
 #endif

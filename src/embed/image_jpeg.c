@@ -65,9 +65,20 @@ cmyk_to_rgb(const uint8_t *cmyk, uint32_t width, uint8_t *rgb)
     }
 }
 
+/* A file of several scans is in memory as a whole, however small the picture is made. */
+static hw_status
+check_size(decoding *d, uint32_t pixels_max, hw_error *err)
+{
+    uint32_t width = d->in.image_width, height = d->in.image_height;
+    if (jpeg_has_multiple_scans(&d->in)) return hwi_image_check(width, height, pixels_max, err);
+    HWI_TRY(hwi_image_check(width, height, HWI_IMAGE_PIXELS_MAX, err));
+    return hwi_image_check(d->in.output_width, d->in.output_height, pixels_max, err);
+}
+
 /* Between setjmp and the end; true when all went well, and *st then tells of memory and limits. */
 static bool
-read_pixels(decoding *d, hw_bytes file, uint32_t side_wanted, hw_status *st, hw_error *err)
+read_pixels(decoding *d, hw_bytes file, uint32_t side_wanted, uint32_t pixels_max, hw_status *st,
+            hw_error *err)
 {
     jpeg_mem_src(&d->in, file.data, (unsigned long)file.size);
     jpeg_read_header(&d->in, TRUE);
@@ -76,9 +87,8 @@ read_pixels(decoding *d, hw_bytes file, uint32_t side_wanted, hw_status *st, hw_
     d->in.scale_num = 1;
     d->in.scale_denom = divisor_for(d->in.image_width, d->in.image_height, side_wanted);
     jpeg_calc_output_dimensions(&d->in);
-    *st = (uint64_t)d->in.image_width * d->in.image_height > HWI_IMAGE_PIXELS_MAX
-              ? hwi_image_new(d->in.image_width, d->in.image_height, &d->image, err)
-              : hwi_image_new(d->in.output_width, d->in.output_height, &d->image, err);
+    *st = check_size(d, pixels_max, err);
+    if (*st == HW_OK) *st = hwi_image_new(d->in.output_width, d->in.output_height, &d->image, err);
     if (*st != HW_OK) return true;
     jpeg_start_decompress(&d->in);
     if (cmyk) d->row = hwi_alloc((size_t)d->image.width * 4);
@@ -97,7 +107,8 @@ read_pixels(decoding *d, hw_bytes file, uint32_t side_wanted, hw_status *st, hw_
 }
 
 hw_status
-hwi_image_decode_jpeg(hw_bytes file, uint32_t side_wanted, hwi_image *out, hw_error *err)
+hwi_image_decode_jpeg(hw_bytes file, uint32_t side_wanted, uint32_t pixels_max, hwi_image *out,
+                      hw_error *err)
 {
     volatile hw_status result = HW_OK;
     decoding *d = hwi_alloc_zero(sizeof *d);
@@ -111,7 +122,7 @@ hwi_image_decode_jpeg(hw_bytes file, uint32_t side_wanted, hwi_image *out, hw_er
         hw_status st = HW_OK;
         jpeg_create_decompress(&d->in);
         d->in.progress = &d->progress;
-        read_pixels(d, file, side_wanted, &st, err);
+        read_pixels(d, file, side_wanted, pixels_max, &st, err);
         result = st;
     } else {
         result = hwi_fail(err, HW_EINVAL, "damaged JPEG: %s", d->message);

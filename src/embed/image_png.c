@@ -14,14 +14,15 @@ failed(png_image *png, hwi_image *image, hw_error *err)
 }
 
 hw_status
-hwi_image_decode_png(hw_bytes file, hwi_image *out, hw_error *err)
+hwi_image_decode_png(hw_bytes file, uint32_t pixels_max, hwi_image *out, hw_error *err)
 {
     png_image png = {.version = PNG_IMAGE_VERSION};
     const png_color white = {255, 255, 255};
     *out = (hwi_image){0};
     if (!png_image_begin_read_from_memory(&png, file.data, file.size))
         return failed(&png, out, err);
-    hw_status st = hwi_image_new(png.width, png.height, out, err);
+    hw_status st = hwi_image_check(png.width, png.height, pixels_max, err);
+    if (st == HW_OK) st = hwi_image_new(png.width, png.height, out, err);
     if (st != HW_OK) {
         png_image_free(&png);
         return st;

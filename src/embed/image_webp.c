@@ -15,13 +15,14 @@ lay_on_white(const uint8_t *rgba, size_t pixels, uint8_t *rgb)
 }
 
 static hw_status
-decode_still(hw_bytes file, hwi_image *out, hw_error *err)
+decode_still(hw_bytes file, uint32_t pixels_max, hwi_image *out, hw_error *err)
 {
     WebPBitstreamFeatures about;
     if (WebPGetFeatures(file.data, file.size, &about) != VP8_STATUS_OK) {
         return hwi_fail(err, HW_EINVAL, "damaged WebP: no header");
     }
     size_t width = (size_t)about.width, height = (size_t)about.height, pixels = width * height;
+    HWI_TRY(hwi_image_check(width, height, pixels_max, err));
     HWI_TRY(hwi_image_new(width, height, out, err));
     uint8_t *rgba = about.has_alpha ? hwi_alloc(pixels * 4) : out->rgb;
     if (!rgba) {
@@ -40,21 +41,22 @@ decode_still(hw_bytes file, hwi_image *out, hw_error *err)
 }
 
 hw_status
-hwi_image_decode_webp(hw_bytes file, hwi_image *out, hw_error *err)
+hwi_image_decode_webp(hw_bytes file, uint32_t pixels_max, hwi_image *out, hw_error *err)
 {
     WebPBitstreamFeatures about;
     WebPIterator frame;
     *out = (hwi_image){0};
     bool moves =
         WebPGetFeatures(file.data, file.size, &about) == VP8_STATUS_OK && about.has_animation;
-    if (!moves) return decode_still(file, out, err);
+    if (!moves) return decode_still(file, pixels_max, out, err);
     WebPData data = {file.data, file.size};
     WebPDemuxer *demux = WebPDemux(&data);
     if (!demux || !WebPDemuxGetFrame(demux, 1, &frame)) {
         WebPDemuxDelete(demux);
         return hwi_fail(err, HW_EINVAL, "damaged WebP: no first frame");
     }
-    hw_status st = decode_still(hwi_bytes(frame.fragment.bytes, frame.fragment.size), out, err);
+    hw_status st =
+        decode_still(hwi_bytes(frame.fragment.bytes, frame.fragment.size), pixels_max, out, err);
     WebPDemuxReleaseIterator(&frame);
     WebPDemuxDelete(demux);
     return st;

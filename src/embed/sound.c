@@ -2,21 +2,25 @@
  *
  *     file -> block of frames -> mean of the channels -> resampled -> samples
  *
- * Memory is bounded by HWI_SOUND_SECONDS_MAX whatever the file claims to be long. */
+ * Memory is bounded by HWI_SOUND_SECONDS_MAX whatever the file claims to be long, time by
+ * HWI_SOUND_VALUES_MAX: two megabytes can be ten minutes of silence in eight channels at any rate. */
 #include "embed/sound.h"
 
-#include <errno.h>
 #include <math.h>
 #include <samplerate.h>
 #include <sndfile.h>
 #include <stdio.h>
+#include <strings.h>
 
 #define BLOCK_FRAMES 4096
+#define LOUDEST 1e6F /* floats of integer size are common; powers of more overflow */
 #define FILE_RATE_MIN 1000
 #define FILE_RATE_MAX 768000
 
 typedef struct reading {
-    const char *path;
+    hw_bytes bytes; /* the file */
+    size_t at;
+    const char *name;
     SNDFILE *file;
     SF_INFO info;
     SRC_STATE *converter;
@@ -53,14 +57,60 @@ hwi_sound_is_one(hw_bytes start)
     return false;
 }
 
+/* ---- The file in memory, as libsndfile wants to see it ---- */
+
+static sf_count_t
+file_bytes(void *arg)
+{
+    return (sf_count_t)((reading *)arg)->bytes.size;
+}
+
+static sf_count_t
+file_seek(sf_count_t offset, int whence, void *arg)
+{
+    reading *r = arg;
+    sf_count_t size = file_bytes(arg), base = whence == SEEK_SET   ? 0
+                                              : whence == SEEK_CUR ? (sf_count_t)r->at
+                                                                   : size;
+    if (offset < -base || offset > size - base) return -1;
+    r->at = (size_t)(base + offset);
+    return (sf_count_t)r->at;
+}
+
+static sf_count_t
+file_read(void *to, sf_count_t count, void *arg)
+{
+    reading *r = arg;
+    size_t n = HWI_MIN((size_t)HWI_MAX(count, (sf_count_t)0), r->bytes.size - r->at);
+    if (n > 0) memcpy(to, (const uint8_t *)r->bytes.data + r->at, n);
+    r->at += n;
+    return (sf_count_t)n;
+}
+
+static sf_count_t
+file_tell(void *arg)
+{
+    return (sf_count_t)((reading *)arg)->at;
+}
+
+static bool
+is_bare_gsm(const reading *r)
+{
+    const char *dot = r->name ? strrchr(r->name, '.') : NULL;
+    return dot && strcasecmp(dot, ".gsm") == 0 && !hwi_sound_is_one(r->bytes);
+}
+
 static hw_status
 open_file(reading *r)
 {
-    r->file = sf_open(r->path, SFM_READ, &r->info);
-    if (!r->file) {
-        return hwi_fail(r->err, sf_error(NULL) == SF_ERR_SYSTEM ? HW_EIO : HW_EINVAL, "%s",
-                        sf_strerror(NULL));
+    SF_VIRTUAL_IO io = {
+        .get_filelen = file_bytes, .seek = file_seek, .read = file_read, .tell = file_tell};
+    if (is_bare_gsm(r)) {
+        r->info = (SF_INFO){
+            .samplerate = 8000, .channels = 1, .format = SF_FORMAT_RAW | SF_FORMAT_GSM610};
     }
+    r->file = sf_open_virtual(&io, SFM_READ, &r->info, r);
+    if (!r->file) return hwi_fail(r->err, HW_EINVAL, "%s", sf_strerror(NULL));
     if (r->info.samplerate < FILE_RATE_MIN || r->info.samplerate > FILE_RATE_MAX) {
         return hwi_fail(r->err, HW_EINVAL, "%d samples a second is not in %d to %d",
                         r->info.samplerate, FILE_RATE_MIN, FILE_RATE_MAX);
@@ -93,7 +143,7 @@ read_mono(reading *r)
         float sum = 0;
         for (int c = 0; c < channels; c++) sum += r->frames[i * channels + c];
         float mean = sum / (float)channels;
-        r->mono[i] = isfinite(mean) ? mean : 0; /* float files may hold anything */
+        r->mono[i] = fabsf(mean) <= LOUDEST ? mean : 0; /* float files may hold anything */
     }
     return got > 0 ? (size_t)got : 0;
 }
@@ -135,12 +185,13 @@ convert(reading *r, size_t frames)
 static hw_status
 read_all(reading *r)
 {
-    size_t limit = (size_t)HWI_SOUND_SECONDS_MAX * HWI_SOUND_RATE, frames;
+    size_t limit = (size_t)HWI_SOUND_SECONDS_MAX * HWI_SOUND_RATE, frames, values = 0;
     HWI_TRY(prepare(r));
     do {
         frames = read_mono(r);
         HWI_TRY(convert(r, frames));
-    } while (frames > 0 && r->out->count < limit);
+        values += frames * (size_t)r->info.channels;
+    } while (frames > 0 && r->out->count < limit && values < HWI_SOUND_VALUES_MAX);
     r->out->count = HWI_MIN(r->out->count, limit);
     r->out->seconds = (double)r->info.frames / r->info.samplerate;
     if (r->out->count == 0) return hwi_fail(r->err, HW_EINVAL, "the sound has no samples");
@@ -148,12 +199,13 @@ read_all(reading *r)
 }
 
 hw_status
-hwi_sound_read(const char *path, hwi_sound *out, hw_error *err)
+hwi_sound_decode(hw_bytes file, const char *name, hwi_sound *out, hw_error *err)
 {
     *out = (hwi_sound){0};
     reading *r = hwi_alloc_zero(sizeof *r);
     if (!r) return hwi_nomem(err, sizeof *r);
-    r->path = path;
+    r->bytes = file;
+    r->name = name;
     r->out = out;
     r->err = err;
     hw_status st = read_all(r);

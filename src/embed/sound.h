@@ -5,10 +5,12 @@
 
 #include "base/base.h"
 
-#define HWI_SOUND_RATE 16000u      /* samples a second after decoding */
-#define HWI_SOUND_SECONDS_MAX 600u /* of a file; what comes after is left away */
+#define HWI_SOUND_RATE 16000u           /* samples a second after decoding */
+#define HWI_SOUND_SECONDS_MAX 600u      /* of a file; what comes after is left away */
+#define HWI_SOUND_VALUES_MAX (1u << 28) /* decoded, of all channels; likewise */
 #define HWI_SOUND_CHANNELS_MAX 64u
-#define HWI_LOGMEL_DIM 120u /* floats in a descriptor */
+#define HWI_SOUND_BYTES_MAX ((size_t)512 << 20) /* bytes in a sound file */
+#define HWI_LOGMEL_DIM 120u                     /* floats in a descriptor */
 
 typedef struct hwi_sound {
     float *samples; /* mono, -1 to 1, HWI_SOUND_RATE a second; hwi_alloc'ed */
@@ -17,9 +19,11 @@ typedef struct hwi_sound {
 } hwi_sound;
 void hwi_sound_release(hwi_sound *sound);
 
-/* Reads what libsndfile does: wav, flac, ogg, opus, mp3, aiff, au, gsm ... Channels are averaged,
- * the rate is converted. HW_EINVAL: no sound, damaged, or without samples; HW_ENOTFOUND; HW_EIO. */
-HW_CHECKED hw_status hwi_sound_read(const char *path, hwi_sound *out, hw_error *err);
+/* Decodes what libsndfile does: wav, flac, ogg, opus, mp3, aiff, au ... Channels are averaged, the
+ * rate is converted. `name` (NULL: none) tells kinds that have no beginning of their own: .gsm is
+ * GSM 06.10 at 8 kHz. HW_EINVAL: no sound, damaged, or without samples; HW_ENOMEM. */
+HW_CHECKED hw_status hwi_sound_decode(hw_bytes file, const char *name, hwi_sound *out,
+                                      hw_error *err);
 
 /* True when the file's first bytes are of a kind of sound that is read. */
 bool hwi_sound_is_one(hw_bytes start);

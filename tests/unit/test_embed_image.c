@@ -15,8 +15,8 @@ decode(const char *name)
     hwi_image image;
     hw_error err = {0};
     snprintf(path, sizeof path, HWT_SOURCE_DIR "/tests/fuzz/corpus/image/%s", name);
-    hwt_ok(hwi_file_read(path, &file, &err), &err);
-    hwt_ok(hwi_image_decode(hwi_buf_bytes(&file), 0, &image, &err), &err);
+    hwt_ok(hwi_file_read(path, HWI_IMAGE_BYTES_MAX, &file, &err), &err);
+    hwt_ok(hwi_image_decode(hwi_buf_bytes(&file), 0, HWI_IMAGE_PIXELS_MAX, &image, &err), &err);
     hwi_buf_release(&file);
     return image;
 }
@@ -29,8 +29,8 @@ decode_status(const char *name, char *message)
     hwi_image image;
     hw_error err = {0};
     snprintf(path, sizeof path, HWT_SOURCE_DIR "/tests/fuzz/corpus/image/%s", name);
-    hwt_ok(hwi_file_read(path, &file, &err), &err);
-    hw_status st = hwi_image_decode(hwi_buf_bytes(&file), 0, &image, &err);
+    hwt_ok(hwi_file_read(path, HWI_IMAGE_BYTES_MAX, &file, &err), &err);
+    hw_status st = hwi_image_decode(hwi_buf_bytes(&file), 0, HWI_IMAGE_PIXELS_MAX, &image, &err);
     snprintf(message, sizeof err.message, "%s", err.message);
     hwi_buf_release(&file);
     if (st == HW_OK) hwi_image_release(&image);
@@ -97,7 +97,8 @@ damaged_and_oversized_files_are_refused_with_the_reason(void **state)
     assert_non_null(strstr(message, "65000 x 65000"));
     hwi_image image;
     hw_error err;
-    assert_int_equal(hwi_image_decode(hwi_bytes("hello", 5), 0, &image, &err), HW_EINVAL);
+    assert_int_equal(hwi_image_decode(hwi_bytes("hello", 5), 0, HWI_IMAGE_PIXELS_MAX, &image, &err),
+                     HW_EINVAL);
 }
 
 /* A mean over the pixels below: a board of black and white becomes grey, a ramp stays a ramp. */
@@ -176,7 +177,7 @@ a_thumbnail_reads_back(void **state)
     hwi_buf file = {0};
     hw_error err = {0};
     hwt_ok(hwi_image_jpeg(&image, 90, &file, &err), &err);
-    hwt_ok(hwi_image_decode(hwi_buf_bytes(&file), 0, &back, &err), &err);
+    hwt_ok(hwi_image_decode(hwi_buf_bytes(&file), 0, HWI_IMAGE_PIXELS_MAX, &back, &err), &err);
     assert_int_equal(back.width, image.width);
     int far = 0;
     for (size_t i = 0; i < 20 * 12 * 3; i++) far += abs(back.rgb[i] - image.rgb[i]) > 40;
