@@ -160,7 +160,7 @@ def bars(path, rows, title="", note="", most=None, form="{:.3g}", label_width=No
             width = max(1.0, 420 * v / most)
             body.append(f'<rect x="{wide:.0f}" y="{y + n * (thick + 2)}" width="{width:.1f}" height="{thick}" rx="2" '
                         f'fill="{HUES[hue % 8]}" fill-opacity="0.85"/>')
-            body.append(text(wide + width + 6, y + n * (thick + 2) + thick - 3, form.format(v), "small"))
+            body.append(text(wide + width + 6, y + n * (thick + 2) + thick / 2 + 4, form.format(v), "small"))
         y += high + 8
     if note:
         body.append(text(12, y + 10, note, "small"))
@@ -168,36 +168,69 @@ def bars(path, rows, title="", note="", most=None, form="{:.3g}", label_width=No
     write_svg(path, round(max(wide + 490, len(note) * 6.2 + 24, len(title) * 8 + 24)), y + 8, title or "bars", body)
 
 
-def scatter(path, points, title="", note="", width=760, height=520, links=(), hues=None):
+def scatter(path, points, title="", note="", width=760, height=520, links=(), hues=None, nudge=False):
     """Draws points: (x, y, label, group) each, label possibly empty, group a number or a name that has a hue; links: pairs
-    of indices joined by an arrow."""
+    of indices joined by an arrow; nudge: points that stand too close are moved apart until their labels can be read."""
     groups = list(dict.fromkeys(p[3] for p in points))
     hue = {g: (hues or HUES)[i % len(hues or HUES)] for i, g in enumerate(groups)}
-    xs, ys = [p[0] for p in points], [p[1] for p in points]
-    left, top, room = 30, 44 if title else 20, 90
-    at_x = lambda v: left + (v - min(xs)) / ((max(xs) - min(xs)) or 1) * (width - left - room)
-    at_y = lambda v: height - 34 - (v - min(ys)) / ((max(ys) - min(ys)) or 1) * (height - top - 50)
-    body = [f'<defs><marker id="tip" viewBox="0 0 8 8" refX="9" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+    left, top, right, bottom = 24, 46 if title else 22, width - 90, height - 44
+    places = list(zip(fitted([p[0] for p in points], left, right), fitted([-p[1] for p in points], top, bottom)))
+    across = [len(p[2]) * 6.4 for p in points]
+    if nudge:
+        places = apart(places, [18 + a for a in across], 15, (left, top, width - 12, bottom))
+    body = ['<defs><marker id="tip" viewBox="0 0 8 8" refX="11" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
             '<path d="M0 0L8 4L0 8z" fill="#8c959f"/></marker></defs>']
     if title:
         body.append(text(14, 24, title, "bold"))
     for a, b in links:
-        (x1, y1), (x2, y2) = [(at_x(points[i][0]), at_y(points[i][1])) for i in (a, b)]
-        body.append(f'<path d="M{x1:.1f} {y1:.1f}L{x2:.1f} {y2:.1f}" stroke="#8c959f" stroke-dasharray="4 3" fill="none" '
-                    'marker-end="url(#tip)"/>')
-    taken = []
-    for x, y, label, group in points:
-        px, py = at_x(x), at_y(y)
-        body.append(f'<circle cx="{px:.1f}" cy="{py:.1f}" r="{4 if label else 2}" fill="{hue[group]}"/>')
-        if not label:
+        body.append('<path d="M{:.1f} {:.1f}L{:.1f} {:.1f}" stroke="#8c959f" stroke-dasharray="4 3" fill="none" '
+                    'marker-end="url(#tip)"/>'.format(*places[a], *places[b]))
+    for (x, y), p in zip(places, points):
+        body.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{4 if p[2] else 2}" fill="{hue[p[3]]}"/>')
+    taken = [(x - 4, y - 4, x + 4, y + 4) for (x, y), p in zip(places, points) if p[2]]
+    for (x, y), p, wide in zip(places, points, across):
+        if not p[2]:
             continue
-        across = len(label) * 6.3
-        for dx, dy in ((7, 4), (7, -8), (7, 15), (-7 - across, 4), (-across / 2, -9), (-across / 2, 18)):
-            box = (px + dx, py + dy - 10, px + dx + across, py + dy + 3)
-            if not any(box[0] < t[2] and t[0] < box[2] and box[1] < t[3] and t[1] < box[3] for t in taken):
-                break
+        spots = [(7, 4), (7, -6), (7, 14), (-7 - wide, 4), (-wide / 2, -8), (-wide / 2, 17)]
+        boxes = [(x + dx, y + dy - 9, x + dx + wide, y + dy + 2) for dx, dy in spots]
+        free = [b for b in boxes if not any(overlap(b, t) for t in taken) and b[0] > 4 and b[2] < width - 4]
+        box = boxes[0] if nudge or not free else free[0]
         taken.append(box)
-        body.append(text(box[0], box[3] - 3, label, "small halo"))
+        body.append(text(box[0], box[3] - 2, p[2], "small halo"))
     if note:
         body.append(text(14, height - 10, note, "small"))
     write_svg(path, width, height, title or "a plane of points", body)
+
+
+def fitted(values, low, high):
+    span = (max(values) - min(values)) or 1
+    return [low + (v - min(values)) / span * (high - low) for v in values]
+
+
+def overlap(a, b):
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def apart(places, widths, high, frame, rounds=400):
+    """Moves boxes that overlap apart, the shorter way, half the way each; a box begins 5 left of its place."""
+    places = [list(p) for p in places]
+    for _ in range(rounds):
+        moved = False
+        for i, a in enumerate(places):
+            for j in range(i):
+                b = places[j]
+                dx = min(a[0] + widths[i], b[0] + widths[j]) - max(a[0], b[0])
+                dy = high - abs(a[1] - b[1])
+                if dx <= 0 or dy <= 0:
+                    continue
+                moved = True
+                axis, by = (1, dy / 2) if dy < dx else (0, dx / 2)
+                sign = 1 if a[axis] >= b[axis] else -1
+                a[axis] += sign * by
+                b[axis] -= sign * by
+        for p, wide in zip(places, widths):
+            p[0] = min(max(p[0], frame[0]), frame[2] - wide)
+            p[1] = min(max(p[1], frame[1]), frame[3])
+        if not moved:
+            break
+    return places

@@ -346,7 +346,9 @@ def machine():
             found = re.search(r"model name\s*:\s*(.+)", f.read())
             model = found.group(1).strip() if found else model
         memory = f", {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GB"
-    return f"{len(os.sched_getaffinity(0))} cores of {model}{memory}"
+    cores = len(os.sched_getaffinity(0))
+    busy = ", which had other work to do" if os.getloadavg()[0] > 1.5 * cores else ""
+    return f"{cores} cores of {model}{memory}{busy}"
 
 
 def equals(key, value):

@@ -123,7 +123,7 @@ def against_exact(show, shop):
     found, us = shop.search_all(file, *price)
     exact, _ = shop.search_all(file, "--exact", *price)
     show.figure("recall_price", recall(found, exact), "the same, only prices from 20 to 40 €")
-    show.figure("p50_us_price", float(np.median(us)), "median microseconds of such a search")
+    show.figure("p50_us_price", float(np.median(us)), "median microseconds of a search, only prices from 20 to 40 €")
 
     show.say("   A filter that goes with the picture: only sandals, asked for by shoes, and by everything else.")
     sandals = ["--with", "none", "--filter", must(equals("kind", "Sandal"))]
