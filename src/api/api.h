@@ -41,6 +41,7 @@ struct hw_db {
     hwi_shared *open[HWI_DB_BUCKETS]; /* by collection number */
     struct hwi_janitor *janitor;      /* NULL until a collection is opened */
     atomic_uint restores;             /* under way through this handle */
+    atomic_uint lane;                 /* where new points get their slots; another after a conflict */
 };
 
 /* What hw_collection_hold made sure of. */
@@ -74,6 +75,8 @@ void hwi_shared_release(hwi_shared *s); /* NULL is fine */
 
 /* To call after every commit of this process: idle views must not hold back old pages. */
 void hwi_db_committed(hw_db *db);
+/* A transaction lost a race against another process: the next one keeps out of its way. */
+void hwi_db_lost_race(hw_db *db);
 
 /* ---- janitor.c: lets go of views that another process's commits have made stale */
 

@@ -165,7 +165,7 @@ create_body(hw_store_txn *txn, void *arg, hw_error *err)
     HWI_TRY(hwi_collection_new_number(txn, &conf->coll, err));
     HWI_TRY(hwi_collection_name(txn, conf->name, conf->coll, err));
     HWI_TRY(hwi_conf_put(txn, conf, err));
-    return hwi_counts_put(txn, conf->coll, &(hwi_counts){.version = 1}, err);
+    return hwi_counts_create(txn, conf->coll, err);
 }
 
 /* Payload indexes go by canonical paths: "\"a\".b" is "a.b". */

@@ -11,6 +11,7 @@
 #include "api/api.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "kernel/kernel.h"
 
@@ -86,6 +87,14 @@ void
 hwi_db_committed(hw_db *db)
 {
     hwi_snapshots_drop(db->snapshots, false);
+}
+
+void
+hwi_db_lost_race(hw_db *db)
+{
+    hwi_rng random;
+    hwi_rng_init(&random, hwi_clock_ns() ^ (uint64_t)getpid() << 40);
+    atomic_store(&db->lane, (unsigned)hwi_rng_below(&random, HWI_LANES));
 }
 
 /* ---- Shared parts of collections ---- */

@@ -46,7 +46,7 @@ is_kept(void *arg, hw_bytes key)
     uint32_t sub, coll, field, generation;
     hwi_key_reader_init(&r, key);
     if (hwi_key_read_u32(&r, &sub, NULL) != HW_OK) return true;
-    if (sub == HWI_SUB_JOB) return false;
+    if (sub == HWI_SUB_JOB || sub == HWI_SUB_LOG) return false;
     if (!is_of_generation((hwi_sub)sub)) return true;
     if (hwi_key_read_u32(&r, &coll, NULL) != HW_OK || hwi_key_read_u32(&r, &field, NULL) != HW_OK ||
         hwi_key_read_u32(&r, &generation, NULL) != HW_OK)

@@ -60,7 +60,7 @@ txn_begin(hw_db *db, hw_txn **out, hw_error *err)
     hw_txn *txn = hwi_alloc_zero(sizeof *txn);
     if (!txn) return hwi_nomem(err, sizeof *txn);
     txn->db = db;
-    hw_status st = hwi_writer_begin(db->store, &txn->writer, err);
+    hw_status st = hwi_writer_begin(db->store, atomic_load(&db->lane), &txn->writer, err);
     if (st != HW_OK) {
         hwi_free(txn);
         return st;
@@ -144,6 +144,7 @@ hw_txn_commit(hw_txn *txn, hw_error *err)
     hwi_writer_done done;
     if (!txn) return hwi_fail(err, HW_EINVAL, "transaction is NULL");
     hw_status st = hwi_writer_commit(txn->writer, &done, err);
+    if (st == HW_ECONFLICT) hwi_db_lost_race(txn->db);
     hwi_db_committed(txn->db);
     if (st == HW_OK) {
         hwi_metrics_commit(txn->db, &done);

@@ -98,33 +98,43 @@ hwi_index_model(hwi_index *ix, hw_store_txn *txn, const hwi_index_state *state, 
     return st;
 }
 
+/* Remembers a tree unless another thread knows a newer one. */
+static void
+remember_tree(hwi_index *ix, const hwi_model *model, hwi_tree *tree, uint64_t snapshot)
+{
+    pthread_mutex_lock(&ix->lock);
+    if (ix->model == model && (!ix->tree || ix->tree_seen < snapshot)) {
+        if (ix->tree != tree) {
+            hwi_tree_unref(ix->tree);
+            ix->tree = hwi_tree_ref(tree);
+        }
+        ix->tree_seen = snapshot;
+    }
+    pthread_mutex_unlock(&ix->lock);
+}
+
 hw_status
 hwi_index_tree(hwi_index *ix, hw_store_txn *txn, const hwi_index_state *state, hwi_model *model,
                hwi_tree **out, hw_error *err)
 {
-    hwi_tree *old = NULL, *fresh = NULL;
+    hwi_tree *old = NULL;
+    uint64_t snapshot = hwi_store_snapshot(txn), seen = 0;
     hw_status st;
 
     *out = NULL;
     pthread_mutex_lock(&ix->lock);
-    if (ix->tree && ix->model == model) old = hwi_tree_ref(ix->tree);
+    if (ix->tree && ix->model == model) old = hwi_tree_ref(ix->tree), seen = ix->tree_seen;
     pthread_mutex_unlock(&ix->lock);
-    if (old && old->version == state->tree_version) {
+    if (old && seen == snapshot && !txn->group) {
         *out = old;
         return HW_OK;
     }
-    st = old ? hwi_tree_refresh(txn, ix->coll, ix->field.number, model, state, old, &fresh, err)
-             : hwi_tree_load(txn, ix->coll, ix->field.number, model, state, &fresh, err);
+    st = old && seen <= snapshot
+             ? hwi_tree_refresh(txn, ix->coll, ix->field.number, model, state, old, seen, out, err)
+             : hwi_tree_load(txn, ix->coll, ix->field.number, model, state, out, err);
     hwi_tree_unref(old);
     HWI_TRY(st);
-    pthread_mutex_lock(&ix->lock);
-    bool newer = !ix->tree || ix->tree->version < fresh->version;
-    if (ix->model == model && newer && !txn->group) {
-        hwi_tree_unref(ix->tree);
-        ix->tree = hwi_tree_ref(fresh);
-    }
-    pthread_mutex_unlock(&ix->lock);
-    *out = fresh;
+    if (!txn->group) remember_tree(ix, model, *out, snapshot);
     return HW_OK;
 }
 

@@ -388,7 +388,8 @@ switch_over(hwi_build *b, uint32_t calibration, uint32_t *outdated, hw_error *er
     if (st == HW_OK) {
         next = b->state;
         next.next_generation = now.next_generation;
-        next.vectors = now.vectors;
+        next.vectors = now.vectors, next.vectors_since = now.vectors_since;
+        next.changes_since = now.changes_since;
         next.calibration = calibration;
         *outdated = now.generation;
         st = hwi_state_put(txn, coll, field, &next, err);

@@ -19,7 +19,8 @@ struct hwi_index {
 
     pthread_mutex_t lock; /* guards the fields below */
     hwi_model *model;     /* newest seen, NULL: none yet */
-    hwi_tree *tree;       /* of that model's generation */
+    hwi_tree *tree;       /* of that model's generation, */
+    uint64_t tree_seen;   /* as this snapshot and all older than its next change see it */
     hwi_calibration *calibration;
     uint32_t calibration_generation, calibration_number; /* which one that is */
     struct hwi_scratch *scratch;                         /* free list for searches */
@@ -61,9 +62,9 @@ HW_CHECKED hw_status hwi_loc_set(hwi_page_cache *locs, uint32_t slot, uint32_t n
 struct hwi_index_writer {
     hwi_index *ix;
     hw_store_txn *txn;
-    hwi_page_cache *vecs; /* borrowed */
-    hwi_index_state state;
-    bool building; /* a build is under way: touched slots are noted for it */
+    hwi_page_cache *vecs;          /* borrowed */
+    hwi_index_state state, before; /* now, and as the store has it */
+    bool building;                 /* a build is under way: touched slots are noted for it */
     bool touched;
 
     /* of the generation, NULL while there is none */

@@ -16,6 +16,7 @@
 #include "index/lsh/lsh_probe.h"
 #include "index/tree/tree_split.h"
 
+#define TRIM_EVERY 8192u    /* vectors that come or go between two trims of the tree's log */
 #define BOUND_SLACK 1.0001f /* float rounding must not put a member outside its leaf's radius */
 
 static hw_status
@@ -64,6 +65,7 @@ hwi_index_writer_new(hwi_index *ix, hw_store_txn *txn, hwi_page_cache *vecs, hwi
     if (!w) return hwi_nomem(err, sizeof *w);
     w->ix = ix, w->txn = txn, w->vecs = vecs;
     hw_status st = hwi_state_get(txn, ix->coll, ix->field.number, &w->state, err);
+    w->before = w->state;
     if (st == HW_OK) {
         job_key(&job, ix);
         st = hwi_store_get(txn, hwi_key_view(&job), &value, err);
@@ -300,6 +302,16 @@ hwi_index_remove(hwi_index_writer *w, uint32_t slot, hw_error *err)
 
 /* ---- flush ---- */
 
+/* A record is written whole, so nobody else may have changed it meanwhile. */
+static hw_status
+guard_node(hwi_index_writer *w, const hwi_key *prefix, uint32_t node, hw_error *err)
+{
+    hwi_key key = *prefix;
+
+    hwi_key_uint(&key, node);
+    return hwi_store_guard(w->txn, hwi_key_view(&key), err);
+}
+
 static hw_status
 flush_tree(hwi_index_writer *w, hw_error *err)
 {
@@ -310,6 +322,7 @@ flush_tree(hwi_index_writer *w, hw_error *err)
     hwi_generation_key(&prefix, HWI_SUB_TREE, ix->coll, ix->field.number, w->state.generation);
     for (uint32_t i = 0; i < w->changed_count; i++) {
         uint32_t node = w->changed[i];
+        HWI_TRY(guard_node(w, &prefix, node, err));
         const hwi_node *n = &w->tree->nodes[node];
         if (!n->used)
             HWI_TRY(hwi_tree_del(w->txn, &prefix, node, err));
@@ -318,9 +331,10 @@ flush_tree(hwi_index_writer *w, hw_error *err)
         else
             HWI_TRY(hwi_tree_put_leaf(w->txn, &prefix, w->tree, node, err));
     }
-    w->state.tree_version++;
-    return hwi_tree_log(w->txn, ix->coll, ix->field.number, w->state.tree_version, w->changed,
-                        w->changed_count, err);
+    HWI_TRY(hwi_tree_log(w->txn, ix->coll, ix->field.number, w->state.generation, w->changed,
+                         w->changed_count, err));
+    if (w->before.changes / TRIM_EVERY == w->state.changes / TRIM_EVERY) return HW_OK;
+    return hwi_tree_log_trim(w->txn, ix->coll, ix->field.number, err);
 }
 
 hw_status
@@ -332,5 +346,7 @@ hwi_index_flush(hwi_index_writer *w, hw_error *err)
         HWI_TRY(hwi_page_cache_flush(w->locs, err));
         HWI_TRY(flush_tree(w, err));
     }
-    return hwi_state_put(w->txn, w->ix->coll, w->ix->field.number, &w->state, err);
+    HWI_TRY(hwi_state_grow(w->txn, w->ix->coll, w->ix->field.number, &w->before, &w->state, err));
+    w->before = w->state;
+    return HW_OK;
 }

@@ -11,6 +11,9 @@
  * quarters of the live slots' room can lie idle, and deleting and putting back the same points for
  * ever keeps the collection's size.
  *
+ * In a store that several processes write at once they would all begin with the same group; each
+ * begins where its lane's number says.
+ *
  * Groups freed by a transaction are listed when it is flushed, hence used from the next one on. */
 #include "ingest/holes.h"
 
@@ -19,11 +22,13 @@
 #define LIST 1u
 
 void
-hwi_holes_init(hwi_holes *h, hw_store_txn *txn, uint32_t coll, hwi_page_cache *slots)
+hwi_holes_init(hwi_holes *h, hw_store_txn *txn, uint32_t coll, hwi_page_cache *slots,
+               hwi_lane *lane)
 {
     h->txn = txn;
     h->coll = coll;
     h->slots = slots;
+    h->lane = lane;
 }
 
 void
@@ -58,6 +63,16 @@ note_group(void *arg, hw_bytes key, hw_bytes value)
     return h->count < HWI_HOLES_LIST_MAX;
 }
 
+/* Brings the groups before `first` to the end. */
+static void
+rotate(hwi_holes *h, uint32_t first)
+{
+    uint32_t before[HWI_HOLES_LIST_MAX];
+    memcpy(before, h->groups, first * sizeof *before);
+    memmove(h->groups, h->groups + first, (h->count - first) * sizeof *before);
+    memcpy(h->groups + h->count - first, before, first * sizeof *before);
+}
+
 static hw_status
 load_groups(hwi_holes *h, hw_error *err)
 {
@@ -65,8 +80,11 @@ load_groups(hwi_holes *h, hw_error *err)
     h->count = h->at = h->next = 0;
     hwi_key_sub(&prefix, HWI_SUB_COUNT, h->coll);
     hwi_key_uint(&prefix, LIST);
-    HWI_TRY(hwi_store_scan_prefix(h->txn, &prefix, note_group, h, err));
+    hwi_key end = hwi_key_range_end(&prefix);
+    HWI_TRY(hwi_store_peek_scan(h->txn, hwi_key_view(&prefix), hwi_key_view(&end), false,
+                                note_group, h, err));
     h->none_left = h->count == 0;
+    if (h->count) rotate(h, h->lane->number * h->count / HWI_LANES);
     return HW_OK;
 }
 
@@ -112,10 +130,8 @@ hwi_holes_take(hwi_holes *h, uint32_t *slots_below, uint32_t *slot, hw_error *er
         h->at++;
         h->next = 0;
     }
-    if (*slots_below >= HWI_SLOT_MAX) {
-        return hwi_fail(err, HW_ELIMIT, "collection is full: %u slots", HWI_SLOT_MAX);
-    }
-    *slot = (*slots_below)++;
+    HWI_TRY(hwi_lane_take(h->lane, h->txn, h->coll, slot, err));
+    *slots_below = HWI_MAX(*slots_below, *slot + 1);
     return HW_OK;
 }
 

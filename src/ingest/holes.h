@@ -16,6 +16,7 @@ typedef struct hwi_holes {
     hw_store_txn *txn;
     uint32_t coll;
     hwi_page_cache *slots;
+    hwi_lane *lane;
     uint32_t groups[HWI_HOLES_LIST_MAX]; /* listed groups, to be filled in this order */
     uint32_t count, at;                  /* groups[at] is being filled */
     uint32_t next;                       /* slots of it below this are known to be taken */
@@ -24,8 +25,9 @@ typedef struct hwi_holes {
     size_t freed_count, freed_room;
 } hwi_holes;
 
-/* slots is the transaction's cache of slot pages, borrowed. */
-void hwi_holes_init(hwi_holes *h, hw_store_txn *txn, uint32_t coll, hwi_page_cache *slots);
+/* slots is the transaction's cache of slot pages, lane where fresh slots come from; both borrowed. */
+void hwi_holes_init(hwi_holes *h, hw_store_txn *txn, uint32_t coll, hwi_page_cache *slots,
+                    hwi_lane *lane);
 void hwi_holes_release(hwi_holes *h);
 
 /* The slot for a new point; raises *slots_below when it is a fresh one. The caller takes it by

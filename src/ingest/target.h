@@ -33,7 +33,9 @@ struct hwi_target {
     hwi_index_of_fn index_of;
     void *arg;
     hwi_conf *conf;
-    hwi_counts counts;
+    hwi_counts counts; /* as this transaction leaves them */
+    uint64_t points_before;
+    hwi_lane lane;
     hwi_page_cache *slots;
     hwi_holes holes;
     hwi_pix_writer *pix;
@@ -45,6 +47,7 @@ struct hwi_target {
 struct hwi_writer {
     hw_store_txn *txn;
     hwi_target *targets;
+    uint32_t lane;    /* new points take their slots from it */
     hw_status broken; /* why only abort is left; HW_OK: it is sound */
     hwi_writer_done done;
 };

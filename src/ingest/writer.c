@@ -18,10 +18,11 @@
 #include "ingest/target.h"
 
 hw_status
-hwi_writer_begin(hw_store *store, hwi_writer **out, hw_error *err)
+hwi_writer_begin(hw_store *store, uint32_t lane, hwi_writer **out, hw_error *err)
 {
     hwi_writer *w = *out = hwi_alloc_zero(sizeof *w);
     if (!w) return hwi_nomem(err, sizeof *w);
+    w->lane = lane;
     hw_status st = hwi_store_begin(store, HW_TXN_WRITE, &w->txn, err);
     if (st != HW_OK) {
         hwi_free(w);
@@ -61,9 +62,11 @@ target_init(hwi_target *t, hw_store_txn *txn, const char *name, hw_error *err)
     if (st == HW_ENOTFOUND) return hwi_fail(err, st, "collection `%s` was dropped", name);
     if (st != HW_OK) return st;
     HWI_TRY(hwi_counts_get(txn, t->coll, &t->counts, err));
+    t->points_before = t->counts.points;
+    t->lane.number = t->writer->lane;
     HWI_TRY(hwi_slot_cache_new(txn, t->coll, &t->slots, err));
     HWI_TRY(hwi_pix_writer_new(txn, t->coll, &t->conf->schema, &t->pix, err));
-    hwi_holes_init(&t->holes, txn, t->coll, t->slots);
+    hwi_holes_init(&t->holes, txn, t->coll, t->slots, &t->lane);
     size_t bytes = t->conf->field_count * sizeof *t->fields;
     t->fields = hwi_alloc_zero(bytes);
     if (!t->fields) return hwi_nomem(err, bytes);
@@ -133,8 +136,9 @@ target_flush(hwi_target *t, hw_error *err)
     HWI_TRY(hwi_holes_flush(&t->holes, err));
     HWI_TRY(hwi_page_cache_flush(t->slots, err));
     HWI_TRY(hwi_pix_flush(t->pix, err));
-    t->counts.version++;
-    return hwi_counts_put(t->writer->txn, t->coll, &t->counts, err);
+    HWI_TRY(hwi_lane_flush(&t->lane, t->writer->txn, t->coll, err));
+    return hwi_counts_add(t->writer->txn, t->coll, (int64_t)(t->counts.points - t->points_before),
+                          err);
 }
 
 /* Frees everything but the store transaction. */

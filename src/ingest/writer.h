@@ -20,8 +20,9 @@ typedef struct hwi_target hwi_target; /* a collection in a transaction */
 typedef hw_status (*hwi_index_of_fn)(void *arg, const hwi_field *field, hwi_index **out,
                                      hw_error *err);
 
-/* HW_EBUSY, HW_EREADONLY. */
-HW_CHECKED hw_status hwi_writer_begin(hw_store *store, hwi_writer **out, hw_error *err);
+/* New points get their slots from `lane` (records.h). HW_EBUSY, HW_EREADONLY. */
+HW_CHECKED hw_status hwi_writer_begin(hw_store *store, uint32_t lane, hwi_writer **out,
+                                      hw_error *err);
 /* What a committed transaction amounted to. */
 typedef struct hwi_writer_done {
     bool is_changed;           /* else nothing was committed */

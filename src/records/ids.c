@@ -1,14 +1,12 @@
-/* ids.c - id to slot, and the counters of a collection: small values of a fixed layout.
+/* ids.c - id to slot: a small value of a fixed layout.
  *
  *     `id, c, point id`   u32 slot, u64 version of the transaction that last wrote the point
- *     `count, c`          u64 version, u64 points, u32 slots below, u32 checksum of those 20 bytes
  *
  * Id values have no checksum: a wrong one is found by `check`, which compares ids and slot rows
  * both ways. */
 #include "records/records.h"
 
 #define ID_BYTES 12u
-#define COUNTS_BYTES 24u
 
 hw_status
 hwi_id_slot(hw_store_txn *txn, uint32_t coll, const hw_id *id, uint32_t *slot, uint64_t *version,
@@ -45,39 +43,4 @@ hwi_id_del(hw_store_txn *txn, uint32_t coll, const hw_id *id, hw_error *err)
     hwi_key key;
     hwi_key_id(&key, coll, id);
     return hwi_store_del(txn, hwi_key_view(&key), err);
-}
-
-hw_status
-hwi_counts_get(hw_store_txn *txn, uint32_t coll, hwi_counts *out, hw_error *err)
-{
-    hwi_key key;
-    hw_bytes value;
-    *out = (hwi_counts){0};
-    hwi_key_sub(&key, HWI_SUB_COUNT, coll);
-    hw_status st = hwi_store_get(txn, hwi_key_view(&key), &value, err);
-    if (st == HW_ENOTFOUND) return HW_OK;
-    if (st != HW_OK) return st;
-    const uint8_t *p = value.data;
-    if (value.size != COUNTS_BYTES ||
-        hwi_get_u32(p + 20) != (uint32_t)hwi_checksum(p, COUNTS_BYTES - 4)) {
-        return hwi_fail(err, HW_ECORRUPT, "counts of collection %u do not match their checksum",
-                        coll);
-    }
-    out->version = hwi_get_u64(p);
-    out->points = hwi_get_u64(p + 8);
-    out->slots_below = hwi_get_u32(p + 16);
-    return HW_OK;
-}
-
-hw_status
-hwi_counts_put(hw_store_txn *txn, uint32_t coll, const hwi_counts *counts, hw_error *err)
-{
-    hwi_key key;
-    uint8_t value[COUNTS_BYTES];
-    hwi_key_sub(&key, HWI_SUB_COUNT, coll);
-    hwi_put_u64(value, counts->version);
-    hwi_put_u64(value + 8, counts->points);
-    hwi_put_u32(value + 16, counts->slots_below);
-    hwi_put_u32(value + 20, (uint32_t)hwi_checksum(value, COUNTS_BYTES - 4));
-    return hwi_store_put(txn, hwi_key_view(&key), hwi_bytes(value, sizeof value), err);
 }

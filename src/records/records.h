@@ -98,8 +98,8 @@ HW_CHECKED hw_status hwi_rec_del(hw_store_txn *txn, uint32_t coll, uint32_t slot
 HW_CHECKED hw_status hwi_payload_get(hw_store_txn *txn, uint32_t coll, uint32_t slot,
                                      hwi_buf *large, hw_bytes *payload, hw_error *err);
 
-/* Per-collection counters, one value under `count, c`: changed by every write transaction that
- * touches it. */
+/* Counters of a collection (counts.c). A transaction that changes points raises them without keeping
+ * others from doing the same at once. */
 typedef struct hwi_counts {
     uint64_t version;     /* raised by one in every such transaction */
     uint64_t points;      /* live points */
@@ -107,7 +107,26 @@ typedef struct hwi_counts {
 } hwi_counts;
 HW_CHECKED hw_status hwi_counts_get(hw_store_txn *txn, uint32_t coll, hwi_counts *out,
                                     hw_error *err);
-HW_CHECKED hw_status hwi_counts_put(hw_store_txn *txn, uint32_t coll, const hwi_counts *counts,
+/* A new collection's. */
+HW_CHECKED hw_status hwi_counts_create(hw_store_txn *txn, uint32_t coll, hw_error *err);
+/* One more version, and so many points more or less. */
+HW_CHECKED hw_status hwi_counts_add(hw_store_txn *txn, uint32_t coll, int64_t points,
+                                    hw_error *err);
+
+#define HWI_LANES 16u         /* numbered below this */
+#define HWI_LANE_SLOTS 65536u /* what a lane takes at a time: no page is shared by two lanes */
+
+/* A run of fresh slots that one process takes from, so that processes that insert at the same time
+ * do not touch the same pages. Zero-initialise but for the number. */
+typedef struct hwi_lane {
+    uint32_t number;
+    uint32_t next, end; /* slots next .. end - 1 are to be had */
+    bool is_open, is_changed;
+} hwi_lane;
+/* The lane's next slot; HW_ELIMIT when there are no more. */
+HW_CHECKED hw_status hwi_lane_take(hwi_lane *lane, hw_store_txn *txn, uint32_t coll, uint32_t *slot,
+                                   hw_error *err);
+HW_CHECKED hw_status hwi_lane_flush(hwi_lane *lane, hw_store_txn *txn, uint32_t coll,
                                     hw_error *err);
 
 #endif

@@ -50,6 +50,7 @@ commit_part(hwi_loader *l, hw_error *err)
 hw_status
 hwi_loader_put(hwi_loader *l, hw_bytes key, hw_bytes value, hw_error *err)
 {
+    if (hwi_key_is_transient(key)) return HW_OK;
     if (l->keys == 0) HWI_TRY(begin_empty(l, err));
     if (l->keys > 0 && hwi_mem_compare(key, hwi_key_view(&l->last)) <= 0)
         return hwi_fail(err, HW_ECORRUPT, "key %llu is not above the one before",

@@ -125,11 +125,21 @@ hwi_key_state(hwi_key *k, uint32_t coll, uint32_t field)
 }
 
 void
-hwi_key_log(hwi_key *k, uint32_t coll, uint32_t field, uint64_t version)
+hwi_key_log(hwi_key *k, uint32_t coll, uint32_t field)
 {
     hwi_key_sub(k, HWI_SUB_LOG, coll);
     hwi_key_uint(k, field);
-    hwi_key_uint(k, version);
+    hwi_key_stamp(k);
+}
+
+bool
+hwi_key_is_transient(hw_bytes key)
+{
+    hwi_key_reader r;
+    uint32_t sub;
+
+    hwi_key_reader_init(&r, key);
+    return hwi_key_read_u32(&r, &sub, NULL) == HW_OK && sub == HWI_SUB_LOG;
 }
 
 const char *
@@ -218,6 +228,11 @@ say_element(line *l, hwi_key_reader *r)
     case HWI_KEY_UUID:
         if (hwi_key_read_uuid(r, raw, NULL) != HW_OK) return false;
         say_hex(l, raw, 16);
+        return true;
+    case HWI_KEY_STAMP:
+        if (hwi_key_skip(r, NULL) != HW_OK) return false;
+        say(l, "@");
+        say_hex(l, r->at - HW_STAMP_BYTES, HW_STAMP_BYTES);
         return true;
     case HWI_KEY_NULL:
         say(l, "null");

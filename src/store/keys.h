@@ -21,9 +21,16 @@
  *     9 LEAF   (c, v, g, leaf, part)  bucket pages
  *    10 PIX    (c, field, value, slot chunk)  payload index
  *    11 CAL    (c, v, g)              calibration
- *    12 COUNT  (c, ...)               counters
+ *    12 COUNT  (c)                    counters as the collection began with them (records/counts.c)
+ *              (c, 1, group)          slots given out again (ingest/holes.c)
+ *              (c, 2) (c, 3)          counters: versions and points since
+ *              (c, 4, lane)           where fresh slots come from
+ *              (c, 5)                 where the next lane's begin
  *    13 STATE  (c, v)                 which generation serves
- *    14 LOG    (c, v, version)        change log
+ *              (c, v, 1) (c, v, 2)    counters: vectors and changes since that was written
+ *              (c, v, 3)              how its tree has grown since
+ *    14 LOG    (c, v)                 how far back the log goes
+ *              (c, v, stamp)          changes of the tree; not part of a copy or backup
  *    15 JOB    (c, ...)               long work in progress
  *    16 LOC    (c, v, g, page)        leaf of every slot
  *    17 HAS    (c, v, page)           slots that have this multi-vector or sparse vector
@@ -81,7 +88,11 @@ void hwi_key_leaf(hwi_key *k, uint32_t coll, uint32_t field, uint32_t generation
                   uint32_t part);
 void hwi_key_cal(hwi_key *k, uint32_t coll, uint32_t field, uint32_t generation);
 void hwi_key_state(hwi_key *k, uint32_t coll, uint32_t field);
-void hwi_key_log(hwi_key *k, uint32_t coll, uint32_t field, uint64_t version);
+/* A prefix of stamped keys. */
+void hwi_key_log(hwi_key *k, uint32_t coll, uint32_t field);
+
+/* Whether a key means something only in the store it was written to: copies leave it out. */
+bool hwi_key_is_transient(hw_bytes key);
 
 /* A short fixed name of a subspace ("leaf"), or "?" for a number that is none. */
 const char *hwi_sub_text(uint64_t sub);

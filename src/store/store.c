@@ -109,8 +109,7 @@ hwi_stamped_key(uint8_t out[HWI_STORE_KEY_MAX], hw_bytes key, uint64_t version, 
         return hwi_fail(err, HW_ELIMIT, "key of %zu bytes and a stamp is above the maximum %u",
                         key.size, HWI_STORE_KEY_MAX);
     memcpy(out, key.data, key.size);
-    for (size_t i = 0; i < 8; i++) out[key.size + i] = (uint8_t)(version >> (56 - 8 * i));
-    for (size_t i = 0; i < 4; i++) out[key.size + 8 + i] = (uint8_t)(order >> (24 - 8 * i));
+    hwi_stamp_write(out + key.size, version, order);
     return HW_OK;
 }
 

@@ -173,6 +173,12 @@ HW_CHECKED hw_status hwi_store_del_prefix(hw_store_txn *t, const hwi_key *prefix
 HW_CHECKED hw_status hwi_store_del_some(hw_store_txn *t, const hwi_key *prefix, bool *more,
                                         hw_error *err);
 
+static inline void
+hwi_stamp_write(uint8_t stamp[HW_STAMP_BYTES], uint64_t version, uint32_t order)
+{
+    for (size_t i = 0; i < 8; i++) stamp[i] = (uint8_t)(version >> (56 - 8 * i));
+    for (size_t i = 0; i < 4; i++) stamp[8 + i] = (uint8_t)(order >> (24 - 8 * i));
+}
 /* The version in a stamp: the snapshot that saw the stamped key first. */
 static inline uint64_t
 hwi_stamp_version(const uint8_t stamp[HW_STAMP_BYTES])

@@ -29,7 +29,8 @@ enum {
     CODE_F64 = 0x21,
     CODE_FALSE = 0x26,
     CODE_TRUE = 0x27,
-    CODE_UUID = 0x30
+    CODE_UUID = 0x30,
+    CODE_STAMP = 0x33
 };
 
 _Static_assert(2 + 2 * HW_ID_TEXT_MAX < HWI_KEY_ROOM, "any id fits a key builder");
@@ -147,6 +148,12 @@ hwi_key_text(hwi_key *k, const char *text, size_t bytes)
 }
 
 void
+hwi_key_stamp(hwi_key *k)
+{
+    add_byte(k, CODE_STAMP);
+}
+
+void
 hwi_key_uuid(hwi_key *k, const uint8_t uuid[16])
 {
     uint8_t *at = grow(k, 17);
@@ -203,15 +210,11 @@ static const char *
 kind_text(hwi_key_kind kind)
 {
     static const char *const names[] = {
-        [HWI_KEY_END] = "the end",
-        [HWI_KEY_NULL] = "null",
-        [HWI_KEY_BYTES] = "bytes",
-        [HWI_KEY_TEXT] = "text",
-        [HWI_KEY_INT] = "integer",
-        [HWI_KEY_F64] = "double",
-        [HWI_KEY_BOOL] = "boolean",
-        [HWI_KEY_UUID] = "uuid",
-        [HWI_KEY_UNKNOWN] = "an unknown type code",
+        [HWI_KEY_END] = "the end",  [HWI_KEY_NULL] = "null",
+        [HWI_KEY_BYTES] = "bytes",  [HWI_KEY_TEXT] = "text",
+        [HWI_KEY_INT] = "integer",  [HWI_KEY_F64] = "double",
+        [HWI_KEY_BOOL] = "boolean", [HWI_KEY_UUID] = "uuid",
+        [HWI_KEY_STAMP] = "stamp",  [HWI_KEY_UNKNOWN] = "an unknown type code",
     };
     return names[kind];
 }
@@ -237,6 +240,8 @@ hwi_key_peek(const hwi_key_reader *r)
         return HWI_KEY_BOOL;
     case CODE_UUID:
         return HWI_KEY_UUID;
+    case CODE_STAMP:
+        return HWI_KEY_STAMP;
     default:
         return HWI_KEY_UNKNOWN;
     }
@@ -442,6 +447,10 @@ hwi_key_skip(hwi_key_reader *r, hw_error *err)
         return hwi_key_read_f64(r, &number, err);
     case HWI_KEY_UUID:
         return hwi_key_read_uuid(r, uuid, err);
+    case HWI_KEY_STAMP:
+        HWI_TRY(expect(r, HWI_KEY_STAMP, HW_STAMP_BYTES, err));
+        r->at += 1 + HW_STAMP_BYTES;
+        return HW_OK;
     case HWI_KEY_BYTES:
     case HWI_KEY_TEXT:
         return read_string(r, kind, NULL, SIZE_MAX, &bytes, err);

@@ -55,6 +55,8 @@ void hwi_key_f64(hwi_key *k, double v); /* -NaN < -inf < ... < -0 < 0 < ... < in
 void hwi_key_bytes(hwi_key *k, const void *data, size_t bytes);
 void hwi_key_text(hwi_key *k, const char *text, size_t bytes);
 void hwi_key_uuid(hwi_key *k, const uint8_t uuid[16]);
+/* Begins an element that hwi_store_put_stamped ends with a stamp (FoundationDB's versionstamp). */
+void hwi_key_stamp(hwi_key *k);
 /* A point id as two elements, its kind and its value: sorts as hw_id_compare does. */
 void hwi_key_point_id(hwi_key *k, const hw_id *id);
 /* Encoded bytes as they are: another key's prefix. */
@@ -83,6 +85,7 @@ typedef enum hwi_key_kind {
     HWI_KEY_F64,
     HWI_KEY_BOOL,
     HWI_KEY_UUID,
+    HWI_KEY_STAMP,
     HWI_KEY_UNKNOWN
 } hwi_key_kind;
 

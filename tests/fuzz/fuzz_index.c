@@ -90,10 +90,10 @@ as_tree(hw_bytes b)
     demand(hwi_store_put(txn, hwi_key_view(&key), b, NULL) == HW_OK);
     for (state.leaves = 1; state.leaves <= 2; state.leaves++)
         if (hwi_tree_load(txn, 1, 1, model, &state, &out, NULL) == HW_OK) hwi_tree_unref(out);
-    hwi_key_log(&key, 1, 1, 1);
-    demand(hwi_store_put(txn, hwi_key_view(&key), b, NULL) == HW_OK);
-    state.tree_version = 1, state.leaves = 1;
-    if (hwi_tree_refresh(txn, 1, 1, model, &state, t, &out, NULL) == HW_OK) hwi_tree_unref(out);
+    hwi_key_log(&key, 1, 1);
+    demand(hwi_store_put_stamped(txn, hwi_key_view(&key), b, NULL) == HW_OK);
+    state.leaves = 1;
+    if (hwi_tree_refresh(txn, 1, 1, model, &state, t, 0, &out, NULL) == HW_OK) hwi_tree_unref(out);
     hwi_tree_unref(t);
     hwi_store_abort(txn);
     hwi_store_close(store);

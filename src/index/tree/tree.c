@@ -111,7 +111,6 @@ hwi_tree_copy(const hwi_tree *from, hwi_tree **out, hw_error *err)
     *out = NULL;
     if (!t) return hwi_nomem(err, sizeof *t);
     atomic_init(&t->refs, 1);
-    t->version = from->version;
     t->dc = from->dc, t->rank_dims = from->rank_dims;
     st = hwi_tree_reserve_nodes(t, from->node_count, err);
     if (st == HW_OK) st = reserve_leaves(t, from->leaf_count, err);

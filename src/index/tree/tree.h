@@ -42,7 +42,6 @@ typedef struct hwi_node {
 
 typedef struct hwi_tree {
     atomic_int refs;
-    uint64_t version; /* state.tree_version it agrees with */
     uint32_t dc, rank_dims;
     hwi_node *nodes;
     uint32_t node_count; /* numbers below this */
@@ -124,14 +123,18 @@ HW_CHECKED hw_status hwi_tree_get_plane(hw_store_txn *txn, hwi_key *prefix, uint
 HW_CHECKED hw_status hwi_tree_load(hw_store_txn *txn, uint32_t coll, uint32_t field,
                                    const hwi_model *m, const hwi_index_state *state, hwi_tree **out,
                                    hw_error *err);
-/* A newer one from an older one through the log (state.tree_version says how new); falls back to
- * loading. */
+/* The same from one of the same generation that agrees with the snapshot `since`, through the log:
+ * that one itself when nothing has changed. Falls back to loading. */
 HW_CHECKED hw_status hwi_tree_refresh(hw_store_txn *txn, uint32_t coll, uint32_t field,
                                       const hwi_model *m, const hwi_index_state *state,
-                                      const hwi_tree *old, hwi_tree **out, hw_error *err);
-/* Notes under `log, c, v, version` which nodes a transaction changed; old entries are dropped. */
+                                      hwi_tree *old, uint64_t since, hwi_tree **out, hw_error *err);
+/* Logs which nodes a transaction changed. Two transactions may log at once. */
 HW_CHECKED hw_status hwi_tree_log(hw_store_txn *txn, uint32_t coll, uint32_t field,
-                                  uint64_t version, const uint32_t *nodes, size_t count,
+                                  uint32_t generation, const uint32_t *nodes, size_t count,
                                   hw_error *err);
+/* Drops the older half of the log. To be called now and then, and not before the transaction's own
+ * entries are written. */
+HW_CHECKED hw_status hwi_tree_log_trim(hw_store_txn *txn, uint32_t coll, uint32_t field,
+                                       hw_error *err);
 
 #endif

@@ -3,15 +3,20 @@
  *
  *   inner  u8 1, u24 sum, parent u32, left u32, right u32, split f32, direction dc x f32
  *   leaf   u8 2, u24 sum, parent u32, hash u32, radius f32, low 8 x f32, high 8 x f32, anchor dc x f32
- *   log    count u32, nodes u32 ...: numbers whose record was written or deleted
  *
  * sum: the low bits of the checksum of everything behind it.
  *
- * A view that is a few commits behind reads the log entries in between and only the records they
- * name. Entries older than LOG_KEPT versions are deleted as new ones come; whoever is farther
- * behind loads the whole tree.
+ *   `log, c, v, stamp`     generation u32, nodes u32 ...: numbers whose record was written or deleted
+ *   `log, c, v`            floor u64, mark u64: entries stamped above the floor are all there
+ *
+ * A copy of the tree that is a few commits behind is brought up to date by the log entries stamped
+ * since, and only the records they name. Nobody numbers the entries, so that writers of the same tree
+ * need not wait for each other. Trimming removes what is stamped up to the mark, which becomes the
+ * floor, and marks the present; whoever is farther behind loads the whole tree.
  */
 #include <math.h>
+
+#include <roaring/roaring.h>
 
 #include "index/tree/tree.h"
 
@@ -19,7 +24,7 @@
 #define LEAF 2u
 #define INNER_HEADER 20u
 #define LEAF_HEADER (16u + 8u * HWI_BOX_AXES)
-#define LOG_KEPT 256u
+#define FLOOR_BYTES 16u
 
 static hw_bytes
 node_key(hwi_key *prefix, uint32_t node)
@@ -237,7 +242,11 @@ hwi_tree_load(hw_store_txn *txn, uint32_t coll, uint32_t field, const hwi_model 
     hwi_generation_key(&prefix, HWI_SUB_TREE, coll, field, state->generation);
     loading l = {t, prefix.size, HW_OK, err};
     hw_status st = hwi_tree_reserve_nodes(t, state->next_node, err);
-    if (st == HW_OK) st = hwi_store_scan_prefix(txn, &prefix, load_node, &l, err);
+    if (st == HW_OK) {
+        hwi_key end = hwi_key_range_end(&prefix);
+        st = hwi_store_peek_scan(txn, hwi_key_view(&prefix), hwi_key_view(&end), false, load_node,
+                                 &l, err);
+    }
     if (st == HW_OK) st = l.status;
     if (st == HW_OK && t->leaf_count != state->leaves)
         st = hwi_fail(err, HW_ECORRUPT, "tree has %u leaves, its state says %u", t->leaf_count,
@@ -248,7 +257,6 @@ hwi_tree_load(hw_store_txn *txn, uint32_t coll, uint32_t field, const hwi_model 
         hwi_tree_unref(t);
         return st;
     }
-    t->version = state->tree_version;
     *out = t;
     return HW_OK;
 }
@@ -261,7 +269,7 @@ reread(hw_store_txn *txn, hwi_key *prefix, hwi_tree *t, uint32_t node, hw_error 
     hw_bytes value;
 
     HWI_TRY(hwi_tree_reserve_nodes(t, node + 1, err));
-    hw_status st = hwi_store_get(txn, node_key(prefix, node), &value, err);
+    hw_status st = hwi_store_peek(txn, node_key(prefix, node), &value, err);
     hwi_key_cut(prefix, mark);
     if (st == HW_OK) return take_record(t, node, value, err);
     if (st != HW_ENOTFOUND) return st;
@@ -269,77 +277,204 @@ reread(hw_store_txn *txn, hwi_key *prefix, hwi_tree *t, uint32_t node, hw_error 
     return HW_OK;
 }
 
-/* Applies one log entry; HW_ENOTFOUND when it is no longer kept. */
-static hw_status
-apply_entry(hw_store_txn *txn, hwi_key *nodes, hw_bytes log_key, hwi_tree *t, uint32_t next_node,
-            hw_error *err)
+/* ---- the log ---- */
+
+static void
+floor_key(hwi_key *k, uint32_t coll, uint32_t field)
 {
+    hwi_key_sub(k, HWI_SUB_LOG, coll);
+    hwi_key_uint(k, field);
+}
+
+static hw_status
+get_floor(hw_store_txn *txn, uint32_t coll, uint32_t field, uint64_t *floor, uint64_t *mark,
+          hw_error *err)
+{
+    hwi_key key;
     hw_bytes value;
 
-    HWI_TRY(hwi_store_get(txn, log_key, &value, err));
-    const uint8_t *v = value.data;
-    if (value.size < 4 || value.size != 4 + 4 * (size_t)hwi_get_u32(v))
-        return hwi_fail(err, HW_ECORRUPT, "tree log entry of %zu bytes does not decode",
-                        value.size);
-    for (uint32_t i = 0; i < hwi_get_u32(v); i++) {
-        uint32_t node = hwi_get_u32(v + 4 + 4 * (size_t)i);
-        if (node >= next_node)
-            return hwi_fail(err, HW_ECORRUPT, "tree log names node %u above %u", node, next_node);
-        HWI_TRY(reread(txn, nodes, t, node, err));
-    }
+    *floor = *mark = 0;
+    floor_key(&key, coll, field);
+    hw_status st = hwi_store_peek(txn, hwi_key_view(&key), &value, err);
+    if (st == HW_ENOTFOUND) return HW_OK;
+    HWI_TRY(st);
+    if (value.size != FLOOR_BYTES)
+        return hwi_fail(err, HW_ECORRUPT, "the floor of a tree log has %zu bytes", value.size);
+    *floor = hwi_get_u64(value.data);
+    *mark = hwi_get_u64((const uint8_t *)value.data + 8);
     return HW_OK;
 }
 
-static hw_bytes
-log_key(hwi_key *k, uint32_t coll, uint32_t field, uint64_t version)
+/* The key of the first entry stamped above `version`; false when there can be none. */
+static bool
+entries_from(hwi_key *k, uint32_t coll, uint32_t field, uint64_t version)
 {
-    hwi_key_log(k, coll, field, version);
-    return hwi_key_view(k);
+    uint8_t stamp[HW_STAMP_BYTES];
+
+    if (version == UINT64_MAX) return false;
+    hwi_stamp_write(stamp, version + 1, 0);
+    hwi_key_log(k, coll, field);
+    hwi_key_raw(k, hwi_bytes(stamp, sizeof stamp));
+    return true;
+}
+
+/* Nodes named by entries, without repeats. */
+typedef struct named {
+    uint32_t generation, below; /* entries of other generations are passed over */
+    roaring_bitmap_t *nodes;
+    hw_status status;
+    hw_error *err;
+} named;
+
+static bool
+take_entry(void *arg, hw_bytes key, hw_bytes value)
+{
+    named *n = arg;
+    const uint8_t *v = value.data;
+
+    (void)key;
+    if (value.size < 8 || value.size % 4 != 0) {
+        n->status = hwi_fail(n->err, HW_ECORRUPT, "tree log entry of %zu bytes does not decode",
+                             value.size);
+        return false;
+    }
+    if (hwi_get_u32(v) != n->generation) return true;
+    for (size_t at = 4; at < value.size; at += 4) {
+        uint32_t node = hwi_get_u32(v + at);
+        if (node >= n->below) {
+            n->status =
+                hwi_fail(n->err, HW_ECORRUPT, "tree log names node %u above %u", node, n->below);
+            return false;
+        }
+        roaring_bitmap_add(n->nodes, node);
+    }
+    return true;
+}
+
+/* Nodes that changed after `since`; NULL when that is no longer known. */
+static hw_status
+list_changed(hw_store_txn *txn, uint32_t coll, uint32_t field, const hwi_index_state *state,
+             uint64_t since, roaring_bitmap_t **out, hw_error *err)
+{
+    hwi_key from, prefix;
+    uint64_t floor, mark;
+    named n = {state->generation, state->next_node, NULL, HW_OK, err};
+
+    *out = NULL;
+    HWI_TRY(get_floor(txn, coll, field, &floor, &mark, err));
+    if (since < floor) return HW_OK;
+    n.nodes = roaring_bitmap_create();
+    if (!n.nodes) return hwi_nomem(err, sizeof *n.nodes);
+    hw_status st = HW_OK;
+    if (entries_from(&from, coll, field, since)) {
+        floor_key(&prefix, coll, field);
+        hwi_key end = hwi_key_range_end(&prefix);
+        st = hwi_store_peek_scan(txn, hwi_key_view(&from), hwi_key_view(&end), false, take_entry,
+                                 &n, err);
+    }
+    if (st == HW_OK) st = n.status;
+    if (st == HW_OK)
+        *out = n.nodes;
+    else
+        roaring_bitmap_free(n.nodes);
+    return st;
+}
+
+/* Asks a store that is far away for many records at once. */
+static void
+want_records(hw_store_txn *txn, const hwi_key *prefix, const roaring_bitmap_t *nodes)
+{
+    hwi_key keys[32];
+    hw_bytes wanted[HWI_COUNT(keys)];
+    size_t count = 0;
+    roaring_uint32_iterator_t it;
+
+    if (!hwi_store_is_far(txn)) return;
+    for (roaring_init_iterator(nodes, &it); it.has_value; roaring_advance_uint32_iterator(&it)) {
+        keys[count] = *prefix;
+        wanted[count] = node_key(&keys[count], it.current_value);
+        if (++count < HWI_COUNT(keys)) continue;
+        hwi_store_want(txn, wanted, count);
+        count = 0;
+    }
+    hwi_store_want(txn, wanted, count);
+}
+
+static hw_status
+reread_all(hw_store_txn *txn, uint32_t coll, uint32_t field, const hwi_index_state *state,
+           const roaring_bitmap_t *nodes, hwi_tree *t, hw_error *err)
+{
+    hwi_key prefix;
+    roaring_uint32_iterator_t it;
+
+    hwi_generation_key(&prefix, HWI_SUB_TREE, coll, field, state->generation);
+    want_records(txn, &prefix, nodes);
+    for (roaring_init_iterator(nodes, &it); it.has_value; roaring_advance_uint32_iterator(&it))
+        HWI_TRY(reread(txn, &prefix, t, it.current_value, err));
+    return hwi_tree_reserve_nodes(t, state->next_node, err);
 }
 
 hw_status
 hwi_tree_refresh(hw_store_txn *txn, uint32_t coll, uint32_t field, const hwi_model *m,
-                 const hwi_index_state *state, const hwi_tree *old, hwi_tree **out, hw_error *err)
+                 const hwi_index_state *state, hwi_tree *old, uint64_t since, hwi_tree **out,
+                 hw_error *err)
 {
     hwi_tree *t = NULL;
-    hwi_key nodes, log;
-    hw_status st = HW_OK;
+    roaring_bitmap_t *nodes;
 
-    if (old->version > state->tree_version || state->tree_version - old->version > LOG_KEPT)
-        return hwi_tree_load(txn, coll, field, m, state, out, err);
-    HWI_TRY(hwi_tree_copy(old, &t, err));
-    hwi_generation_key(&nodes, HWI_SUB_TREE, coll, field, state->generation);
-    for (uint64_t v = old->version + 1; st == HW_OK && v <= state->tree_version; v++)
-        st = apply_entry(txn, &nodes, log_key(&log, coll, field, v), t, state->next_node, err);
-    if (st == HW_OK) st = hwi_tree_reserve_nodes(t, state->next_node, err);
+    HWI_TRY(list_changed(txn, coll, field, state, since, &nodes, err));
+    if (!nodes) return hwi_tree_load(txn, coll, field, m, state, out, err);
+    if (roaring_bitmap_is_empty(nodes) && old->leaf_count == state->leaves) {
+        roaring_bitmap_free(nodes);
+        *out = hwi_tree_ref(old);
+        return HW_OK;
+    }
+    hw_status st = hwi_tree_copy(old, &t, err);
+    if (st == HW_OK) st = reread_all(txn, coll, field, state, nodes, t, err);
+    roaring_bitmap_free(nodes);
     if (st == HW_OK && !hwi_tree_is_ordered(t)) st = hwi_tree_order(&t, err);
     if (st == HW_OK && t->leaf_count == state->leaves) {
-        t->version = state->tree_version;
         *out = t;
         return HW_OK;
     }
     hwi_tree_unref(t);
-    if (st != HW_OK && st != HW_ENOTFOUND) return st;
-    return hwi_tree_load(txn, coll, field, m, state, out, err);
+    return st == HW_OK ? hwi_tree_load(txn, coll, field, m, state, out, err) : st;
 }
 
 hw_status
-hwi_tree_log(hw_store_txn *txn, uint32_t coll, uint32_t field, uint64_t version,
+hwi_tree_log(hw_store_txn *txn, uint32_t coll, uint32_t field, uint32_t generation,
              const uint32_t *nodes, size_t count, hw_error *err)
 {
-    hwi_key k;
-    hwi_buf b = {0};
+    size_t most = txn->store->limits.value_bytes_max / 4 - 1;
+    hw_status st = HW_OK;
+    hwi_key key;
 
-    add_u32(&b, (uint32_t)count);
-    for (size_t i = 0; i < count; i++) add_u32(&b, nodes[i]);
-    if (b.failed || b.size > txn->store->limits.value_bytes_max) {
-        /* too much for one entry: without it readers load the whole tree */
+    hwi_key_log(&key, coll, field);
+    for (size_t at = 0; st == HW_OK && at < count; at += most) {
+        hwi_buf b = {0};
+        add_u32(&b, generation);
+        for (size_t i = at; i < HWI_MIN(count, at + most); i++) add_u32(&b, nodes[i]);
+        st = b.failed ? hwi_nomem(err, b.size)
+                      : hwi_store_put_stamped(txn, hwi_key_view(&key), hwi_buf_bytes(&b), err);
         hwi_buf_release(&b);
-        return hwi_store_del(txn, log_key(&k, coll, field, version), err);
     }
-    hw_status st = hwi_store_put(txn, log_key(&k, coll, field, version), hwi_buf_bytes(&b), err);
-    hwi_buf_release(&b);
-    if (st == HW_OK && version > LOG_KEPT)
-        st = hwi_store_del(txn, log_key(&k, coll, field, version - LOG_KEPT), err);
     return st;
+}
+
+hw_status
+hwi_tree_log_trim(hw_store_txn *txn, uint32_t coll, uint32_t field, hw_error *err)
+{
+    hwi_key from, to, key;
+    uint64_t floor, mark;
+    uint8_t value[FLOOR_BYTES];
+
+    floor_key(&key, coll, field);
+    HWI_TRY(hwi_store_guard(txn, hwi_key_view(&key), err));
+    HWI_TRY(get_floor(txn, coll, field, &floor, &mark, err));
+    hwi_key_log(&from, coll, field);
+    if (entries_from(&to, coll, field, mark))
+        HWI_TRY(hwi_store_del_range(txn, hwi_key_view(&from), hwi_key_view(&to), err));
+    hwi_put_u64(value, mark);
+    hwi_put_u64(value + 8, hwi_store_snapshot(txn));
+    return hwi_store_put(txn, hwi_key_view(&key), hwi_bytes(value, sizeof value), err);
 }
