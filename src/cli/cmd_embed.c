@@ -468,7 +468,7 @@ const cli_command cli_embed_command = {
     .about =
         "Folders are walked, links to folders not followed, hidden files left out. Each file "
         "becomes a point whose id follows from its path and whose payload says path, folder "
-        "names as labels, size, type, a hash of the content, a thumbnail (pictures) and what "
+        "names as labels, size, type, a hash of the content, a thumbnail (of a sound: its spectrum) and what "
         "side files say: NAME.txt is a caption, the keys of NAME.json join the payload. Run again, "
         "it embeds only files that are new or changed. Files of other kinds are passed over; one "
         "that "

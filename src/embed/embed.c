@@ -320,8 +320,18 @@ cut_windows(const hwi_embedder *e, const hwi_sound *s, float *input)
 }
 
 static hw_status
-prepare_sound(const hwi_embedder *e, const char *path, hw_bytes bytes, float *input,
-              hwi_media_facts *facts, hw_error *err)
+picture_sound(const hwi_sound *sound, uint32_t side, hwi_buf *out, hw_error *err)
+{
+    hwi_image picture;
+    HWI_TRY(hwi_sound_picture(sound, side, HWI_MAX(side * 5 / 8, 1u), &picture, err));
+    hw_status st = hwi_image_jpeg(&picture, 85, out, err);
+    hwi_image_release(&picture);
+    return st;
+}
+
+static hw_status
+prepare_sound(const hwi_embedder *e, const char *path, hw_bytes bytes, uint32_t thumbnail_side,
+              float *input, hwi_media_facts *facts, hw_error *err)
 {
     hwi_sound sound;
     hw_status st = HW_OK;
@@ -331,6 +341,9 @@ prepare_sound(const hwi_embedder *e, const char *path, hw_bytes bytes, float *in
         st = hwi_sound_logmel(&sound, input, err);
     } else {
         cut_windows(e, &sound, input);
+    }
+    if (st == HW_OK && thumbnail_side) {
+        st = picture_sound(&sound, thumbnail_side, &facts->thumbnail, err);
     }
     hwi_sound_release(&sound);
     return st;
@@ -343,7 +356,7 @@ hwi_embedder_prepare(const hwi_embedder *e, const char *path, hw_bytes bytes,
     *facts = (hwi_media_facts){0};
     hw_status st = e->info.media == HWI_MEDIA_IMAGE
                        ? prepare_image(e, bytes, thumbnail_side, input, facts, err)
-                       : prepare_sound(e, path, bytes, input, facts, err);
+                       : prepare_sound(e, path, bytes, thumbnail_side, input, facts, err);
     if (st != HW_OK) hwi_buf_release(&facts->thumbnail);
     return st;
 }

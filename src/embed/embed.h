@@ -53,7 +53,7 @@ bool hwi_embedder_wants(const hwi_embedder *e, const char *path, hw_bytes conten
 typedef struct hwi_media_facts {
     uint32_t width, height; /* pictures: upright, as stored in the file */
     double seconds;         /* sounds */
-    hwi_buf thumbnail;      /* pictures, when wanted: a JPEG; hwi_buf_release */
+    hwi_buf thumbnail;      /* when wanted: a JPEG, of a sound its spectrum; hwi_buf_release */
 } hwi_media_facts;
 
 /* Decodes a file into `input` (input_count floats). `bytes` is its content, `path` its name.

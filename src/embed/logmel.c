@@ -21,6 +21,7 @@
 #define BANDS (HWI_LOGMEL_DIM / 3)
 #define LOW_HZ 50.0
 #define SILENCE_DB 50.0 /* below the loudest frame */
+#define PICTURE_DB 60.0 /* from the brightest to black */
 #define PI 3.14159265358979323846
 
 typedef struct mel {
@@ -145,8 +146,17 @@ finish(float *v)
     for (unsigned i = 0; i < HWI_LOGMEL_DIM; i++) v[i] = (float)(v[i] / sqrt(length));
 }
 
-hw_status
-hwi_sound_logmel(const hwi_sound *sound, float *out, hw_error *err)
+/* ---- Measuring ---- */
+
+static void
+mel_free(mel *m)
+{
+    if (m) kiss_fftr_free(m->fft);
+    hwi_free(m);
+}
+
+static hw_status
+mel_new(const hwi_sound *sound, mel **out, hw_error *err)
 {
     size_t count = sound->count <= FRAME ? 1 : 1 + (sound->count - FRAME) / HOP;
     size_t bytes = sizeof(mel) + count * (BANDS + 1) * sizeof(float);
@@ -154,7 +164,7 @@ hwi_sound_logmel(const hwi_sound *sound, float *out, hw_error *err)
     if (!m) return hwi_nomem(err, bytes);
     m->fft = kiss_fftr_alloc(FRAME, 0, NULL, NULL);
     if (!m->fft) {
-        hwi_free(m);
+        mel_free(m);
         return hwi_nomem(err, FRAME);
     }
     m->frames = (float *)(m + 1);
@@ -162,9 +172,67 @@ hwi_sound_logmel(const hwi_sound *sound, float *out, hw_error *err)
     m->count = count;
     init_tables(m);
     for (size_t i = 0; i < count; i++) measure_frame(m, sound, i);
+    *out = m;
+    return HW_OK;
+}
+
+hw_status
+hwi_sound_logmel(const hwi_sound *sound, float *out, hw_error *err)
+{
+    mel *m;
+    HWI_TRY(mel_new(sound, &m, err));
     describe(m, out);
     finish(out);
-    kiss_fftr_free(m->fft);
-    hwi_free(m);
+    mel_free(m);
     return HW_OK;
+}
+
+/* ---- The picture ---- */
+
+/* From night to flame: 0 is silence, 1 the loudest. */
+static void
+colour_of(double v, uint8_t *rgb)
+{
+    static const uint8_t stops[][3] = {
+        {8, 8, 32}, {70, 20, 110}, {180, 40, 100}, {245, 130, 40}, {255, 245, 180}};
+    double at = HWI_MAX(0.0, HWI_MIN(v, 1.0)) * (HWI_COUNT(stops) - 1);
+    size_t i = HWI_MIN((size_t)at, HWI_COUNT(stops) - 2);
+    for (int c = 0; c < 3; c++) {
+        rgb[c] = (uint8_t)(stops[i][c] + (stops[i + 1][c] - stops[i][c]) * (at - (double)i) + 0.5);
+    }
+}
+
+/* One pixel a frame and band, high ones on top. */
+static void
+draw(const mel *m, size_t first, const hwi_image *to)
+{
+    double top = -INFINITY, span = PICTURE_DB / 10 * log(10);
+    const float *frames = m->frames + first * BANDS;
+    for (size_t i = 0; i < (size_t)to->width * BANDS; i++) top = HWI_MAX(top, (double)frames[i]);
+    for (uint32_t x = 0; x < to->width; x++) {
+        for (uint32_t b = 0; b < BANDS; b++) {
+            double below = top - frames[(size_t)x * BANDS + b];
+            colour_of(1 - below / span, to->rgb + ((size_t)(BANDS - 1 - b) * to->width + x) * 3);
+        }
+    }
+}
+
+hw_status
+hwi_sound_picture(const hwi_sound *sound, uint32_t width, uint32_t height, hwi_image *out,
+                  hw_error *err)
+{
+    mel *m;
+    size_t first, end;
+    hwi_image drawn;
+    *out = (hwi_image){0};
+    HWI_TRY(mel_new(sound, &m, err));
+    cut_silence(m, &first, &end);
+    hw_status st = hwi_image_new(end - first, BANDS, &drawn, err);
+    if (st == HW_OK) {
+        draw(m, first, &drawn);
+        st = hwi_image_resize(&drawn, width, height, out, err);
+        hwi_image_release(&drawn);
+    }
+    mel_free(m);
+    return st;
 }

@@ -3,7 +3,7 @@
 #ifndef HWI_SOUND_H
 #define HWI_SOUND_H
 
-#include "base/base.h"
+#include "embed/image.h"
 
 #define HWI_SOUND_RATE 16000u           /* samples a second after decoding */
 #define HWI_SOUND_SECONDS_MAX 600u      /* of a file; what comes after is left away */
@@ -31,5 +31,9 @@ bool hwi_sound_is_one(hw_bytes start);
 /* The descriptor of a sound (logmel.c): HWI_LOGMEL_DIM floats of unit length, to be compared by
  * cosine. */
 HW_CHECKED hw_status hwi_sound_logmel(const hwi_sound *sound, float *out, hw_error *err);
+
+/* What the descriptor is made of, as a picture: time to the right, pitch upwards, loud is bright. */
+HW_CHECKED hw_status hwi_sound_picture(const hwi_sound *sound, uint32_t width, uint32_t height,
+                                       hwi_image *out, hw_error *err);
 
 #endif

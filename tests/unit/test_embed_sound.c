@@ -82,6 +82,26 @@ tones_are_nearer_to_tones_than_to_noise(void **state)
 }
 
 static void
+a_low_sound_is_bright_below_and_a_high_one_above(void **state)
+{
+    (void)state;
+    const double hz[] = {150, 6000};
+    for (int high = 0; high < 2; high++) {
+        hwi_sound s = tone(hz[high], 0.2, SECOND / 2, SECOND);
+        hwi_image picture;
+        hw_error err = {0};
+        uint64_t light[2] = {0}; /* lower half, upper half */
+        hwt_ok(hwi_sound_picture(&s, 64, 40, &picture, &err), &err);
+        assert_int_equal(picture.width, 64);
+        assert_int_equal(picture.height, 40);
+        for (size_t i = 0; i < (size_t)64 * 40 * 3; i++) light[i < 64 * 20 * 3] += picture.rgb[i];
+        assert_true(light[high] > light[!high] * 3 / 2);
+        hwi_image_release(&picture);
+        hwi_sound_release(&s);
+    }
+}
+
+static void
 silence_and_a_single_sample_have_a_descriptor_too(void **state)
 {
     (void)state;
@@ -89,6 +109,10 @@ silence_and_a_single_sample_have_a_descriptor_too(void **state)
     hwi_sound silence = {.samples = hwi_alloc_zero(SECOND * sizeof(float)), .count = SECOND};
     hwi_sound click = {.samples = hwi_alloc(sizeof(float)), .count = 1};
     click.samples[0] = 1;
+    hwi_image picture;
+    hw_error err = {0};
+    hwt_ok(hwi_sound_picture(&silence, 9, 9, &picture, &err), &err);
+    hwi_image_release(&picture);
     describe(silence, v);
     describe(click, v);
 }
@@ -140,6 +164,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(louder_or_later_is_the_same_sound),
         cmocka_unit_test(tones_are_nearer_to_tones_than_to_noise),
+        cmocka_unit_test(a_low_sound_is_bright_below_and_a_high_one_above),
         cmocka_unit_test(silence_and_a_single_sample_have_a_descriptor_too),
         cmocka_unit_test(files_are_read_at_one_rate_in_one_channel),
         cmocka_unit_test(headers_that_lie_are_refused),
