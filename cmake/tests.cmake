@@ -18,6 +18,15 @@ target_compile_definitions(test_support PUBLIC HWT_SOURCE_DIR="${PROJECT_SOURCE_
 target_link_libraries(test_support PRIVATE hashwood_flags
                       PUBLIC hashwood_formats hashwood_embedding hashwood_core PkgConfig::CMOCKA)
 
+# FoundationDB's client library as the tests need it; see the README there. Never installed.
+file(GLOB standin_sources CONFIGURE_DEPENDS tests/support/fdb_standin/*.c)
+add_library(fdb_c_standin MODULE ${standin_sources})
+target_link_libraries(fdb_c_standin PRIVATE hashwood_flags Threads::Threads)
+set_target_properties(fdb_c_standin PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+add_dependencies(test_support fdb_c_standin)
+target_compile_definitions(test_support PUBLIC
+                           HWT_FDB_STANDIN="${PROJECT_BINARY_DIR}/tests/libfdb_c_standin.so")
+
 set(test_environment
     HASHWOOD=${PROJECT_BINARY_DIR}/hashwood HASHWOOD_SOURCE=${PROJECT_SOURCE_DIR}
     HASHWOOD_BUILD=${PROJECT_BINARY_DIR} CC=${CMAKE_C_COMPILER} CXX=${CMAKE_CXX_COMPILER}

@@ -1,0 +1,78 @@
+#include "support/hwt_fdb.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static hwt_fdb fdb;
+static pthread_t network;
+static char scratch[HWT_PATH];
+
+const char *
+hwt_fdb_real(void)
+{
+    const char *path = getenv("HASHWOOD_TEST_FDB");
+    return path && path[0] ? path : NULL;
+}
+
+static void *
+run_network(void *arg)
+{
+    (void)arg;
+    if (fdb.fdb_run_network() != 0) abort();
+    return NULL;
+}
+
+#define LOAD(result, name, arguments)                                                              \
+    do {                                                                                           \
+        void *found = dlsym(library, #name);                                                       \
+        memcpy(&fdb.name, &found, sizeof found);                                                   \
+    } while (0);
+
+static void
+load(void)
+{
+    const char *named = getenv("HASHWOOD_FDB_LIBRARY");
+    const char *path = !hwt_fdb_real()     ? HWT_FDB_STANDIN
+                       : named && named[0] ? named
+                                           : "libfdb_c.so";
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+
+    if (!library) fail_msg("%s", dlerror());
+    FDB_CALLS(LOAD)
+    FDB_STANDIN_CALLS(LOAD)
+    fdb.is_real = !fdb.fdb_standin_plan;
+    assert_int_equal(fdb.is_real, hwt_fdb_real() != NULL);
+}
+
+hwt_fdb *
+hwt_fdb_start(void)
+{
+    char path[HWT_PATH + 16];
+
+    load();
+    hwt_scratch_new(scratch);
+    snprintf(path, sizeof path, "%s/fdb.cluster", scratch);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs("standin:x@127.0.0.1:1\n", f);
+    fclose(f);
+
+    int version = fdb.fdb_get_max_api_version() >= 730 ? 730 : 710;
+    assert_int_equal(fdb.fdb_select_api_version_impl(version, version), 0);
+    assert_int_equal(fdb.fdb_setup_network(), 0);
+    assert_int_equal(pthread_create(&network, NULL, run_network, NULL), 0);
+    assert_int_equal(fdb.fdb_create_database(fdb.is_real ? hwt_fdb_real() : path, &fdb.database),
+                     0);
+    return &fdb;
+}
+
+void
+hwt_fdb_stop(void)
+{
+    fdb.fdb_database_destroy(fdb.database);
+    assert_int_equal(fdb.fdb_stop_network(), 0);
+    pthread_join(network, NULL);
+    hwt_scratch_remove(scratch);
+}
