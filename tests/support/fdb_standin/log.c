@@ -46,9 +46,11 @@ sd_log *
 sd_log_open(const char *path)
 {
     sd_log *l = sd_new(sizeof *l);
-    char *name = sd_new(strlen(path) + 5);
+    size_t size = strlen(path);
+    char *name = sd_new(size + 5);
 
-    sprintf(name, "%s.log", path);
+    memcpy(name, path, size);
+    memcpy(name + size, ".log", 4);
     l->fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     must(l->fd >= 0, name);
     free(name);

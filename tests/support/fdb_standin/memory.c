@@ -182,7 +182,7 @@ splice(sd_ranges *r, size_t first, size_t last, const sd_range *with, size_t cou
     size_t tail = r->count - last;
 
     while (r->room < first + count + tail) r->at = sd_grow(r->at, &r->room, r->room, sizeof *r->at);
-    memmove(r->at + first + count, r->at + last, tail * sizeof *r->at);
+    if (tail) memmove(r->at + first + count, r->at + last, tail * sizeof *r->at);
     if (count) memcpy(r->at + first, with, count * sizeof *r->at);
     r->count = first + count + tail;
 }
