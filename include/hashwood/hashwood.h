@@ -161,13 +161,18 @@ typedef struct hw_db_opts {
     bool bulk_load; /* commits of this handle train no first index: a collection without one stays
                        without (searches are exact scans) until hw_collection_build, which is much
                        faster than growing an index row by row */
+    uint64_t cache_bytes; /* FoundationDB: memory for values read; 0 means 256 MiB. LMDB's is the
+                             system's page cache */
+    uint32_t max_staleness_ms; /* FoundationDB: a read may miss commits of other processes that are
+                                  younger than this, and then asks the cluster less often; 0: every
+                                  read sees all commits that returned before it began */
 } hw_db_opts;
 
 #ifdef __cplusplus
 #define HW_DB_OPTS_INIT                                                                            \
     hw_db_opts                                                                                     \
     {                                                                                              \
-        sizeof(hw_db_opts), false, false, false, 5000, 0, 0, false                                 \
+        sizeof(hw_db_opts), false, false, false, 5000, 0, 0, false, 0, 0                           \
     }
 #else
 #define HW_DB_OPTS_INIT ((hw_db_opts){.size = sizeof(hw_db_opts), .busy_timeout_ms = 5000})

@@ -50,6 +50,9 @@ typedef struct hw_store_info {
     uint64_t map_bytes;  /* largest size it can grow to; 0: unlimited */
     uint64_t keys;       /* number of keys, 0 if unknown */
     uint64_t grouped;    /* commits through this handle that shared another's sync */
+    uint64_t cache_bytes, cache_bytes_max; /* of a far store's values in memory; 0: none */
+    uint64_t cache_hits, cache_misses, cache_evictions; /* of keys read */
+    uint64_t round_trips; /* times this handle waited for the other side */
 } hw_store_info;
 
 typedef struct hw_store_ops {

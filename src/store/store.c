@@ -21,6 +21,7 @@ hwi_store_open(const char *where, const hw_db_opts *opts, hw_store **out, hw_err
     *out = NULL;
     if (!where || !where[0]) return hwi_fail(err, HW_EINVAL, "the name of the database is empty");
     if (strcmp(where, "mem:") == 0) return hwi_store_mem_open(opts, out, err);
+    if (strncmp(where, "fdb:", 4) == 0) return hwi_store_fdb_open(where + 4, opts, out, err);
     return hwi_store_lmdb_open(where, opts, out, err);
 }
 

@@ -10,6 +10,13 @@
 #include "base/base.h"
 #include "store/keys.h"
 
+/* Whether a name is not a folder's, which has files to copy, lock and rename: "mem:", "fdb:...". */
+static inline bool
+hwi_store_is_name(const char *where)
+{
+    return strcmp(where, "mem:") == 0 || strncmp(where, "fdb:", 4) == 0;
+}
+
 /* Limits shared by every backend of this folder, so that the same data fits all of them: LMDB sets
  * the key (511 bytes as Debian builds it), FoundationDB the value (100 kB) and the size aimed at.
  */
@@ -152,7 +159,7 @@ hwi_store_full(const hw_store_txn *t)
 
 /* ---- Built from them (store.c) ---- */
 
-/* Opens the backend that a name asks for: "mem:", else a folder for LMDB. opts may be NULL. Does
+/* Opens the backend that a name asks for: "mem:", "fdb:...", else a folder for LMDB. opts may be NULL. Does
  * not look at the contents: hwi_store_meta_check does. Errors as hw_db_open. */
 HW_CHECKED hw_status hwi_store_open(const char *where, const hw_db_opts *opts, hw_store **out,
                                     hw_error *err);
@@ -241,6 +248,10 @@ HW_CHECKED hw_status hwi_store_mem_new(hw_store **out, hw_error *err); /* with d
 /* LMDB in a folder (data.mdb, lock.mdb, writer.lock). opts may be NULL. */
 HW_CHECKED hw_status hwi_store_lmdb_open(const char *folder, const hw_db_opts *opts, hw_store **out,
                                          hw_error *err);
+
+/* In a FoundationDB cluster; `where` is what follows "fdb:" (fdb_name.c). opts may be NULL. */
+HW_CHECKED hw_status hwi_store_fdb_open(const char *where, const hw_db_opts *opts, hw_store **out,
+                                        hw_error *err);
 
 /* Wraps another store to misbehave on cue; for tests. Takes over `inner` (closed with it; on
  * failure not). The plan is borrowed, and may be rearmed by its owner between calls. */
