@@ -57,12 +57,23 @@ struct hwi_fdb_cache {
 
 /* ---- entries */
 
+/* Where the value of a large entry lies: as LMDB has it, 16 bytes after a multiple of 64, so that
+ * what its writer aligned stays aligned. */
+#define VALUE_AT 16u
+#define VALUE_ALIGNED_MIN 2048u
+
 hwi_fdb_entry *
 hwi_fdb_entry_new(hw_bytes key, uint64_t hash, bool is_absent, hw_bytes value, uint64_t seen)
 {
-    hwi_fdb_entry *e = hwi_alloc(sizeof *e + key.size + value.size);
+    size_t value_at = sizeof(hwi_fdb_entry) + key.size;
+    bool is_aligned = value.size >= VALUE_ALIGNED_MIN;
+    size_t step = is_aligned ? 64 : 16;
+    value_at = (value_at + step - 1 - VALUE_AT % step) / step * step + VALUE_AT % step;
+    hwi_fdb_entry *e =
+        is_aligned ? hwi_alloc_aligned(value_at + value.size) : hwi_alloc(value_at + value.size);
     if (!e) return NULL;
     memset(e, 0, sizeof *e);
+    e->value_at = (uint32_t)(value_at - sizeof *e);
     atomic_init(&e->refs, 1);
     e->is_absent = is_absent;
     e->key_bytes = (uint32_t)key.size;
@@ -70,7 +81,7 @@ hwi_fdb_entry_new(hw_bytes key, uint64_t hash, bool is_absent, hw_bytes value, u
     e->hash = hash;
     e->seen = e->sound = seen;
     memcpy(e->data, key.data, key.size);
-    if (value.size) memcpy(e->data + key.size, value.data, value.size);
+    if (value.size) memcpy(e->data + e->value_at, value.data, value.size);
     return e;
 }
 
@@ -91,7 +102,7 @@ hwi_fdb_entry_unref(hwi_fdb_entry *e)
 size_t
 hwi_fdb_entry_size(const hwi_fdb_entry *e)
 {
-    return sizeof *e + e->key_bytes + e->value_bytes;
+    return sizeof *e + e->value_at + e->value_bytes;
 }
 
 /* ---- one shard; its lock is held */

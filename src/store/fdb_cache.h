@@ -25,7 +25,7 @@ typedef struct hwi_fdb_entry {
     atomic_int refs;
     bool is_listed; /* in the cache */
     bool is_absent; /* the key does not exist */
-    uint32_t key_bytes, value_bytes;
+    uint32_t key_bytes, value_bytes, value_at;
     uint64_t hash;
     uint64_t seen;  /* the version it was read at */
     uint64_t sound; /* no range cleared up to this version covers it */
@@ -71,7 +71,7 @@ hwi_fdb_entry_key(const hwi_fdb_entry *e)
 static inline hw_bytes
 hwi_fdb_entry_value(const hwi_fdb_entry *e)
 {
-    return (hw_bytes){e->data + e->key_bytes, e->value_bytes};
+    return (hw_bytes){e->data + e->value_at, e->value_bytes};
 }
 size_t hwi_fdb_entry_size(const hwi_fdb_entry *e);
 

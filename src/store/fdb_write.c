@@ -9,7 +9,7 @@
  * by many small writes reports itself full before its bytes say so. */
 #include "store/fdb.h"
 
-#define MUTATION_COST 120u /* a mutation and a range, as the client counts them, and our log's */
+#define MUTATION_COST 90u /* a mutation and a range, as the client counts them, and our log's */
 #define COST_SOFT (HWI_FDB_TXN_MAX / 2)
 
 static size_t
@@ -111,11 +111,14 @@ hwi_fdb_add(hw_store_txn *base, hw_bytes key, int64_t delta, hw_error *err)
     hwi_fdb *s = hwi_fdb_of(base->store);
     size_t cost = cost_of(s, key.size, 8);
     uint8_t param[8];
+    hw_bytes own;
     hwi_key k;
 
     hwi_put_u64(param, (uint64_t)delta);
     HWI_TRY(hwi_store_check_put(base, key, hwi_bytes(param, sizeof param), err));
     HWI_TRY(prepare(t, cost, err));
+    if (hwi_fdb_overlay_find(&t->overlay, key, &own) == HWI_FDB_PUT && own.size != 8)
+        return hwi_fail(err, HW_ECORRUPT, "counter of %zu bytes, expected 8", own.size);
     if (!hwi_fdb_overlay_add(&t->overlay, key, delta)) return broken(t, key.size, err);
     hwi_fdb_key_of(s, &k, key);
     s->api->transaction_atomic_op(t->tr, k.data, (int)k.size, param, sizeof param,
