@@ -22,7 +22,8 @@
  * belong to one thread at a time. hw_cancel may be signalled from anywhere, a signal handler
  * included.
  * - One database may be open in many processes at once: any number of readers beside one writer. A
- * second writer waits up to `busy_timeout_ms` and then gets HW_EBUSY.
+ * second writer waits up to `busy_timeout_ms` and then gets HW_EBUSY. In FoundationDB each process
+ * may have a writer; those that change the same points at the same time conflict (HW_ECONFLICT).
  */
 #ifndef HASHWOOD_H
 #define HASHWOOD_H
@@ -180,7 +181,9 @@ typedef struct hw_db_opts {
 
 /* Opens a database, creating it when absent.
  *
- * where   a folder (LMDB); "mem:" for one that lives in memory and dies with the handle; or
+ * where   a folder (LMDB); "mem:" for one that lives in memory and dies with the handle;
+ *         "fdb:/path/fdb.cluster" for one in a FoundationDB cluster ("fdb:" for the default cluster
+ *         file, "fdb:/path?prefix=shop" for one of several there; docs/foundationdb.md); or
  *         "http://host:port" (https too) for one that `hashwood serve` holds elsewhere, with the key in
  *         the environment variable HASHWOOD_API_KEY. What a server has no call for answers
  *         HW_EUNSUPPORTED (docs/server.md)
@@ -211,7 +214,14 @@ typedef void (*hw_damage_fn)(void *arg, const char *where, const char *what);
 HW_API HW_CHECKED hw_status hw_db_check(hw_db *db, hw_progress_fn progress, hw_damage_fn damage,
                                         void *arg, hw_error *err);
 
-/* Writes a compacted copy (no free pages) as a new database folder `to`, which must not exist. */
+/* Copies one consistent snapshot of everything, indexes included, into a new database `to` of any
+ * kind: a folder, which must not exist, or an "fdb:..." name with nothing there yet. HW_EEXIST. A
+ * copy that fails or is stopped leaves no database. */
+HW_API HW_CHECKED hw_status hw_db_copy(hw_db *db, const char *to, hw_progress_fn progress,
+                                       void *arg, hw_error *err);
+
+/* Writes a compacted copy (no free pages) as a new database folder `to`, which must not exist.
+ * HW_EUNSUPPORTED for a database in FoundationDB, where there are no such pages. */
 HW_API HW_CHECKED hw_status hw_db_compact(hw_db *db, const char *to, hw_progress_fn progress,
                                           void *arg, hw_error *err);
 

@@ -136,6 +136,10 @@ typedef struct hw_store_ops {
      * though nothing has changed. May be NULL: never. */
     bool (*is_spent)(hw_store_txn *t);
 
+    /* The owner of a READ transaction keeps nothing that it borrowed so far, and no other thread
+     * uses it: a store that holds such things in memory lets go of them. May be NULL. */
+    void (*forget)(hw_store_txn *t);
+
     hw_status (*info)(hw_store *s, hw_store_info *info, hw_error *err);
 
     /* Looks for damage below keys and values in the newest commit, without trusting what is stored:

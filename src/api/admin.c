@@ -22,6 +22,22 @@ hw_status
 hw_db_compact(hw_db *db, const char *to, hw_progress_fn progress, void *arg, hw_error *err)
 {
     HWI_NOT_FAR(db, "compact");
+    if (strcmp(db->store->ops->name, "fdb") == 0)
+        return hwi_fail(
+            err, HW_EUNSUPPORTED,
+            "a database in FoundationDB has no free pages to leave out; `hashwood copy` "
+            "makes a copy elsewhere");
+    return copy_snapshot(db, hwi_store_compact, to, progress, arg, err);
+}
+
+hw_status
+hw_db_copy(hw_db *db, const char *to, hw_progress_fn progress, void *arg, hw_error *err)
+{
+    HWI_NOT_FAR(db, "copy");
+    if (to && hwi_remote_is_url(to))
+        return hwi_fail(err, HW_EUNSUPPORTED,
+                        "cannot copy into a server; copy where it keeps its "
+                        "database, or import");
     return copy_snapshot(db, hwi_store_compact, to, progress, arg, err);
 }
 

@@ -40,9 +40,10 @@ const cli_command cli_stats_command = {
              "calibration.",
     .examples = "hashwood stats photos.hw\nhashwood stats photos.hw photos --json\n",
     .operands =
-        (const cli_operand[]){{"DB", "folder of the database", offsetof(stats_args, db), 0, 0},
-                              {"COLL", "name of the collection", offsetof(stats_args, coll), 1, 0},
-                              {0}},
+        (const cli_operand[]){
+            {"DB", "folder of the database, or fdb:...", offsetof(stats_args, db), 0, 0},
+            {"COLL", "name of the collection", offsetof(stats_args, coll), 1, 0},
+            {0}},
     .args_bytes = sizeof(stats_args),
     .run = run_stats};
 
@@ -128,8 +129,8 @@ const cli_command cli_check_command = {
              "damage on a line.",
     .examples = "hashwood check photos.hw\n",
     .operands =
-        (const cli_operand[]){{"DB", "folder of the database", offsetof(stats_args, db), 0, 0},
-                              {0}},
+        (const cli_operand[]){
+            {"DB", "folder of the database, or fdb:...", offsetof(stats_args, db), 0, 0}, {0}},
     .args_bytes = sizeof(stats_args),
     .run = run_check};
 
@@ -173,6 +174,12 @@ run_copy(cli *c, const copy_args *a, const char *verb, copy_fn copy)
     cli_progress_end(&progress);
     cli_close(c, db);
     return report_copy(c, st, verb, a->to, &err);
+}
+
+static int
+run_copy_command(cli *c, const void *args)
+{
+    return run_copy(c, args, "wrote the copy", hw_db_copy);
 }
 
 static int
@@ -238,16 +245,33 @@ run_restore(cli *c, const void *args)
     return report_copy(c, st, "restored into", a->copy.to, &err);
 }
 
+const cli_command cli_copy_command = {
+    .name = "copy",
+    .summary = "copy a database to another place, of any kind",
+    .about =
+        "One consistent snapshot, indexes included: from a folder into a FoundationDB cluster, "
+        "back, or between two of a kind. OUT must not exist; a copy that is cut short leaves no "
+        "database there.",
+    .examples = "hashwood copy photos.hw fdb:/etc/foundationdb/fdb.cluster?prefix=photos\n"
+                "hashwood copy fdb: photos.hw\n",
+    .operands = (const cli_operand[]){{"DB", "database to read", offsetof(copy_args, from), 0, 0},
+                                      {"OUT", "database to make: a folder or fdb:...",
+                                       offsetof(copy_args, to), 0, 0},
+                                      {0}},
+    .args_bytes = sizeof(copy_args),
+    .run = run_copy_command};
+
 const cli_command cli_compact_command = {
     .name = "compact",
     .summary = "write a copy of a database without free pages",
     .about =
-        "The copy is a new database folder, which must not exist; the original stays as it is.",
+        "The copy is a new database folder, which must not exist; the original stays as it is. A "
+        "database in FoundationDB has no such pages; there `copy` makes a copy.",
     .examples = "hashwood compact photos.hw photos-small.hw\n",
-    .operands =
-        (const cli_operand[]){{"DB", "folder of the database", offsetof(copy_args, from), 0, 0},
-                              {"OUT", "folder to create", offsetof(copy_args, to), 0, 0},
-                              {0}},
+    .operands = (const cli_operand[]){{"DB", "folder of the database, or fdb:...",
+                                       offsetof(copy_args, from), 0, 0},
+                                      {"OUT", "folder to create", offsetof(copy_args, to), 0, 0},
+                                      {0}},
     .args_bytes = sizeof(copy_args),
     .run = run_compact};
 
@@ -260,7 +284,7 @@ const cli_command cli_backup_command = {
                 "hashwood backup photos.hw cats.snapshot --collection cats\n",
     .operands =
         (const cli_operand[]){
-            {"DB", "folder of the database", offsetof(backup_args, copy.from), 0, 0},
+            {"DB", "folder of the database, or fdb:...", offsetof(backup_args, copy.from), 0, 0},
             {"FILE", "file to write", offsetof(backup_args, copy.to), 0, 0},
             {0}},
     .options = (const cli_option[]){{"collection", 'c', CLI_TEXT, offsetof(backup_args, collection),
@@ -273,7 +297,8 @@ const cli_command cli_restore_command = {
     .name = "restore",
     .summary = "make a new database from a backup, or bring one collection in",
     .about =
-        "Without --collection the database folder must not exist; it takes its place only once the "
+        "Without --collection the database (a folder, or fdb:...) must not exist; it takes its "
+        "place only once the "
         "backup was verified.\n\n"
         "With --collection the file is a snapshot of one collection. It is brought into the "
         "database, which is created when absent, under that name. With --replace it takes the "
@@ -283,7 +308,7 @@ const cli_command cli_restore_command = {
                 "hashwood restore cats.snapshot photos.hw --collection cats --replace\n",
     .operands =
         (const cli_operand[]){{"FILE", "backup to read", offsetof(backup_args, copy.from), 0, 0},
-                              {"DB", "folder to create, or to restore a collection into",
+                              {"DB", "database to make, or to restore a collection into",
                                offsetof(backup_args, copy.to), 0, 0},
                               {0}},
     .options = (const cli_option[]){{"collection", 'c', CLI_TEXT, offsetof(backup_args, collection),

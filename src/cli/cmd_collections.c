@@ -94,7 +94,7 @@ const cli_command cli_create_command = {
                 "hashwood create a.hw c --dim 3 --metric l2 --payload-index label:keyword\n",
     .operands =
         (const cli_operand[]){
-            {"DB", "folder of the database", offsetof(create_args, db), 0, 0},
+            {"DB", "folder of the database, or fdb:...", offsetof(create_args, db), 0, 0},
             {"COLL", "name of the new collection", offsetof(create_args, coll), 0, 0},
             {0}},
     .options =
@@ -198,7 +198,8 @@ const cli_command cli_collections_command = {
     .about = "Names in byte order with the number of points; with --quiet only the names.",
     .examples = "hashwood collections photos.hw\n",
     .operands =
-        (const cli_operand[]){{"DB", "folder of the database", offsetof(list_args, db), 0, 0}, {0}},
+        (const cli_operand[]){
+            {"DB", "folder of the database, or fdb:...", offsetof(list_args, db), 0, 0}, {0}},
     .args_bytes = sizeof(list_args),
     .run = run_collections};
 
@@ -210,7 +211,7 @@ typedef struct name_args {
 } name_args;
 
 static const cli_operand name_operands[] = {
-    {"DB", "folder of the database", offsetof(name_args, db), 0, 0},
+    {"DB", "folder of the database, or fdb:...", offsetof(name_args, db), 0, 0},
     {"COLL", "name of the collection", offsetof(name_args, coll), 0, 0},
     {0}};
 

@@ -101,23 +101,25 @@ run_serve(cli *c, const void *args)
 const cli_command cli_serve_command = {
     .name = "serve",
     .summary = "serve a database over HTTP",
-    .about =
-        "Serves the database folder DB, created when absent, with the REST interface of Qdrant, "
-        "so that its clients can be used, and a web page at /dashboard. Listens on "
-        "127.0.0.1:6333 until told otherwise.\n\n"
-        "Each option is also a key of the configuration file (--config-path, else "
-        "/etc/hashwood/config.yaml) and a variable in the environment: --http-port is "
-        "http_port below service in the file, and HASHWOOD__SERVICE__HTTP_PORT. Options weigh "
-        "more than the environment, that more than the file.\n\n"
-        "TERM and INT stop the server once it has finished what it was asked; HUP makes it "
-        "read keys, certificates and the level of the log again.",
+    .about = "Serves the database DB, a folder or fdb:..., created when absent, with the REST "
+             "interface of Qdrant, "
+             "so that its clients can be used, and a web page at /dashboard. Listens on "
+             "127.0.0.1:6333 until told otherwise.\n\n"
+             "Each option is also a key of the configuration file (--config-path, else "
+             "/etc/hashwood/config.yaml) and a variable in the environment: --http-port is "
+             "http_port below service in the file, and HASHWOOD__SERVICE__HTTP_PORT. Options weigh "
+             "more than the environment, that more than the file.\n\n"
+             "TERM and INT stop the server once it has finished what it was asked; HUP makes it "
+             "read keys, certificates and the level of the log again.",
     .examples = "hashwood serve photos.hw\n"
                 "# on all addresses, with a key\n"
                 "HASHWOOD__SERVICE__API_KEY=secret hashwood serve photos.hw --host 0.0.0.0\n"
                 "hashwood serve photos.hw --print-config\n",
-    .operands = (const cli_operand[]){{"DB", "database folder (else storage.storage_path)",
-                                       offsetof(serve_args, db), true, false},
-                                      {0}},
+    .operands =
+        (const cli_operand[]){{"DB",
+                               "folder of the database, or fdb:... (else storage.storage_path)",
+                               offsetof(serve_args, db), true, false},
+                              {0}},
     .options =
         (const cli_option[]){
 #ifdef HAVE_SERVER

@@ -163,9 +163,11 @@ const cli_command cli_shell_cmd = {
     .examples = "hashwood shell photos.hw\n"
                 "hashwood shell photos.hw -c '.mode json' -c 'search photos --id 7'\n"
                 "echo 'count photos' | hashwood shell photos.hw --readonly\n",
-    .operands = (const cli_operand[]){{"DB", "folder of the database, created when there is none",
-                                       offsetof(shell_args, db), 0, 0},
-                                      {0}},
+    .operands =
+        (const cli_operand[]){{"DB",
+                               "folder of the database or fdb:..., created when there is none",
+                               offsetof(shell_args, db), 0, 0},
+                              {0}},
     .options =
         (const cli_option[]){{"command", 'c', CLI_LIST, offsetof(shell_args, commands), "LINE",
                               "run this line instead of reading any; repeatable", NULL},

@@ -225,7 +225,9 @@ man_of_all(hwi_buf *b)
            "transactions, in one folder on disk. KD-trees partition the space, LSH signatures rank "
            "what lies in a partition. A database may also be named as http://host:port, where "
            "`hashwood "
-           "serve` holds it. Each command has a page of its own; --help tells the same.");
+           "serve` holds it, or as fdb:/path/fdb.cluster in a FoundationDB cluster (fdb: for the "
+           "default cluster file; ?prefix=NAME behind it for one of several databases there). Each "
+           "command has a page of its own; --help tells the same.");
     hwi_buf_text(b, ".Bl -tag -width collections\n");
     for (size_t i = 0; cli_commands[i]; i++) {
         hwi_buf_printf(b, ".It Cm %s\n", cli_commands[i]->name);
@@ -236,6 +238,10 @@ man_of_all(hwi_buf *b)
            ".It Ev HASHWOOD_KERNELS\nforces a set of distance kernels: scalar, avx2, avx512 or "
            "neon.\n"
            ".It Ev HASHWOOD_API_KEY\nthe key of the server, where DB is http://host:port.\n"
+           ".It Ev FDB_CLUSTER_FILE\nthe cluster file that fdb: means; else "
+           "/etc/foundationdb/fdb.cluster.\n"
+           ".It Ev HASHWOOD_FDB_LIBRARY\nwhere FoundationDB's client library lies, if the system "
+           "does not find libfdb_c.so.\n"
            ".It Ev HASHWOOD_ONNXRUNTIME\nwhere ONNX Runtime's library lies, for embed --model.\n"
            ".It Ev NO_COLOR\nif not empty, pictures are drawn without colours.\n"
            ".It Ev XDG_STATE_HOME\nfolder of the shell's history.\n.El\n");

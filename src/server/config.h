@@ -74,10 +74,14 @@
     X(tls, key, text, "tls-key", "", 0, 0, true, false, "FILE", "its private key (PEM)")           \
     X(tls, ca_cert, text, "tls-ca-cert", "", 0, 0, true, false, "FILE",                            \
       "authority of callers' certificates")                                                        \
-    X(storage, storage_path, text, "storage-path", "", 0, 0, true, false, "DIR",                   \
+    X(storage, storage_path, text, "storage-path", "", 0, 0, true, false, "DB",                    \
       "the database, if the command line names none")                                              \
     X(storage, snapshots_path, text, "snapshots-path", "", 0, 0, true, false, "DIR",               \
       "where snapshots go; empty: the folder snapshots in the database's")                         \
+    X(storage, cache_mb, number, "cache-mb", "256", 1, 1048576, false, false, "MB",                \
+      "memory for what is read of a database in FoundationDB")                                     \
+    X(storage, max_staleness_ms, number, "max-staleness-ms", "0", 0, 60000, false, false, "MS",    \
+      "how old reads of a database in FoundationDB may be; 0: they see every commit before them")  \
     X(log, level, text, "log-level", "info", 0, 0, false, false, "error|warn|info|debug",          \
       "how much is logged")                                                                        \
     X(log, format, text, "log-format", "text", 0, 0, false, false, "text|json",                    \

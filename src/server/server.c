@@ -114,7 +114,7 @@ static hw_status
 make_snapshots_folder(hwi_server *s, const char *where, hw_error *err)
 {
     const char *given = s->config.storage_snapshots_path;
-    bool is_memory = strcmp(where, "mem:") == 0;
+    bool has_folder = strcmp(where, "mem:") != 0 && strncmp(where, "fdb:", 4) != 0;
     size_t bytes = strlen(where) + strlen(given) + 32;
 
     s->snapshots_path = hwi_alloc(bytes);
@@ -122,7 +122,7 @@ make_snapshots_folder(hwi_server *s, const char *where, hw_error *err)
     if (given[0])
         snprintf(s->snapshots_path, bytes, "%s", given);
     else
-        snprintf(s->snapshots_path, bytes, "%s/snapshots", is_memory ? "." : where);
+        snprintf(s->snapshots_path, bytes, "%s/snapshots", has_folder ? where : ".");
     if (mkdir(s->snapshots_path, 0777) != 0 && errno != EEXIST)
         return hwi_fail_errno(err, errno, "%s", s->snapshots_path);
     remove_leavings(s->snapshots_path);
@@ -139,6 +139,8 @@ open_parts(hwi_server *s, const char *where, hw_error *err)
         return hwi_fail(err, HW_EINVAL, "no database: name one, or set storage.storage_path");
     HWI_TRY(hwi_keys_new(&s->config, &s->keys, err));
     HWI_TRY(hwi_metrics_new(&s->metrics, err));
+    opts.cache_bytes = (uint64_t)s->config.storage_cache_mb << 20;
+    opts.max_staleness_ms = s->config.storage_max_staleness_ms;
     HWI_TRY(hw_db_open(where, &opts, &s->db, err));
     hwi_open_init(&s->open, s->db);
     HWI_TRY(make_snapshots_folder(s, where, err));

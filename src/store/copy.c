@@ -1,4 +1,4 @@
-/* copy.c - filling empty stores: the loader, copies, and new LMDB folders made whole or not at all.
+/* copy.c - filling empty stores: the loader, copies, and new databases made whole or not at all.
  *
  * Keys arrive in order, so LMDB appends them and fills its pages. The transactions are larger than
  * elsewhere, since nobody waits for this writer, and unsynced but for one sync at the end, since
@@ -25,6 +25,69 @@ hwi_loader_init(hwi_loader *l, hw_store *to, const char *stage, hw_progress_fn p
     l->stage = stage;
 }
 
+static bool
+has_conflicts(const hw_store *s)
+{
+    return s->limits.txn_ms_max > 0;
+}
+
+static hw_status
+put_batch(hw_store_txn *t, void *arg, hw_error *err)
+{
+    const hwi_buf *batch = arg;
+    for (size_t at = 0; at < batch->size;) {
+        const uint8_t *r = batch->data + at;
+        hw_bytes key = {r + 8, hwi_get_u32(r)};
+        hw_bytes value = {r + 8 + key.size, hwi_get_u32(r + 4)};
+        HWI_TRY(hwi_store_put(t, key, value, err));
+        at += 8 + key.size + value.size;
+    }
+    return HW_OK;
+}
+
+static hw_status
+add_to_batch(hwi_buf *batch, hw_bytes key, hw_bytes value, hw_error *err)
+{
+    uint8_t header[8];
+    hwi_put_u32(header, (uint32_t)key.size);
+    hwi_put_u32(header + 4, (uint32_t)value.size);
+    hwi_buf_add(batch, header, sizeof header);
+    hwi_buf_add(batch, key.data, key.size);
+    hwi_buf_add(batch, value.data, value.size);
+    return batch->failed ? hwi_nomem(err, key.size + value.size) : HW_OK;
+}
+
+/* Makes sure there is no database; clears away what a load that was cut short has left. */
+static hw_status
+clear_leavings(hw_store_txn *t, void *arg, hw_error *err)
+{
+    const hw_bytes all = {NULL, 0};
+    hwi_store_meta meta;
+    bool empty;
+
+    (void)arg;
+    HWI_TRY(hwi_store_is_empty(t, &empty, err));
+    if (empty) return HW_OK;
+    hw_status st = hwi_store_meta_get(t, &meta, err);
+    if (st == HW_ENOTFOUND) return hwi_store_del_range(t, all, all, err);
+    return hwi_fail(err, HW_EEXIST, "the store to load into is not empty");
+}
+
+/* The same of a store where it matters. */
+static hw_status
+put_batched(hwi_loader *l, hw_bytes key, hw_bytes value, hw_error *err)
+{
+    if (l->keys == 0) {
+        HWI_TRY(hwi_store_run(l->to, clear_leavings, NULL, err));
+        return add_to_batch(&l->first, key, value, err);
+    }
+    HWI_TRY(add_to_batch(&l->batch, key, value, err));
+    if (l->batch.size < l->to->limits.txn_bytes_soft) return HW_OK;
+    HWI_TRY(hwi_store_run(l->to, put_batch, &l->batch, err));
+    hwi_buf_clear(&l->batch);
+    return hwi_progress_step(&l->progress, l->stage, l->keys, HWI_MAX(l->total, l->keys + 1), err);
+}
+
 static hw_status
 begin_empty(hwi_loader *l, hw_error *err)
 {
@@ -47,27 +110,41 @@ commit_part(hwi_loader *l, hw_error *err)
     return hwi_progress_step(&l->progress, l->stage, l->keys, total, err);
 }
 
+static hw_status
+put_once(hwi_loader *l, hw_bytes key, hw_bytes value, hw_error *err)
+{
+    if (l->keys == 0) HWI_TRY(begin_empty(l, err));
+    if (!l->txn) HWI_TRY(hwi_store_begin(l->to, HW_TXN_WRITE, &l->txn, err));
+    return hwi_store_put(l->txn, key, value, err);
+}
+
 hw_status
 hwi_loader_put(hwi_loader *l, hw_bytes key, hw_bytes value, hw_error *err)
 {
     if (hwi_key_is_transient(key)) return HW_OK;
-    if (l->keys == 0) HWI_TRY(begin_empty(l, err));
     if (l->keys > 0 && hwi_mem_compare(key, hwi_key_view(&l->last)) <= 0)
         return hwi_fail(err, HW_ECORRUPT, "key %llu is not above the one before",
                         (unsigned long long)l->keys);
-    if (!l->txn) HWI_TRY(hwi_store_begin(l->to, HW_TXN_WRITE, &l->txn, err));
-    HWI_TRY(hwi_store_put(l->txn, key, value, err));
+    if (has_conflicts(l->to))
+        HWI_TRY(put_batched(l, key, value, err));
+    else
+        HWI_TRY(put_once(l, key, value, err));
     hwi_key_init(&l->last);
     hwi_key_raw(&l->last, key);
     l->keys++;
-    if (l->txn->bytes_written < LOAD_TXN_BYTES) return HW_OK;
+    if (!l->txn || l->txn->bytes_written < LOAD_TXN_BYTES) return HW_OK;
     return commit_part(l, err);
 }
 
 hw_status
 hwi_loader_finish(hwi_loader *l, hw_error *err)
 {
-    HWI_TRY(commit_part(l, err));
+    if (has_conflicts(l->to)) {
+        if (l->batch.size) HWI_TRY(hwi_store_run(l->to, put_batch, &l->batch, err));
+        HWI_TRY(hwi_store_run(l->to, put_batch, &l->first, err));
+    } else {
+        HWI_TRY(commit_part(l, err));
+    }
     return hwi_progress_step(&l->progress, l->stage, l->keys, l->keys, err);
 }
 
@@ -76,6 +153,8 @@ hwi_loader_release(hwi_loader *l)
 {
     hwi_store_abort(l->txn);
     l->txn = NULL;
+    hwi_buf_release(&l->first);
+    hwi_buf_release(&l->batch);
 }
 
 /* ---- copies */
@@ -102,16 +181,16 @@ hwi_store_copy(hw_store_txn *from, hw_store *to, hw_progress_fn progress, void *
     hw_store_info info;
 
     HWI_TRY(hwi_store_info(from->store, &info, err));
-    hwi_loader_init(&c.loader, to, "compact", progress, arg);
+    hwi_loader_init(&c.loader, to, "copy", progress, arg);
     c.loader.total = info.keys;
-    hw_status st = hwi_store_scan(from, all, all, false, copy_key, &c, err);
+    hw_status st = hwi_store_walk(from, all, all, copy_key, &c, err);
     if (st == HW_OK) st = c.st;
     if (st == HW_OK) st = hwi_loader_finish(&c.loader, err);
     hwi_loader_release(&c.loader);
     return st;
 }
 
-/* ---- new folders */
+/* ---- new databases */
 
 typedef struct source {
     hw_store_txn *from; /* a snapshot, or ... */
@@ -121,13 +200,13 @@ typedef struct source {
 } source;
 
 static hw_status
-fill_folder(const char *folder, const source *s, hw_error *err)
+fill(const char *where, const source *s, hw_error *err)
 {
     hw_db_opts opts = HW_DB_OPTS_INIT;
     hw_store *to;
 
     opts.no_sync = true;
-    HWI_TRY(hwi_store_lmdb_open(folder, &opts, &to, err));
+    HWI_TRY(hwi_store_open(where, &opts, &to, err));
     hw_status st = s->from ? hwi_store_copy(s->from, to, s->progress, s->arg, err)
                            : hwi_store_load(s->file, to, s->progress, s->arg, err);
     hwi_store_close(to);
@@ -146,16 +225,17 @@ remove_folder(const char *folder)
 }
 
 static hw_status
-make_folder(const char *where, const source *s, hw_error *err)
+make_database(const char *where, const source *s, hw_error *err)
 {
     char part[HWI_PLACE_MAX], data[HWI_PLACE_MAX];
 
     if (strcmp(where, "mem:") == 0)
-        return hwi_fail(err, HW_EINVAL, "mem: names no folder to write to");
+        return hwi_fail(err, HW_EINVAL, "mem: names no place to write to");
+    if (hwi_store_is_name(where)) return fill(where, s, err);
     HWI_TRY(hwi_place_free(where, err));
     HWI_TRY(hwi_place_beside(where, part, err));
     HWI_TRY(hwi_place_join(part, "data.mdb", data, err));
-    hw_status st = fill_folder(part, s, err);
+    hw_status st = fill(part, s, err);
     if (st == HW_OK) st = hwi_place_sync(data, err);
     if (st == HW_OK) st = hwi_place_sync(part, err);
     if (st == HW_OK) st = hwi_place_rename(part, where, err);
@@ -168,7 +248,7 @@ hwi_store_restore(const char *file, const char *where, hw_progress_fn progress, 
                   hw_error *err)
 {
     const source s = {.file = file, .progress = progress, .arg = arg};
-    return make_folder(where, &s, err);
+    return make_database(where, &s, err);
 }
 
 hw_status
@@ -176,5 +256,5 @@ hwi_store_compact(hw_store_txn *from, const char *where, hw_progress_fn progress
                   hw_error *err)
 {
     const source s = {.from = from, .progress = progress, .arg = arg};
-    return make_folder(where, &s, err);
+    return make_database(where, &s, err);
 }

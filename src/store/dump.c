@@ -206,7 +206,7 @@ add_entries(dumper *d, hw_store_txn *t)
     hwi_key key;
 
     if (!d->what->is_collection) {
-        HWI_TRY(hwi_store_scan(t, all, all, false, add_entry, d, d->err));
+        HWI_TRY(hwi_store_walk(t, all, all, add_entry, d, d->err));
         return d->st;
     }
     hwi_dump_manifest_key(&key);

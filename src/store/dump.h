@@ -48,17 +48,18 @@ typedef hw_status (*hwi_load_fn)(void *arg, hw_bytes key, hw_bytes value, hw_err
 HW_CHECKED hw_status hwi_store_load_collection(const char *file, hwi_load_fn fn, void *arg,
                                                uint64_t *total, hw_error *err);
 
-/* ---- New folders ---- */
+/* ---- New databases ---- */
 
-/* Makes the LMDB folder `where`, which must not exist (HW_EEXIST), from a dump. */
+/* Makes the database `where` (a folder, or "fdb:..."), which must not exist (HW_EEXIST), from a
+ * dump. */
 HW_CHECKED hw_status hwi_store_restore(const char *file, const char *where, hw_progress_fn progress,
                                        void *arg, hw_error *err);
 
 /* Copies a snapshot into an empty store, in bounded transactions. */
 HW_CHECKED hw_status hwi_store_copy(hw_store_txn *from, hw_store *to, hw_progress_fn progress,
                                     void *arg, hw_error *err);
-/* Makes the LMDB folder `where`, which must not exist, from a snapshot: without free pages and with
- * full ones. */
+/* Makes the database `where`, which must not exist, from a snapshot; a folder without free pages and
+ * with full ones. */
 HW_CHECKED hw_status hwi_store_compact(hw_store_txn *from, const char *where,
                                        hw_progress_fn progress, void *arg, hw_error *err);
 

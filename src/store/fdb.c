@@ -124,6 +124,17 @@ fdb_is_spent(hw_store_txn *base)
     return is_spent;
 }
 
+static void
+fdb_forget(hw_store_txn *base)
+{
+    hwi_fdb_txn *t = hwi_fdb_txn_of(base);
+
+    if (base->mode == HW_TXN_WRITE) return;
+    hwi_fdb_chunks_release(t);
+    hwi_fdb_held_release(t);
+    t->kept_bytes = 0;
+}
+
 /* ---- facts */
 
 /* FoundationDB's estimate; for less than some megabytes it is 0. */
@@ -207,6 +218,7 @@ static const hw_store_ops fdb_ops = {
     .commit = hwi_fdb_commit,
     .abort = hwi_fdb_abort,
     .is_spent = fdb_is_spent,
+    .forget = fdb_forget,
     .info = fdb_info,
     .close = fdb_close,
 };

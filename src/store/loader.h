@@ -1,4 +1,8 @@
-/* loader.h - writing ascending keys into an empty store, in bounded transactions. */
+/* loader.h - writing ascending keys into an empty store, in bounded transactions.
+ *
+ * A store whose commits may meet a conflict gets batches that can be written again, and the first
+ * key, which is the meta record, last of all: what was cut short is no database, and the next load
+ * clears it away. */
 #ifndef HWI_LOADER_H
 #define HWI_LOADER_H
 
@@ -10,6 +14,8 @@ typedef struct hwi_loader {
     uint64_t keys;     /* put so far */
     uint64_t total;    /* keys expected, for progress; 0 if unknown */
     hwi_key last;      /* the newest key; empty before the first */
+    hwi_buf first;     /* of a store with conflicts: the first key and value, and ... */
+    hwi_buf batch;     /* ... those not yet written; each u32 bytes of key, u32 of value, both */
     const char *stage;
     hwi_progress progress;
 } hwi_loader;

@@ -14,6 +14,7 @@
 /* Keys deleted in one step: on LMDB a few hundred dirty leaf pages, on any store far from its
  * limits. */
 #define DEL_KEYS_MAX 20000u
+#define WALK_PIECE_BYTES ((size_t)8 << 20)
 
 hw_status
 hwi_store_open(const char *where, const hw_db_opts *opts, hw_store **out, hw_error *err)
@@ -152,6 +153,48 @@ hwi_store_scan_prefix(hw_store_txn *t, const hwi_key *prefix, hw_scan_fn fn, voi
 {
     hwi_key end = hwi_key_range_end(prefix);
     return hwi_store_scan(t, hwi_key_view(prefix), hwi_key_view(&end), false, fn, arg, err);
+}
+
+/* A walk in pieces: the store lets go of one before the next. */
+typedef struct walk {
+    hw_scan_fn fn;
+    void *arg;
+    size_t bytes; /* handed out in this piece */
+    bool stopped; /* by fn */
+    hwi_key last;
+} walk;
+
+static bool
+walk_on(void *arg, hw_bytes key, hw_bytes value)
+{
+    walk *w = arg;
+
+    w->bytes += key.size + value.size;
+    w->stopped = !w->fn(w->arg, key, value);
+    if (w->stopped) return false;
+    if (w->bytes < WALK_PIECE_BYTES) return true;
+    hwi_key_raw(&w->last, key);
+    return false;
+}
+
+hw_status
+hwi_store_walk(hw_store_txn *t, hw_bytes from, hw_bytes to, hw_scan_fn fn, void *arg, hw_error *err)
+{
+    const hw_store_ops *ops = t->store->ops;
+    walk w = {.fn = fn, .arg = arg};
+    hwi_key next;
+
+    if (!ops->forget) return ops->scan(t, from, to, false, fn, arg, err);
+    for (;;) {
+        w.bytes = 0;
+        hwi_key_init(&w.last);
+        HWI_TRY(ops->scan(t, from, to, false, walk_on, &w, err));
+        ops->forget(t);
+        if (w.stopped || w.last.size == 0) return HW_OK;
+        next = w.last;
+        hwi_key_raw(&next, hwi_bytes("", 1)); /* the next possible key */
+        from = hwi_key_view(&next);
+    }
 }
 
 hw_status

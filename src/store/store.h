@@ -174,6 +174,10 @@ HW_CHECKED hw_status hwi_store_run(hw_store *s,
 /* All keys that begin with the tuple `prefix`, ascending. */
 HW_CHECKED hw_status hwi_store_scan_prefix(hw_store_txn *t, const hwi_key *prefix, hw_scan_fn fn,
                                            void *arg, hw_error *err);
+/* scan, forwards, for walks over much: key and value are borrowed until fn returns, and nothing else
+ * may be borrowed from the transaction meanwhile. */
+HW_CHECKED hw_status hwi_store_walk(hw_store_txn *t, hw_bytes from, hw_bytes to, hw_scan_fn fn,
+                                    void *arg, hw_error *err);
 HW_CHECKED hw_status hwi_store_del_prefix(hw_store_txn *t, const hwi_key *prefix, hw_error *err);
 /* Deletes keys under the prefix until the transaction is full; *more tells whether any are left for
  * another transaction. */
