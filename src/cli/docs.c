@@ -240,8 +240,8 @@ man_of_all(hwi_buf *b)
            ".It Ev HASHWOOD_API_KEY\nthe key of the server, where DB is http://host:port.\n"
            ".It Ev FDB_CLUSTER_FILE\nthe cluster file that fdb: means; else "
            "/etc/foundationdb/fdb.cluster.\n"
-           ".It Ev HASHWOOD_FDB_LIBRARY\nwhere FoundationDB's client library lies, if the system "
-           "does not find libfdb_c.so.\n"
+           ".It Ev HASHWOOD_FDB_LIBRARY\nFoundationDB's client library; else the libfdb_c.so that "
+           "the system finds.\n"
            ".It Ev HASHWOOD_ONNXRUNTIME\nwhere ONNX Runtime's library lies, for embed --model.\n"
            ".It Ev NO_COLOR\nif not empty, pictures are drawn without colours.\n"
            ".It Ev XDG_STATE_HOME\nfolder of the shell's history.\n.El\n");

@@ -4,7 +4,7 @@ _hashwood() {
     local opts= collection=0
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'create collections describe drop import export embed put get update delete search why count scroll index build stats check compact backup restore bench shell serve version' -- "$cur"))
+        COMPREPLY=($(compgen -W 'create collections describe drop import export embed put get update delete search why count scroll index build stats check copy compact backup restore bench shell serve version' -- "$cur"))
         return
     fi
     case ${COMP_WORDS[1]} in
@@ -214,6 +214,12 @@ _hashwood() {
         esac
         opts=' --json --quiet --busy-timeout --help'
         collection=0 ;;
+    copy)
+        case $prev in
+        --busy-timeout) return ;;
+        esac
+        opts=' --json --quiet --busy-timeout --help'
+        collection=0 ;;
     compact)
         case $prev in
         --busy-timeout) return ;;
@@ -294,13 +300,15 @@ _hashwood() {
         --tls-ca-cert) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --storage-path) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --snapshots-path) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --cache-mb) return ;;
+        --max-staleness-ms) return ;;
         --log-level) return ;;
         --log-format) return ;;
         --log-access) return ;;
         --log-audit) return ;;
         --busy-timeout) return ;;
         esac
-        opts='--config-path --print-config --host --http-port --api-key --alt-api-key --read-only-api-key --jwt-rbac --enable-tls --verify-client-certificate --enable-cors --max-request-size-mb --max-workers --event-threads --queue-length --max-connections --keep-alive-timeout-sec --client-request-timeout-sec --request-timeout-sec --long-request-timeout-sec --shutdown-timeout-sec --compress --compat --enable-static-content --slow-query-secs --metrics-prefix --recall-sample --tls-cert --tls-key --tls-ca-cert --storage-path --snapshots-path --log-level --log-format --log-access --log-audit --json --quiet --busy-timeout --help'
+        opts='--config-path --print-config --host --http-port --api-key --alt-api-key --read-only-api-key --jwt-rbac --enable-tls --verify-client-certificate --enable-cors --max-request-size-mb --max-workers --event-threads --queue-length --max-connections --keep-alive-timeout-sec --client-request-timeout-sec --request-timeout-sec --long-request-timeout-sec --shutdown-timeout-sec --compress --compat --enable-static-content --slow-query-secs --metrics-prefix --recall-sample --tls-cert --tls-key --tls-ca-cert --storage-path --snapshots-path --cache-mb --max-staleness-ms --log-level --log-format --log-access --log-audit --json --quiet --busy-timeout --help'
         collection=0 ;;
     version)
         case $prev in
