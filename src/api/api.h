@@ -204,6 +204,7 @@ HW_CHECKED hw_status hwi_db_open_far(const char *url, const hw_db_opts *opts, hw
                                      hw_error *err);
 HW_CHECKED hw_status hwi_collection_open_far(hw_db *db, const char *name, hw_collection **out,
                                              hw_error *err);
+HW_CHECKED hw_status hwi_configure_far(hw_collection *c, const char *patch, hw_error *err);
 HW_CHECKED hw_status hwi_why_far(hw_collection *c, const hw_query *query, const hw_id *id,
                                  char **json, hw_error *err);
 HW_CHECKED hw_status hwi_search_far(hw_collection *c, const hw_query *query, hw_result **out,

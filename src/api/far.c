@@ -175,3 +175,35 @@ hwi_unindex_payload_far(hw_collection *c, const char *field, hw_error *err)
     hwi_buf_release(&path);
     return st;
 }
+
+/* What the server's PATCH would pass over in silence is refused here. */
+static hw_status
+check_patch(const char *patch, hw_error *err)
+{
+    static const char *const known[] = {"hnsw_config", "optimizers_config", "quantization_config",
+                                        "strict_mode_config", "metadata"};
+    hwi_arena arena = {0};
+    const hwi_json *tree;
+    hw_status st = hwi_json_parse(patch, strlen(patch), &arena, &tree, err);
+    for (const hwi_json *j = st == HW_OK ? tree->child : NULL; st == HW_OK && j; j = j->next) {
+        bool is_known = false;
+        for (size_t i = 0; j->key && i < HWI_COUNT(known); i++)
+            is_known |= strcmp(j->key, known[i]) == 0;
+        if (!is_known)
+            st = hwi_fail(err, HW_EUNSUPPORTED, "`%s` cannot be changed on a server",
+                          j->key ? j->key : "");
+    }
+    hwi_arena_release(&arena);
+    return st;
+}
+
+hw_status
+hwi_configure_far(hw_collection *c, const char *patch, hw_error *err)
+{
+    hwi_buf body = {0};
+    HWI_TRY(check_patch(patch, err));
+    hwi_buf_text(&body, patch);
+    hw_status st = hwi_far_tell(c->far, "PATCH", "", &body, err);
+    hwi_buf_release(&body);
+    return st;
+}

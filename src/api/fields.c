@@ -138,8 +138,8 @@ apply_patch(change *ch, hw_store_txn *txn, hwi_conf *conf, hw_error *err)
 hw_status
 hw_collection_configure(hw_collection *c, const char *patch, hw_error *err)
 {
-    HWI_NOT_FAR(c, "hw_collection_configure");
     change ch = {.apply = apply_patch, .json = patch};
     if (!patch) return hwi_fail(err, HW_EINVAL, "patch is NULL");
+    HWI_FAR(c, hwi_configure_far(c, patch, err));
     return run_change(c->db, c->shared, &ch, err);
 }

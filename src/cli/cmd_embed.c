@@ -10,6 +10,7 @@
  * then is 1.
  */
 #include "commands.h"
+#include "embedder.h"
 #include "embed/files.h"
 #include "progress.h"
 #include "query.h"
@@ -26,7 +27,7 @@ typedef struct embed_args {
     cli_common common;
     const char *db, *coll, *model, *features, *index, *search;
     cli_list paths, set, payload_index;
-    uint32_t threads, thumbnail;
+    uint32_t threads, thumbnail, sound_preview;
     bool create, no_build, again;
     cli_query_args query;
 } embed_args;
@@ -73,12 +74,15 @@ static hw_status
 embed_content(embed_job *job, item *it, hwi_media_facts *facts, hw_error *err)
 {
     const hwi_embedder_info *about = hwi_embedder_about(job->embedder);
+    const hwi_media_file file = {.name = it->file->path,
+                                 .content = hwi_buf_bytes(&it->content),
+                                 .thumbnail_side = job->a->thumbnail,
+                                 .preview_seconds = job->a->sound_preview};
     float *input = hwi_alloc(about->input_count * sizeof *input);
     hw_status st;
 
     if (input == NULL) return hwi_nomem(err, about->input_count * sizeof *input);
-    st = hwi_embedder_prepare(job->embedder, it->file->path, hwi_buf_bytes(&it->content),
-                              job->a->thumbnail, input, facts, err);
+    st = hwi_embedder_prepare(job->embedder, &file, input, facts, err);
     if (st == HW_OK) st = hwi_embedder_run(job->embedder, input, 1, it->vector, err);
     hwi_free(input);
     return st;
@@ -98,7 +102,7 @@ embed_item(void *arg, size_t i)
         it->good = !it->payload.failed;
         if (!it->good) hwi_nomem(&it->error, it->payload.size);
     }
-    hwi_buf_release(&facts.thumbnail);
+    hwi_media_facts_release(&facts);
     hwi_buf_release(&it->content);
 }
 
@@ -280,9 +284,11 @@ open_collection(embed_job *job, hw_error *err)
     if (st == HW_ENOTFOUND && a->create && !a->search) st = create_collection(job, err);
     if (st != HW_OK) return st;
     there = hw_collection_dim(job->coll.c, a->query.using);
-    if (there == dim) return HW_OK;
-    return hwi_fail(err, HW_EINVAL, "%s gives vectors of %u values, the collection has %u",
-                    hwi_embedder_about(job->embedder)->name, dim, there);
+    if (there != dim)
+        return hwi_fail(err, HW_EINVAL, "%s gives vectors of %u values, the collection has %u",
+                        hwi_embedder_about(job->embedder)->name, dim, there);
+    return cli_embedder_agree(job->coll.c, a->coll, a->query.using,
+                              hwi_embedder_about(job->embedder), !a->search, err);
 }
 
 /* Side files are read with what they belong to, not by themselves. */
@@ -468,7 +474,8 @@ const cli_command cli_embed_command = {
     .about =
         "Folders are walked, links to folders not followed, hidden files left out. Each file "
         "becomes a point whose id follows from its path and whose payload says path, folder "
-        "names as labels, size, type, a hash of the content, a thumbnail (of a sound: its spectrum) and what "
+        "names as labels, size, type, a hash of the content, a thumbnail (of a sound: its "
+        "spectrum), of a sound some seconds to listen to, and what "
         "side files say: NAME.txt is a caption, the keys of NAME.json join the payload. Run again, "
         "it embeds only files that are new or changed. Files of other kinds are passed over; one "
         "that "
@@ -504,6 +511,10 @@ const cli_command cli_embed_command = {
              "with --create: index a payload field for filters; repeatable", NULL},
             {"thumbnail", 0, CLI_U32, offsetof(embed_args, thumbnail), "PIXELS",
              "longer side of the picture kept in the payload; 0: none (default 96)", NULL},
+            {"sound-preview", 0, CLI_U32, offsetof(embed_args, sound_preview), "SECONDS",
+             "how much of a sound is kept in the payload to listen to, at most 15, about 3 kB a "
+             "second; 0: none (default 4)",
+             NULL},
             {"again", 0, CLI_FLAG, offsetof(embed_args, again), NULL,
              "embed unchanged files as well", NULL},
             {"no-build", 0, CLI_FLAG, offsetof(embed_args, no_build), NULL,
@@ -513,5 +524,6 @@ const cli_command cli_embed_command = {
             CLI_QUERY_OPTIONS(embed_args, query),
             {0}},
     .args_bytes = sizeof(embed_args),
-    .defaults = &(const embed_args){.thumbnail = 96, .query = CLI_QUERY_DEFAULTS},
+    .defaults =
+        &(const embed_args){.thumbnail = 96, .sound_preview = 4, .query = CLI_QUERY_DEFAULTS},
     .run = run_embed};

@@ -108,6 +108,17 @@ add_base64(hwi_buf *b, hw_bytes data)
     }
 }
 
+/* A data URI, when there is something. */
+static void
+add_data(hwi_buf *b, const char *key, const char *type, const hwi_buf *data)
+{
+    if (data->size == 0) return;
+    add_key(b, key);
+    hwi_buf_printf(b, "\"data:%s;base64,", type);
+    add_base64(b, hwi_buf_bytes(data));
+    hwi_buf_text(b, "\"");
+}
+
 static void
 add_facts(hwi_buf *b, const hwi_media_facts *facts)
 {
@@ -119,12 +130,8 @@ add_facts(hwi_buf *b, const hwi_media_facts *facts)
         add_key(b, "seconds");
         hwi_json_write_f64(b, facts->seconds);
     }
-    if (facts->thumbnail.size) {
-        add_key(b, "image");
-        hwi_buf_text(b, "\"data:image/jpeg;base64,");
-        add_base64(b, hwi_buf_bytes(&facts->thumbnail));
-        hwi_buf_text(b, "\"");
-    }
+    add_data(b, "image", "image/jpeg", &facts->thumbnail);
+    add_data(b, "sound", facts->preview_type, &facts->preview);
 }
 
 /* ---- Side files ---- */

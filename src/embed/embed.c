@@ -4,18 +4,20 @@
  *     file --decode--> sound   --cut--> windows   ------------------> input --model--> mean of windows
  *
  * Built-in features are an embedder whose model is the identity. */
-#include "embed/embed.h"
+#include "embed/files.h"
 
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BATCH 16u
 #define SIDE_MAX 4096
-#define SOUND_WINDOWS 8u /* of a sound, evenly spread; shorter sounds repeat */
+#define FEATURES_REVISION "1" /* raised when any of our own would come out otherwise */
+#define SOUND_WINDOWS 8u      /* of a sound, evenly spread; shorter sounds repeat */
 
 const char hwi_features_names[] = "pixels|colour-histogram|logmel";
 
@@ -28,6 +30,7 @@ struct hwi_embedder {
     hwi_onnx *model;
     bool model_takes_batches;
     char *name;
+    char digest[HWI_DIGEST_ROOM];
 };
 
 /* ---- Opening ---- */
@@ -53,6 +56,7 @@ open_features(hwi_embedder *e, const char *name, hw_error *err)
         if (strcmp(known[i].name, name) != 0) continue;
         e->source = known[i].source;
         e->info = (hwi_embedder_info){.name = known[i].name,
+                                      .digest = FEATURES_REVISION,
                                       .media = known[i].media,
                                       .dim = known[i].dim,
                                       .input_count = known[i].dim,
@@ -64,7 +68,7 @@ open_features(hwi_embedder *e, const char *name, hw_error *err)
                     hwi_features_names);
 }
 
-/* The card beside the model, when there is one. */
+/* The card beside the model, when there is one; and the digest of both. */
 static hw_status
 read_card(hwi_embedder *e, const char *model, hw_error *err)
 {
@@ -72,7 +76,11 @@ read_card(hwi_embedder *e, const char *model, hw_error *err)
     char *path = hwi_alloc(bytes);
     if (!path) return hwi_nomem(err, bytes);
     snprintf(path, bytes, "%s.json", model);
-    hw_status st = hwi_card_read(access(path, F_OK) == 0 ? path : NULL, &e->card, err);
+    bool has_card = access(path, F_OK) == 0;
+    const char *const files[] = {model, path};
+    hw_status st = hwi_card_read(has_card ? path : NULL, &e->card, err);
+    if (st == HW_OK) st = hwi_files_digest(files, has_card ? 2 : 1, e->digest, err);
+    e->info.digest = e->digest;
     hwi_free(path);
     return st;
 }
@@ -154,10 +162,10 @@ static hw_status
 open_model(hwi_embedder *e, const hwi_embedder_opts *opts, hw_error *err)
 {
     const char *slash = strrchr(opts->model, '/');
-    HWI_TRY(read_card(e, opts->model, err));
     if (access(opts->model, R_OK) != 0) {
         return hwi_fail_errno(err, errno, "cannot read the model %s", opts->model);
     }
+    HWI_TRY(read_card(e, opts->model, err));
     HWI_TRY(hwi_onnx_open(opts->model, opts->threads, &e->model, err));
     const hwi_onnx_shape *in = hwi_onnx_input(e->model);
     e->source = SOURCE_MODEL;
@@ -269,19 +277,36 @@ make_thumbnail(const hwi_image *image, uint32_t side, hwi_buf *out, hw_error *er
     return st;
 }
 
+/* Of this thread, and since *at, which moves on. */
+static uint64_t
+cpu_ns_since(uint64_t *at)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    uint64_t ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec, took = ns - *at;
+    *at = ns;
+    return took;
+}
+
 static hw_status
-prepare_sized(const hwi_embedder *e, hw_bytes bytes, uint32_t pixels_max, uint32_t thumbnail_side,
+prepare_sized(const hwi_embedder *e, const hwi_media_file *file, const hwi_media_limits *limits,
               float *input, hwi_media_facts *facts, hw_error *err)
 {
     uint32_t side = e->source == SOURCE_MODEL ? HWI_MAX(e->card.width, e->card.height) : 64;
+    uint64_t at = 0;
     hwi_image image;
-    HWI_TRY(hwi_image_decode(bytes, HWI_MAX(side, thumbnail_side), pixels_max, &image, err));
-    facts->width = image.width;
-    facts->height = image.height;
+    cpu_ns_since(&at);
+    HWI_TRY(
+        hwi_image_decode(file->content, HWI_MAX(side, file->thumbnail_side), limits, &image, err));
+    facts->decode_ns = cpu_ns_since(&at);
+    facts->width = image.file_width;
+    facts->height = image.file_height;
     hw_status st = image_input(e, &image, input, err);
-    if (st == HW_OK && thumbnail_side) {
-        st = make_thumbnail(&image, thumbnail_side, &facts->thumbnail, err);
+    facts->fit_ns = cpu_ns_since(&at);
+    if (st == HW_OK && file->thumbnail_side) {
+        st = make_thumbnail(&image, file->thumbnail_side, &facts->thumbnail, err);
     }
+    facts->preview_ns = cpu_ns_since(&at);
     hwi_image_release(&image);
     return st;
 }
@@ -289,16 +314,19 @@ prepare_sized(const hwi_embedder *e, hw_bytes bytes, uint32_t pixels_max, uint32
 /* Large pictures take turns, so that what a run needs does not grow by the largest picture with each
  * core: a folder of them on 64 cores would fill any memory. */
 static hw_status
-prepare_image(const hwi_embedder *e, hw_bytes bytes, uint32_t thumbnail_side, float *input,
+prepare_image(const hwi_embedder *e, const hwi_media_file *file, float *input,
               hwi_media_facts *facts, hw_error *err)
 {
     static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
-    hw_status st =
-        prepare_sized(e, bytes, HWI_IMAGE_PIXELS_LARGE, thumbnail_side, input, facts, err);
-    if (st != HW_ELIMIT) return st;
+    hwi_media_limits limits = file->limits ? *file->limits : (hwi_media_limits){0};
+    uint32_t most = limits.pixels_max ? limits.pixels_max : HWI_IMAGE_PIXELS_MAX;
+    limits.pixels_max = HWI_MIN(most, HWI_IMAGE_PIXELS_LARGE);
+    hw_status st = prepare_sized(e, file, &limits, input, facts, err);
+    if (st != HW_ELIMIT || most <= HWI_IMAGE_PIXELS_LARGE) return st;
     if (err) *err = (hw_error){0};
+    limits.pixels_max = most;
     pthread_mutex_lock(&turn);
-    st = prepare_sized(e, bytes, HWI_IMAGE_PIXELS_MAX, thumbnail_side, input, facts, err);
+    st = prepare_sized(e, file, &limits, input, facts, err);
     pthread_mutex_unlock(&turn);
     return st;
 }
@@ -330,34 +358,49 @@ picture_sound(const hwi_sound *sound, uint32_t side, hwi_buf *out, hw_error *err
 }
 
 static hw_status
-prepare_sound(const hwi_embedder *e, const char *path, hw_bytes bytes, uint32_t thumbnail_side,
-              float *input, hwi_media_facts *facts, hw_error *err)
+prepare_sound(const hwi_embedder *e, const hwi_media_file *file, float *input,
+              hwi_media_facts *facts, hw_error *err)
 {
+    uint64_t at = 0;
     hwi_sound sound;
     hw_status st = HW_OK;
-    HWI_TRY(hwi_sound_decode(bytes, path, &sound, err));
+    cpu_ns_since(&at);
+    HWI_TRY(hwi_sound_decode(file->content, file->name, file->limits, &sound, err));
+    facts->decode_ns = cpu_ns_since(&at);
     facts->seconds = sound.seconds;
     if (e->source == SOURCE_LOGMEL) {
         st = hwi_sound_logmel(&sound, input, err);
     } else {
         cut_windows(e, &sound, input);
     }
-    if (st == HW_OK && thumbnail_side) {
-        st = picture_sound(&sound, thumbnail_side, &facts->thumbnail, err);
+    facts->fit_ns = cpu_ns_since(&at);
+    if (st == HW_OK && file->thumbnail_side) {
+        st = picture_sound(&sound, file->thumbnail_side, &facts->thumbnail, err);
     }
+    if (st == HW_OK && file->preview_seconds) {
+        st = hwi_sound_preview(&sound, file->preview_seconds, &facts->preview, &facts->preview_type,
+                               err);
+    }
+    facts->preview_ns = cpu_ns_since(&at);
     hwi_sound_release(&sound);
     return st;
 }
 
+void
+hwi_media_facts_release(hwi_media_facts *facts)
+{
+    hwi_buf_release(&facts->thumbnail);
+    hwi_buf_release(&facts->preview);
+}
+
 hw_status
-hwi_embedder_prepare(const hwi_embedder *e, const char *path, hw_bytes bytes,
-                     uint32_t thumbnail_side, float *input, hwi_media_facts *facts, hw_error *err)
+hwi_embedder_prepare(const hwi_embedder *e, const hwi_media_file *file, float *input,
+                     hwi_media_facts *facts, hw_error *err)
 {
     *facts = (hwi_media_facts){0};
-    hw_status st = e->info.media == HWI_MEDIA_IMAGE
-                       ? prepare_image(e, bytes, thumbnail_side, input, facts, err)
-                       : prepare_sound(e, path, bytes, thumbnail_side, input, facts, err);
-    if (st != HW_OK) hwi_buf_release(&facts->thumbnail);
+    hw_status st = e->info.media == HWI_MEDIA_IMAGE ? prepare_image(e, file, input, facts, err)
+                                                    : prepare_sound(e, file, input, facts, err);
+    if (st != HW_OK) hwi_media_facts_release(facts);
     return st;
 }
 

@@ -36,7 +36,9 @@ HW_CHECKED hw_status hwi_embedder_open(const hwi_embedder_opts *opts, hwi_embedd
 void hwi_embedder_close(hwi_embedder *e); /* NULL is fine */
 
 typedef struct hwi_embedder_info {
-    const char *name; /* "pixels", or the model's file name */
+    const char *name;   /* "pixels", or the model's file name */
+    const char *digest; /* equal where equal files get equal vectors: of the model and its card; of
+                           built-in features the revision */
     hwi_media media;
     uint32_t dim;       /* floats in a vector */
     size_t input_count; /* floats in an input */
@@ -49,18 +51,31 @@ const hwi_embedder_info *hwi_embedder_about(const hwi_embedder *e);
  * told and not passed over, by the ending of its name. */
 bool hwi_embedder_wants(const hwi_embedder *e, const char *path, hw_bytes content);
 
-/* What was learnt of a file on the way. */
-typedef struct hwi_media_facts {
-    uint32_t width, height; /* pictures: upright, as stored in the file */
-    double seconds;         /* sounds */
-    hwi_buf thumbnail;      /* when wanted: a JPEG, of a sound its spectrum; hwi_buf_release */
-} hwi_media_facts;
+/* A file, and what is wanted of it beside its input. The file itself is not touched. */
+typedef struct hwi_media_file {
+    const char *name; /* its ending tells what has no header; or NULL */
+    hw_bytes content;
+    const hwi_media_limits *limits; /* or NULL */
+    uint32_t thumbnail_side;        /* pixels; 0: none */
+    uint32_t preview_seconds;       /* sounds; 0: none */
+} hwi_media_file;
 
-/* Decodes a file into `input` (input_count floats). `bytes` is its content, `path` its name.
- * The file itself is not touched. thumbnail_side 0: none. HW_EINVAL, HW_ELIMIT: a bad file; the caller goes on with the next. */
-HW_CHECKED hw_status hwi_embedder_prepare(const hwi_embedder *e, const char *path, hw_bytes bytes,
-                                          uint32_t thumbnail_side, float *input,
-                                          hwi_media_facts *facts, hw_error *err);
+/* What was learnt of a file on the way, and what it cost. */
+typedef struct hwi_media_facts {
+    uint32_t width, height;   /* pictures: upright, as stored in the file */
+    double seconds;           /* sounds */
+    hwi_buf thumbnail;        /* when wanted: a JPEG, of a sound its spectrum */
+    hwi_buf preview;          /* sounds, when wanted: some seconds to listen to, */
+    const char *preview_type; /* "audio/mpeg" */
+    uint64_t decode_ns, fit_ns,
+        preview_ns; /* processor time; fit: descriptors too; preview: both */
+} hwi_media_facts;
+void hwi_media_facts_release(hwi_media_facts *facts); /* thumbnail and preview */
+
+/* Decodes a file into `input` (input_count floats). HW_EINVAL, HW_ELIMIT, HW_ETIMEOUT: a bad file;
+ * the caller goes on with the next. */
+HW_CHECKED hw_status hwi_embedder_prepare(const hwi_embedder *e, const hwi_media_file *file,
+                                          float *input, hwi_media_facts *facts, hw_error *err);
 
 /* count (up to `batch`) inputs back to back -> count vectors of dim floats. Thread-safe. */
 HW_CHECKED hw_status hwi_embedder_run(const hwi_embedder *e, const float *inputs, size_t count,

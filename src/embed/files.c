@@ -199,3 +199,31 @@ hwi_file_hash(hw_bytes content, char *out)
 {
     snprintf(out, 17, "%016llx", (unsigned long long)hwi_checksum(content.data, content.size));
 }
+
+static hw_status
+digest_file(XXH3_state_t *state, const char *path, hw_error *err)
+{
+    uint8_t block[1u << 16];
+    size_t got;
+    FILE *f = fopen(path, "rb");
+    if (!f) return hwi_fail_errno(err, errno, "%s", path);
+    while ((got = fread(block, 1, sizeof block, f)) > 0) XXH3_128bits_update(state, block, got);
+    hw_status st = ferror(f) ? hwi_fail_errno(err, errno, "cannot read %s", path) : HW_OK;
+    fclose(f);
+    return st;
+}
+
+hw_status
+hwi_files_digest(const char *const *paths, size_t count, char out[HWI_DIGEST_ROOM], hw_error *err)
+{
+    XXH3_state_t *state = XXH3_createState();
+    hw_status st = HW_OK;
+    if (!state) return hwi_nomem(err, 0);
+    XXH3_128bits_reset(state);
+    for (size_t i = 0; st == HW_OK && i < count; i++) st = digest_file(state, paths[i], err);
+    XXH128_hash_t h = XXH3_128bits_digest(state);
+    XXH3_freeState(state);
+    snprintf(out, HWI_DIGEST_ROOM, "%016llx%016llx", (unsigned long long)h.high64,
+             (unsigned long long)h.low64);
+    return st;
+}

@@ -38,12 +38,18 @@ hw_id hwi_file_id(const char *path);
 /* 16 hexadecimal digits of its content's XXH3-64, and a NUL. */
 void hwi_file_hash(hw_bytes content, char *out);
 
+/* 32 hexadecimal digits of the XXH3-128 of some files, one after the other, and a NUL. HW_EIO,
+ * HW_ENOTFOUND. */
+#define HWI_DIGEST_ROOM 33u
+HW_CHECKED hw_status hwi_files_digest(const char *const *paths, size_t count,
+                                      char out[HWI_DIGEST_ROOM], hw_error *err);
+
 /* Whether a side file rather than something to embed: NAME.txt or NAME.json beside NAME.png. */
 bool hwi_file_is_note(const char *path);
 
 /* The payload: path, name, labels (folders below the root), type, bytes, hash, width and height or
  * seconds; caption and captions by language from NAME.txt; the keys of NAME.json; the thumbnail as
- * `image`, a data URI. */
+ * `image`, the preview of a sound as `sound`, both data URIs. */
 void hwi_file_describe(const hwi_file *file, hw_bytes content, const char *hash,
                        const hwi_media_facts *facts, hwi_buf *out);
 

@@ -22,8 +22,8 @@ hwi_image_new(uint64_t width, uint64_t height, hwi_image *out, hw_error *err)
     HWI_TRY(hwi_image_check(width, height, HWI_IMAGE_PIXELS_MAX, err));
     out->rgb = hwi_alloc(width * height * 3);
     if (!out->rgb) return hwi_nomem(err, width * height * 3);
-    out->width = (uint32_t)width;
-    out->height = (uint32_t)height;
+    out->width = out->file_width = (uint32_t)width;
+    out->height = out->file_height = (uint32_t)height;
     return HW_OK;
 }
 
@@ -98,16 +98,21 @@ turn_upright(hwi_image *image, unsigned turn, hw_error *err)
             memcpy(to, image->rgb + source_of(turn, x, y, image->width, image->height), 3);
         }
     }
+    up.file_width = swapped ? image->file_height : image->file_width;
+    up.file_height = swapped ? image->file_width : image->file_height;
     hwi_image_release(image);
     *image = up;
     return HW_OK;
 }
 
 hw_status
-hwi_image_decode(hw_bytes file, uint32_t side_wanted, uint32_t pixels_max, hwi_image *out,
-                 hw_error *err)
+hwi_image_decode(hw_bytes file, uint32_t side_wanted, const hwi_media_limits *limits,
+                 hwi_image *out, hw_error *err)
 {
+    const hwi_media_limits all = {0};
     *out = (hwi_image){0};
+    if (!limits) limits = &all;
+    uint32_t pixels_max = limits->pixels_max ? limits->pixels_max : HWI_IMAGE_PIXELS_MAX;
     if (file.size > HWI_IMAGE_BYTES_MAX) {
         return hwi_fail(err, HW_ELIMIT, "picture file of %zu bytes is above the maximum %u",
                         file.size, HWI_IMAGE_BYTES_MAX);
@@ -122,7 +127,7 @@ hwi_image_decode(hw_bytes file, uint32_t side_wanted, uint32_t pixels_max, hwi_i
     case KIND_NONE:
         return hwi_fail(err, HW_EINVAL, "not a JPEG, PNG or WebP picture");
     }
-    HWI_TRY(hwi_image_decode_jpeg(file, side_wanted, pixels_max, out, err));
+    HWI_TRY(hwi_image_decode_jpeg(file, side_wanted, limits, out, err));
     hw_status st = turn_upright(out, orientation_of(file), err);
     if (st != HW_OK) hwi_image_release(out);
     return st;

@@ -14,10 +14,18 @@
 #define HWI_IMAGE_PIXELS_LARGE (16u << 20) /* above, they take turns (embed.c) */
 #define HWI_IMAGE_SIDE_MAX 65500u          /* width or height */
 
+/* What a stranger's file may cost. */
+typedef struct hwi_media_limits {
+    uint32_t pixels_max;        /* of a picture, up to HWI_IMAGE_PIXELS_MAX; 0: that */
+    bool (*is_over)(void *arg); /* asked now and then: the time is up; NULL: it never is */
+    void *arg;
+} hwi_media_limits;
+
 /* 3 bytes a pixel, red first, rows from the top, without gaps. */
 typedef struct hwi_image {
     uint32_t width, height;
-    uint8_t *rgb; /* hwi_alloc'ed */
+    uint32_t file_width, file_height; /* before it was decoded at less than its size */
+    uint8_t *rgb;                     /* hwi_alloc'ed */
 } hwi_image;
 void hwi_image_release(hwi_image *image);
 
@@ -26,13 +34,14 @@ void hwi_image_release(hwi_image *image);
  *
  * side_wanted  the caller will make it smaller than this: a JPEG is then decoded at 1/2, 1/4 or 1/8
  *              of its size where both sides stay at least twice as long; 0: full size
- * pixels_max   up to HWI_IMAGE_PIXELS_MAX; of a JPEG made smaller what it is made to counts, unless
- *              it has to be in memory as a whole all the same (progressive)
+ * limits       NULL: those that always hold. Of a JPEG made smaller the pixels that it is made to
+ *              count, unless it has to be in memory as a whole all the same (progressive)
  *
  * Takes about 11 bytes of memory a pixel that counts, at worst. HW_EINVAL: not a picture, damaged or
- * cut off; HW_ELIMIT: too large; HW_ENOMEM. */
-HW_CHECKED hw_status hwi_image_decode(hw_bytes file, uint32_t side_wanted, uint32_t pixels_max,
-                                      hwi_image *out, hw_error *err);
+ * cut off; HW_ELIMIT: too large; HW_ETIMEOUT; HW_ENOMEM. */
+HW_CHECKED hw_status hwi_image_decode(hw_bytes file, uint32_t side_wanted,
+                                      const hwi_media_limits *limits, hwi_image *out,
+                                      hw_error *err);
 
 /* True when these first bytes are of a kind that hwi_image_decode reads. */
 bool hwi_image_is_one(hw_bytes start);
@@ -59,8 +68,9 @@ HW_CHECKED hw_status hwi_image_jpeg(const hwi_image *image, int quality, hwi_buf
                                     hw_error *err);
 
 /* ---- the decoders, one file each; the magic bytes have been seen */
-HW_CHECKED hw_status hwi_image_decode_jpeg(hw_bytes file, uint32_t side_wanted, uint32_t pixels_max,
-                                           hwi_image *out, hw_error *err);
+HW_CHECKED hw_status hwi_image_decode_jpeg(hw_bytes file, uint32_t side_wanted,
+                                           const hwi_media_limits *limits, hwi_image *out,
+                                           hw_error *err);
 HW_CHECKED hw_status hwi_image_decode_png(hw_bytes file, uint32_t pixels_max, hwi_image *out,
                                           hw_error *err);
 HW_CHECKED hw_status hwi_image_decode_webp(hw_bytes file, uint32_t pixels_max, hwi_image *out,

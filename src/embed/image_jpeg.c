@@ -19,6 +19,8 @@ typedef struct decoding {
     struct jpeg_decompress_struct in;
     jmp_buf back;
     char message[JMSG_LENGTH_MAX];
+    const hwi_media_limits *limits;
+    bool is_over; /* time was, and that is why we jumped */
     hwi_image image;
     uint8_t *row; /* of a CMYK picture */
 } decoding;
@@ -41,6 +43,8 @@ static void
 on_progress(j_common_ptr jpeg)
 {
     decoding *d = (decoding *)jpeg->err;
+    d->is_over = d->limits->is_over && d->limits->is_over(d->limits->arg);
+    if (d->is_over) longjmp(d->back, 1);
     if (d->in.input_scan_number <= SCANS_MAX) return;
     snprintf(d->message, sizeof d->message, "more than %d scans", SCANS_MAX);
     longjmp(d->back, 1);
@@ -67,9 +71,10 @@ cmyk_to_rgb(const uint8_t *cmyk, uint32_t width, uint8_t *rgb)
 
 /* A file of several scans is in memory as a whole, however small the picture is made. */
 static hw_status
-check_size(decoding *d, uint32_t pixels_max, hw_error *err)
+check_size(decoding *d, hw_error *err)
 {
     uint32_t width = d->in.image_width, height = d->in.image_height;
+    uint32_t pixels_max = d->limits->pixels_max ? d->limits->pixels_max : HWI_IMAGE_PIXELS_MAX;
     if (jpeg_has_multiple_scans(&d->in)) return hwi_image_check(width, height, pixels_max, err);
     HWI_TRY(hwi_image_check(width, height, HWI_IMAGE_PIXELS_MAX, err));
     return hwi_image_check(d->in.output_width, d->in.output_height, pixels_max, err);
@@ -77,8 +82,7 @@ check_size(decoding *d, uint32_t pixels_max, hw_error *err)
 
 /* Between setjmp and the end; true when all went well, and *st then tells of memory and limits. */
 static bool
-read_pixels(decoding *d, hw_bytes file, uint32_t side_wanted, uint32_t pixels_max, hw_status *st,
-            hw_error *err)
+read_pixels(decoding *d, hw_bytes file, uint32_t side_wanted, hw_status *st, hw_error *err)
 {
     jpeg_mem_src(&d->in, file.data, (unsigned long)file.size);
     jpeg_read_header(&d->in, TRUE);
@@ -87,9 +91,11 @@ read_pixels(decoding *d, hw_bytes file, uint32_t side_wanted, uint32_t pixels_ma
     d->in.scale_num = 1;
     d->in.scale_denom = divisor_for(d->in.image_width, d->in.image_height, side_wanted);
     jpeg_calc_output_dimensions(&d->in);
-    *st = check_size(d, pixels_max, err);
+    *st = check_size(d, err);
     if (*st == HW_OK) *st = hwi_image_new(d->in.output_width, d->in.output_height, &d->image, err);
     if (*st != HW_OK) return true;
+    d->image.file_width = d->in.image_width;
+    d->image.file_height = d->in.image_height;
     jpeg_start_decompress(&d->in);
     if (cmyk) d->row = hwi_alloc((size_t)d->image.width * 4);
     if (cmyk && !d->row) {
@@ -107,13 +113,14 @@ read_pixels(decoding *d, hw_bytes file, uint32_t side_wanted, uint32_t pixels_ma
 }
 
 hw_status
-hwi_image_decode_jpeg(hw_bytes file, uint32_t side_wanted, uint32_t pixels_max, hwi_image *out,
-                      hw_error *err)
+hwi_image_decode_jpeg(hw_bytes file, uint32_t side_wanted, const hwi_media_limits *limits,
+                      hwi_image *out, hw_error *err)
 {
     volatile hw_status result = HW_OK;
     decoding *d = hwi_alloc_zero(sizeof *d);
     *out = (hwi_image){0};
     if (!d) return hwi_nomem(err, sizeof *d);
+    d->limits = limits;
     d->in.err = jpeg_std_error(&d->errors);
     d->errors.error_exit = on_error;
     d->errors.emit_message = on_message;
@@ -122,10 +129,11 @@ hwi_image_decode_jpeg(hw_bytes file, uint32_t side_wanted, uint32_t pixels_max, 
         hw_status st = HW_OK;
         jpeg_create_decompress(&d->in);
         d->in.progress = &d->progress;
-        read_pixels(d, file, side_wanted, pixels_max, &st, err);
+        read_pixels(d, file, side_wanted, &st, err);
         result = st;
     } else {
-        result = hwi_fail(err, HW_EINVAL, "damaged JPEG: %s", d->message);
+        result = d->is_over ? hwi_fail(err, HW_ETIMEOUT, "decoding took too long")
+                            : hwi_fail(err, HW_EINVAL, "damaged JPEG: %s", d->message);
     }
     jpeg_destroy_decompress(&d->in);
     if (result == HW_OK) {

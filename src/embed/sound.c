@@ -1,4 +1,5 @@
-/* sound.c - decoding by libsndfile, resampling by libsamplerate, a block at a time.
+/* sound.c - decoding by libsndfile, resampling by libsamplerate, a block at a time; and a few seconds
+ * encoded again, to listen to.
  *
  *     file -> block of frames -> mean of the channels -> resampled -> samples
  *
@@ -21,6 +22,7 @@ typedef struct reading {
     hw_bytes bytes; /* the file */
     size_t at;
     const char *name;
+    const hwi_media_limits *limits;
     SNDFILE *file;
     SF_INFO info;
     SRC_STATE *converter;
@@ -185,9 +187,12 @@ convert(reading *r, size_t frames)
 static hw_status
 read_all(reading *r)
 {
+    const hwi_media_limits *l = r->limits;
     size_t limit = (size_t)HWI_SOUND_SECONDS_MAX * HWI_SOUND_RATE, frames, values = 0;
     HWI_TRY(prepare(r));
     do {
+        if (l && l->is_over && l->is_over(l->arg))
+            return hwi_fail(r->err, HW_ETIMEOUT, "decoding took too long");
         frames = read_mono(r);
         HWI_TRY(convert(r, frames));
         values += frames * (size_t)r->info.channels;
@@ -199,13 +204,15 @@ read_all(reading *r)
 }
 
 hw_status
-hwi_sound_decode(hw_bytes file, const char *name, hwi_sound *out, hw_error *err)
+hwi_sound_decode(hw_bytes file, const char *name, const hwi_media_limits *limits, hwi_sound *out,
+                 hw_error *err)
 {
     *out = (hwi_sound){0};
     reading *r = hwi_alloc_zero(sizeof *r);
     if (!r) return hwi_nomem(err, sizeof *r);
     r->bytes = file;
     r->name = name;
+    r->limits = limits;
     r->out = out;
     r->err = err;
     hw_status st = read_all(r);
@@ -215,4 +222,96 @@ hwi_sound_decode(hw_bytes file, const char *name, hwi_sound *out, hw_error *err)
     hwi_free(r);
     if (st != HW_OK) hwi_sound_release(out);
     return st;
+}
+
+/* ---- A preview ---- */
+
+/* A file that grows in memory, behind what was in the buffer. */
+typedef struct writing {
+    hwi_buf *to;
+    size_t start, at;
+} writing;
+
+static sf_count_t
+written_bytes(void *arg)
+{
+    const writing *w = arg;
+    return (sf_count_t)(w->to->size - w->start);
+}
+
+static sf_count_t
+written_seek(sf_count_t offset, int whence, void *arg)
+{
+    writing *w = arg;
+    sf_count_t base = whence == SEEK_SET   ? 0
+                      : whence == SEEK_CUR ? (sf_count_t)w->at
+                                           : written_bytes(w);
+    if (offset < -base || offset > written_bytes(w) - base) return -1;
+    w->at = (size_t)(base + offset);
+    return (sf_count_t)w->at;
+}
+
+static sf_count_t
+written_read(void *to, sf_count_t count, void *arg)
+{
+    writing *w = arg;
+    size_t left = w->to->size - w->start - w->at;
+    size_t n = HWI_MIN((size_t)HWI_MAX(count, (sf_count_t)0), left);
+    if (n > 0) memcpy(to, w->to->data + w->start + w->at, n);
+    w->at += n;
+    return (sf_count_t)n;
+}
+
+static sf_count_t
+written_write(const void *from, sf_count_t count, void *arg)
+{
+    writing *w = arg;
+    if (count <= 0) return 0;
+    size_t n = (size_t)count, end = w->start + w->at + n;
+    if (end > w->to->size) hwi_buf_fill(w->to, 0, end - w->to->size);
+    if (w->to->failed) return 0;
+    memcpy(w->to->data + w->start + w->at, from, n);
+    w->at += n;
+    return count;
+}
+
+static sf_count_t
+written_tell(void *arg)
+{
+    return (sf_count_t)((writing *)arg)->at;
+}
+
+/* MP3, which every browser plays, of about 3 kB a second; without an encoder for it a WAV of one byte
+ * a sample. */
+static SNDFILE *
+open_preview(writing *w, const char **type)
+{
+    SF_VIRTUAL_IO io = {written_bytes, written_seek, written_read, written_write, written_tell};
+    const int mp3 = SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III;
+    SF_INFO info = {.samplerate = HWI_SOUND_RATE, .channels = 1, .format = mp3};
+    double level = 0.8; /* 0 the largest, 1 the smallest */
+    *type = "audio/mpeg";
+    if (!sf_format_check(&info)) {
+        info.format = SF_FORMAT_WAV | SF_FORMAT_PCM_U8;
+        *type = "audio/wav";
+    }
+    SNDFILE *file = sf_open_virtual(&io, SFM_WRITE, &info, w);
+    if (file && info.format == mp3)
+        sf_command(file, SFC_SET_COMPRESSION_LEVEL, &level, sizeof level);
+    return file;
+}
+
+hw_status
+hwi_sound_preview(const hwi_sound *sound, uint32_t seconds, hwi_buf *out, const char **type,
+                  hw_error *err)
+{
+    writing w = {.to = out, .start = out->size};
+    size_t most = (size_t)HWI_MIN(seconds, HWI_PREVIEW_SECONDS_MAX) * HWI_SOUND_RATE;
+    sf_count_t count = (sf_count_t)HWI_MIN(sound->count, most);
+    SNDFILE *file = open_preview(&w, type);
+    if (!file) return hwi_fail(err, HW_EIO, "no preview: %s", sf_strerror(NULL));
+    bool is_written = sf_write_float(file, sound->samples, count) == count;
+    is_written &= sf_close(file) == 0;
+    if (out->failed) return hwi_nomem(err, out->size);
+    return is_written ? HW_OK : hwi_fail(err, HW_EIO, "no preview: it could not be written");
 }

@@ -3,7 +3,7 @@
 #ifndef HWI_SOUND_H
 #define HWI_SOUND_H
 
-#include "embed/image.h"
+#include "embed/image.h" /* hwi_media_limits */
 
 #define HWI_SOUND_RATE 16000u           /* samples a second after decoding */
 #define HWI_SOUND_SECONDS_MAX 600u      /* of a file; what comes after is left away */
@@ -21,12 +21,20 @@ void hwi_sound_release(hwi_sound *sound);
 
 /* Decodes what libsndfile does: wav, flac, ogg, opus, mp3, aiff, au ... Channels are averaged, the
  * rate is converted. `name` (NULL: none) tells kinds that have no beginning of their own: .gsm is
- * GSM 06.10 at 8 kHz. HW_EINVAL: no sound, damaged, or without samples; HW_ENOMEM. */
-HW_CHECKED hw_status hwi_sound_decode(hw_bytes file, const char *name, hwi_sound *out,
+ * GSM 06.10 at 8 kHz. limits NULL: those that always hold. HW_EINVAL: no sound, damaged, or without
+ * samples; HW_ETIMEOUT; HW_ENOMEM. */
+HW_CHECKED hw_status hwi_sound_decode(hw_bytes file, const char *name,
+                                      const hwi_media_limits *limits, hwi_sound *out,
                                       hw_error *err);
 
 /* True when the file's first bytes are of a kind of sound that is read. */
 bool hwi_sound_is_one(hw_bytes start);
+
+/* The first seconds as a small file of the kind that *type then names: "audio/mpeg", or, where
+ * libsndfile cannot write that, "audio/wav". Appended to out. HW_ENOMEM, HW_EIO. */
+HW_CHECKED hw_status hwi_sound_preview(const hwi_sound *sound, uint32_t seconds, hwi_buf *out,
+                                       const char **type, hw_error *err);
+#define HWI_PREVIEW_SECONDS_MAX 15u
 
 /* The descriptor of a sound (logmel.c): HWI_LOGMEL_DIM floats of unit length, to be compared by
  * cosine. */

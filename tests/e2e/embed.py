@@ -1,4 +1,5 @@
 """Pictures and sounds of files: embedded, found again, left alone when unchanged, told when bad."""
+import base64
 import json
 import math
 import os
@@ -9,6 +10,7 @@ import wave
 import zlib
 
 from _cli import SOURCE, check, fails, js, main, out, run, same, write
+from _rest import Server
 
 CORPUS = os.path.join(SOURCE, "tests", "fuzz", "corpus")
 
@@ -91,6 +93,35 @@ def test_bad_files_are_told_and_skipped():
     check("65000 x 65000" in p.stderr)
 
 
+def test_vectors_of_different_makers_are_not_mixed():
+    pictures()
+    js("embed", "a.hw", "c", "pics/red", "--features", "pixels", "--create")
+    same(js("describe", "a.hw", "c")["extra"]["metadata"]["embedders"],
+         {"": {"name": "pixels", "digest": "1", "media": "image"}})
+    run("create", "a.hw", "d", "--dim", "768", "--metric", "cosine")
+    js("embed", "a.hw", "d", "pics/red", "--features", "pixels")
+    patch = {"metadata": {"embedders": {"": {"name": "other.onnx", "digest": "0" * 32}}}}
+    with Server("a.hw") as server:
+        same(server.ok("PATCH", "/collections/d", patch), True)
+        for db in ("a.hw", server.url):  # a command beside the server, and one through it
+            for use in (["pics/blue"], ["--search", "pics/red/stripes0.png"]):
+                p = run("embed", db, "d", "--features", "pixels", *use, code=1)
+                check("made by other.onnx" in p.stderr and "pixels" in p.stderr, p.stderr)
+    run("delete", "a.hw", "d", "--filter", '{"must": {"key": "type", "match": {"value": "image/png"}}}')
+    js("embed", "a.hw", "d", "pics/blue", "--features", "pixels")  # empty: nothing to mix with
+    same(js("describe", "a.hw", "d")["extra"]["metadata"]["embedders"][""]["name"], "pixels")
+
+
+def test_a_server_is_told_what_made_the_vectors():
+    pictures()
+    with Server("far.hw") as server:
+        js("embed", server.url, "c", "pics", "--features", "colour-histogram", "--create")
+        told = server.ok("GET", "/collections/c")["config"]["metadata"]["embedders"][""]
+        same((told["name"], told["media"]), ("colour-histogram", "image"))
+        hits = js("embed", server.url, "c", "--features", "colour-histogram", "--search", "pics/red/stripes0.png", "-k", "3")
+        check(all(h["payload"]["labels"] == ["red"] for h in hits))
+
+
 def test_sounds_are_found_by_how_they_sound():
     for i, hz in enumerate((200, 210, 220, 1500, 1550, 1600)):
         tone(f"snd/{'low' if hz < 1000 else 'high'}/{i}.wav", hz)
@@ -99,6 +130,10 @@ def test_sounds_are_found_by_how_they_sound():
         hits = js("embed", "s.hw", "c", "--features", "logmel", "--search", query, "-k", "3")
         same([h["payload"]["labels"] for h in hits], [[label]] * 3)
         check(0.3 < hits[0]["payload"]["seconds"] < 0.5)
+        kind, data = hits[0]["payload"]["sound"].split(";base64,")
+        check(kind in ("data:audio/mpeg", "data:audio/wav") and 500 < len(base64.b64decode(data)) < 10000)
+    js("embed", "s.hw", "c", "snd", "--features", "logmel", "--again", "--sound-preview", "0")
+    check("sound" not in js("scroll", "s.hw", "c")["points"][0]["payload"])
 
 
 def test_wrong_use_is_told():

@@ -31,10 +31,11 @@ set_sums_right(uint8_t *png, size_t size)
 static void
 check(hw_bytes file)
 {
+    const hwi_media_limits limits = {.pixels_max = HWI_IMAGE_PIXELS_LARGE};
     hwi_image image, small;
     float histogram[HWI_HISTOGRAM_DIM];
     hw_error err;
-    if (hwi_image_decode(file, 32, HWI_IMAGE_PIXELS_LARGE, &image, &err) != HW_OK) return;
+    if (hwi_image_decode(file, 32, &limits, &image, &err) != HW_OK) return;
     HWI_ASSERT(hwi_features_histogram(&image, histogram, &err) == HW_OK);
     if (hwi_image_fit(&image, HWI_FIT_CROP, 1.2, 16, 16, &small, &err) == HW_OK) {
         HWI_ASSERT(small.width == 16 && small.height == 16);

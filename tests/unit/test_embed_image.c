@@ -16,7 +16,7 @@ decode(const char *name)
     hw_error err = {0};
     snprintf(path, sizeof path, HWT_SOURCE_DIR "/tests/fuzz/corpus/image/%s", name);
     hwt_ok(hwi_file_read(path, HWI_IMAGE_BYTES_MAX, &file, &err), &err);
-    hwt_ok(hwi_image_decode(hwi_buf_bytes(&file), 0, HWI_IMAGE_PIXELS_MAX, &image, &err), &err);
+    hwt_ok(hwi_image_decode(hwi_buf_bytes(&file), 0, NULL, &image, &err), &err);
     hwi_buf_release(&file);
     return image;
 }
@@ -30,7 +30,7 @@ decode_status(const char *name, char *message)
     hw_error err = {0};
     snprintf(path, sizeof path, HWT_SOURCE_DIR "/tests/fuzz/corpus/image/%s", name);
     hwt_ok(hwi_file_read(path, HWI_IMAGE_BYTES_MAX, &file, &err), &err);
-    hw_status st = hwi_image_decode(hwi_buf_bytes(&file), 0, HWI_IMAGE_PIXELS_MAX, &image, &err);
+    hw_status st = hwi_image_decode(hwi_buf_bytes(&file), 0, NULL, &image, &err);
     snprintf(message, sizeof err.message, "%s", err.message);
     hwi_buf_release(&file);
     if (st == HW_OK) hwi_image_release(&image);
@@ -97,8 +97,7 @@ damaged_and_oversized_files_are_refused_with_the_reason(void **state)
     assert_non_null(strstr(message, "65000 x 65000"));
     hwi_image image;
     hw_error err;
-    assert_int_equal(hwi_image_decode(hwi_bytes("hello", 5), 0, HWI_IMAGE_PIXELS_MAX, &image, &err),
-                     HW_EINVAL);
+    assert_int_equal(hwi_image_decode(hwi_bytes("hello", 5), 0, NULL, &image, &err), HW_EINVAL);
 }
 
 /* A mean over the pixels below: a board of black and white becomes grey, a ramp stays a ramp. */
@@ -177,7 +176,7 @@ a_thumbnail_reads_back(void **state)
     hwi_buf file = {0};
     hw_error err = {0};
     hwt_ok(hwi_image_jpeg(&image, 90, &file, &err), &err);
-    hwt_ok(hwi_image_decode(hwi_buf_bytes(&file), 0, HWI_IMAGE_PIXELS_MAX, &back, &err), &err);
+    hwt_ok(hwi_image_decode(hwi_buf_bytes(&file), 0, NULL, &back, &err), &err);
     assert_int_equal(back.width, image.width);
     int far = 0;
     for (size_t i = 0; i < 20 * 12 * 3; i++) far += abs(back.rgb[i] - image.rgb[i]) > 40;
@@ -185,6 +184,40 @@ a_thumbnail_reads_back(void **state)
     hwi_image_release(&back);
     hwi_image_release(&image);
     hwi_buf_release(&file);
+}
+
+static bool
+at_once(void *arg)
+{
+    ++*(int *)arg;
+    return true;
+}
+
+static void
+a_caller_may_ask_for_less(void **state)
+{
+    (void)state;
+    int asked = 0;
+    const hwi_media_limits few = {.pixels_max = 20 * 12 - 1};
+    const hwi_media_limits over = {.is_over = at_once, .arg = &asked};
+    const char *const names[] = {"progressive.jpg", "cmyk.jpg", "still.webp", "alpha.webp"};
+    for (size_t i = 0; i < HWI_COUNT(names); i++) {
+        char path[512];
+        hwi_buf file = {0};
+        hwi_image image;
+        hw_error err = {0};
+        snprintf(path, sizeof path, HWT_SOURCE_DIR "/tests/fuzz/corpus/image/%s", names[i]);
+        hwt_ok(hwi_file_read(path, HWI_IMAGE_BYTES_MAX, &file, &err), &err);
+        hw_status st = hwi_image_decode(hwi_buf_bytes(&file), 0, &few, &image, &err);
+        assert_int_equal(st, HW_ELIMIT);
+        assert_non_null(strstr(err.message, "maximum of 239 pixels"));
+        if (i == 0) {
+            st = hwi_image_decode(hwi_buf_bytes(&file), 0, &over, &image, &err);
+            assert_int_equal(st, HW_ETIMEOUT);
+        }
+        hwi_buf_release(&file);
+    }
+    assert_int_equal(asked, 1);
 }
 
 int
@@ -199,6 +232,7 @@ main(void)
         cmocka_unit_test(resizing_gives_what_pil_gives),
         cmocka_unit_test(fitting_keeps_the_whole_or_the_middle),
         cmocka_unit_test(a_thumbnail_reads_back),
+        cmocka_unit_test(a_caller_may_ask_for_less),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,7 +125,7 @@ decode(const char *name, hwi_sound *out, hw_error *err)
     hwi_buf file = {0};
     snprintf(path, sizeof path, HWT_SOURCE_DIR "/tests/fuzz/corpus/sound/%s", name);
     hwt_ok(hwi_file_read(path, HWI_SOUND_BYTES_MAX, &file, err), err);
-    hw_status st = hwi_sound_decode(hwi_buf_bytes(&file), name, out, err);
+    hw_status st = hwi_sound_decode(hwi_buf_bytes(&file), name, NULL, out, err);
     hwi_buf_release(&file);
     return st;
 }
@@ -158,6 +158,58 @@ headers_that_lie_are_refused(void **state)
     }
 }
 
+/* What is heard of a preview is what the sound begins with; it is small, and never long. */
+static void
+a_preview_is_short_and_reads_back(void **state)
+{
+    (void)state;
+    hwi_sound s = tone(440, 0.5, 0, 20 * SECOND), back;
+    hwi_buf file = {0};
+    hw_error err = {0};
+    const char *type;
+    hwi_buf_text(&file, "before it");
+    hwt_ok(hwi_sound_preview(&s, 2, &file, &type, &err), &err);
+    assert_true(strcmp(type, "audio/mpeg") == 0 || strcmp(type, "audio/wav") == 0);
+    assert_memory_equal(file.data, "before it", 9);
+    assert_in_range(file.size, 1000, 40000);
+    hwt_ok(hwi_sound_decode(hwi_bytes(file.data + 9, file.size - 9), NULL, NULL, &back, &err),
+           &err);
+    assert_true(fabs(back.seconds - 2) < 0.2);
+    hwi_sound_release(&back);
+    hwi_buf_clear(&file);
+    hwt_ok(hwi_sound_preview(&s, 1000, &file, &type, &err), &err);
+    hwt_ok(hwi_sound_decode(hwi_buf_bytes(&file), NULL, NULL, &back, &err), &err);
+    assert_true(back.seconds < HWI_PREVIEW_SECONDS_MAX + 1);
+    hwi_sound_release(&back);
+    hwi_buf_release(&file);
+    hwi_sound_release(&s);
+}
+
+static bool
+at_once(void *arg)
+{
+    ++*(int *)arg;
+    return true;
+}
+
+static void
+decoding_ends_when_the_time_is_up(void **state)
+{
+    (void)state;
+    int asked = 0;
+    const hwi_media_limits limits = {.is_over = at_once, .arg = &asked};
+    hwi_sound s = tone(440, 0.5, 0, SECOND), back;
+    hwi_buf file = {0};
+    hw_error err = {0};
+    const char *type;
+    hwt_ok(hwi_sound_preview(&s, 1, &file, &type, &err), &err);
+    assert_int_equal(hwi_sound_decode(hwi_buf_bytes(&file), NULL, &limits, &back, &err),
+                     HW_ETIMEOUT);
+    assert_int_equal(asked, 1);
+    hwi_buf_release(&file);
+    hwi_sound_release(&s);
+}
+
 int
 main(void)
 {
@@ -168,6 +220,8 @@ main(void)
         cmocka_unit_test(silence_and_a_single_sample_have_a_descriptor_too),
         cmocka_unit_test(files_are_read_at_one_rate_in_one_channel),
         cmocka_unit_test(headers_that_lie_are_refused),
+        cmocka_unit_test(a_preview_is_short_and_reads_back),
+        cmocka_unit_test(decoding_ends_when_the_time_is_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,6 +78,7 @@ _hashwood() {
         --set) return ;;
         --payload-index) return ;;
         --thumbnail) return ;;
+        --sound-preview) return ;;
         --threads|-t) return ;;
         --vector|-v) return ;;
         --using) return ;;
@@ -89,7 +90,7 @@ _hashwood() {
         --threshold) return ;;
         --busy-timeout) return ;;
         esac
-        opts='--model --features --create --search --index --set --payload-index --thumbnail --again --no-build --threads --vector --using --k --offset --filter --recall --exact --budget --threshold --json --quiet --busy-timeout --help'
+        opts='--model --features --create --search --index --set --payload-index --thumbnail --sound-preview --again --no-build --threads --vector --using --k --offset --filter --recall --exact --budget --threshold --json --quiet --busy-timeout --help'
         collection=1 ;;
     put)
         case $prev in
