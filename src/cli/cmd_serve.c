@@ -10,6 +10,12 @@
 #include "commands.h"
 #ifdef HAVE_SERVER
 #include "server/server.h"
+#ifdef HAVE_EMBEDDING
+#include "embedder.h"
+#define EMBEDDING &cli_embedding
+#else
+#define EMBEDDING NULL
+#endif
 
 extern char **environ;
 
@@ -79,7 +85,8 @@ run_serve(cli *c, const void *args)
     if (read_config(&a, &config, &err) != HW_OK) return cli_fail_input(&err);
     if (a.print_config) return print_config(&config);
     if (hwi_server_open(&config, a.db, &server, &err) != HW_OK) return cli_fail(&err);
-    st = hwi_server_run(server, read_config, &a, &err);
+    st = hwi_server_embed(server, EMBEDDING, &err);
+    if (st == HW_OK) st = hwi_server_run(server, read_config, &a, &err);
     hwi_server_close(server);
     return st == HW_OK ? CLI_OK : cli_fail(&err);
 }

@@ -1,10 +1,13 @@
-/* embedder.c - which embedder made a collection's vectors.
+/* embedder.c - which embedder made a collection's vectors; and embedders for a server.
  *
  * It is kept in the collection's metadata, where every client sees it, rather than in the settings
  * of the command: who searches by a file may be a server, or a command on another machine. */
 #include "embedder.h"
 
 #include "embed/files.h"
+#ifdef HAVE_SERVER
+#include "server/embedding.h"
+#endif
 
 /* ---- What the collection says */
 
@@ -108,3 +111,59 @@ cli_embedder_agree(hw_collection *c, const char *name, const char *vector,
     hwi_arena_release(&s.arena);
     return st;
 }
+
+/* ---- For a server */
+
+#ifdef HAVE_SERVER
+static hw_status
+open_what(const char *what, void **out, hw_error *err)
+{
+    hwi_embedder_opts opts = {.threads = 1}; /* several files at once, each on one core */
+    hwi_embedder *e = NULL;
+    bool is_file = strchr(what, '/') || strchr(what, '.');
+
+    *(is_file ? &opts.model : &opts.features) = what;
+    hw_status st = hwi_embedder_open(&opts, &e, err);
+    *out = e;
+    return st;
+}
+
+static void
+close_what(void *embedder)
+{
+    hwi_embedder_close(embedder);
+}
+
+static void
+about_what(const void *embedder, hwi_embedding_about *out)
+{
+    const hwi_embedder_info *info = hwi_embedder_about(embedder);
+
+    *out = (hwi_embedding_about){.name = info->name,
+                                 .digest = info->digest,
+                                 .media = info->media == HWI_MEDIA_IMAGE ? "image" : "sound",
+                                 .dim = info->dim};
+}
+
+static hw_status
+embed_what(const void *embedder, const hwi_embedding_file *from, float *out, hw_error *err)
+{
+    const hwi_media_limits limits = {from->pixels_max, from->is_over, from->arg};
+    const hwi_media_file file = {.name = from->name, .content = from->content, .limits = &limits};
+    const hwi_embedder_info *info = hwi_embedder_about(embedder);
+    float *input = hwi_alloc(info->input_count * sizeof *input);
+    hwi_media_facts facts;
+
+    if (input == NULL) return hwi_nomem(err, info->input_count * sizeof *input);
+    hw_status st = hwi_embedder_prepare(embedder, &file, input, &facts, err);
+    if (st == HW_OK) {
+        hwi_media_facts_release(&facts);
+        st = hwi_embedder_run(embedder, input, 1, out, err);
+    }
+    hwi_free(input);
+    return st;
+}
+
+const hwi_embedding cli_embedding = {hwi_features_names, open_what, close_what, about_what,
+                                     embed_what};
+#endif

@@ -16,4 +16,7 @@
 hw_status cli_embedder_agree(hw_collection *c, const char *name, const char *vector,
                              const hwi_embedder_info *about, bool write, hw_error *err);
 
+/* What `serve` hands to the server (server/embedding.h). */
+extern const struct hwi_embedding cli_embedding;
+
 #endif

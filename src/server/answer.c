@@ -147,7 +147,8 @@ add_headers(hwi_exchange *x)
     if (strncmp(r->content_type, "text/html", 9) == 0) {
         hwi_request_answer_header(
             r, "Content-Security-Policy",
-            "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; "
+            "default-src 'self'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
+            "object-src 'none'; "
             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
         hwi_request_answer_header(r, "X-Frame-Options", "DENY");
         hwi_request_answer_header(r, "Referrer-Policy", "no-referrer");

@@ -82,6 +82,17 @@
       "memory for what is read of a database in FoundationDB")                                     \
     X(storage, max_staleness_ms, number, "max-staleness-ms", "0", 0, 60000, false, false, "MS",    \
       "how old reads of a database in FoundationDB may be; 0: they see every commit before them")  \
+    X(embedding, collections, text, "embed", "", 0, 0, false, false, "COLL=WHAT,...",              \
+      "search by a file: which embedder serves which collection (docs/embedding.md); auto: the "   \
+      "built-in features that made the vectors; empty: off")                                       \
+    X(embedding, max_file_size_mb, number, "embed-max-file-size-mb", "16", 1, 512, false, false,   \
+      "MB", "largest file that is embedded")                                                       \
+    X(embedding, max_megapixels, number, "embed-max-megapixels", "50", 1, 104, false, false, "N",  \
+      "largest picture that is embedded; each in work takes 3 MB or more a megapixel")             \
+    X(embedding, max_at_once, number, "embed-at-once", "2", 1, 64, false, false, "N",              \
+      "files embedded at once; more get 503")                                                      \
+    X(embedding, timeout_sec, number, "embed-timeout-sec", "10", 1, 600, false, false, "S",        \
+      "how long decoding a file may take")                                                         \
     X(log, level, text, "log-level", "info", 0, 0, false, false, "error|warn|info|debug",          \
       "how much is logged")                                                                        \
     X(log, format, text, "log-format", "text", 0, 0, false, false, "text|json",                    \

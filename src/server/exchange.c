@@ -21,6 +21,7 @@
 
 #define TIMEOUT_S_MAX 864000u
 #define LARGE_BODY_BYTES (4u << 20)
+#define FORM_BYTES (64u << 10) /* around a file, and fields beside it */
 
 /* Sixteen digits that no other request of this process has. Written by hand: formatting is slow where
  * a library has registered conversions of its own, as those of Fortran do. */
@@ -324,6 +325,8 @@ hwi_exchange_accept(hwi_exchange *x, const char *method)
     x->route = hwi_route_find(&path, r->method, r->params, &allowed);
     if (!authenticate(x)) return false;
     if (x->route == NULL) return refuse_path(x, allowed);
+    if (x->route->flags & HWI_ROUTE_FILE)
+        x->body_max = ((size_t)r->server->config.embedding_max_file_size_mb << 20) + FORM_BYTES;
     if (!authorise(x) || !split_arguments(x, uri) || !set_deadline(x)) return false;
     return hw_cancel_new(&r->cancel, &err) == HW_OK || hwi_refuse_engine(r, &err);
 }
@@ -354,6 +357,7 @@ parse_body(hwi_exchange *x)
     if (x->body.size == 0) return true;
     r->raw = (const char *)x->body.data;
     r->raw_bytes = x->body.size;
+    if (x->route->flags & HWI_ROUTE_FILE) return true;
     if (hwi_json_parse(r->raw, r->raw_bytes, &x->body_arena, &r->body, &err) == HW_OK) return true;
     return err.status == HW_EINVAL ? hwi_refuse_format(r, "%s", err.message)
                                    : hwi_refuse_engine(r, &err);

@@ -388,6 +388,21 @@ add_process(writer *w)
 }
 
 static void
+add_embeddings(writer *w, const hwi_embedders *embedders)
+{
+    hwi_embedders_counts n = hwi_embedders_count(embedders);
+
+    add_single(w, "hashwood_embeddings_total", "counter", "files embedded", (double)n.done);
+    add_single(w, "hashwood_embeddings_failed_total", "counter",
+               "files that did not decode, were too large or took too long", (double)n.failed);
+    add_single(w, "hashwood_embeddings_refused_total", "counter",
+               "files refused because too many were in work", (double)n.refused);
+    add_single(w, "hashwood_embedding_seconds_total", "counter", "time spent on files",
+               (double)n.us / 1e6);
+    add_single(w, "hashwood_embeddings_active", "gauge", "files in work", n.active);
+}
+
+static void
 add_server(writer *w)
 {
     hwi_server *s = w->server;
@@ -405,6 +420,7 @@ add_server(writer *w)
     if (s->queue && s->long_queue)
         add_single(w, "hashwood_queue_depth", "gauge", "requests that wait for a worker",
                    (double)(hwi_queue_depth(s->queue) + hwi_queue_depth(s->long_queue)));
+    if (s->embedders) add_embeddings(w, s->embedders);
     if (s->http) {
         add_single(w, "hashwood_connections", "gauge", "open connections",
                    (double)hwi_http_connections(s->http));

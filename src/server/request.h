@@ -77,6 +77,7 @@ enum {                        /* flags of a route */
        HWI_ROUTE_SLOW = 2,    /* builds, snapshots: the long deadline */
        HWI_ROUTE_INLINE = 4,  /* so cheap that it is answered without a worker: health, the page */
        HWI_ROUTE_NO_BODY = 8, /* a body is ignored */
+       HWI_ROUTE_FILE = 16,   /* the body is a file to embed: any bytes, with a limit of its own */
 };
 
 /* One row of a handler table. */

@@ -181,6 +181,7 @@ hwi_server_close(hwi_server *s)
     hwi_sampler_free(s->sampler);
     if (s->db) hwi_open_release(&s->open);
     hw_db_close(s->db);
+    hwi_embedders_free(s->embedders);
     hwi_metrics_free(s->metrics);
     hwi_keys_free(s->keys);
     pthread_rwlock_destroy(&s->keys_lock);

@@ -15,6 +15,12 @@
 HW_CHECKED hw_status hwi_server_open(hwi_config *config, const char *where, hwi_server **out,
                                      hw_error *err);
 
+/* Lets callers search by files, as embedding.collections says; `with` NULL: this program cannot. To be
+ * called between opening and running; `with` must outlive the server. HW_EINVAL, HW_ENOTFOUND,
+ * HW_EUNSUPPORTED name the entry whose embedder does not open. */
+typedef struct hwi_embedding hwi_embedding;
+HW_CHECKED hw_status hwi_server_embed(hwi_server *s, const hwi_embedding *with, hw_error *err);
+
 /* How to read the config again when told to (HUP): a function of the caller, who has the flags. */
 typedef hw_status (*hwi_config_again)(void *arg, hwi_config *out, hw_error *err);
 

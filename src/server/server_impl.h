@@ -3,6 +3,7 @@
 #define HWI_SERVER_IMPL_H
 
 #include "access.h"
+#include "embedding.h"
 #include "exchange.h"
 #include "log.h"
 #include "metrics.h"
@@ -21,9 +22,10 @@ struct hwi_server {
     hwi_log log;
     hwi_metrics *metrics;
     hwi_sampler *sampler;
-    hwi_queue *queue;      /* while it runs */
-    hwi_queue *long_queue; /* of routes marked slow, so that they never take all workers */
-    hwi_http *http;        /* while it runs */
+    hwi_embedders *embedders; /* NULL: search by a file is off */
+    hwi_queue *queue;         /* while it runs */
+    hwi_queue *long_queue;    /* of routes marked slow, so that they never take all workers */
+    hwi_http *http;           /* while it runs */
     uint64_t start_us;
     int64_t started_s; /* since 1970 */
     atomic_bool is_stopping;

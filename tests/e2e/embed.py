@@ -10,7 +10,6 @@ import wave
 import zlib
 
 from _cli import SOURCE, check, fails, js, main, out, run, same, write
-from _rest import Server
 
 CORPUS = os.path.join(SOURCE, "tests", "fuzz", "corpus")
 
@@ -91,35 +90,6 @@ def test_bad_files_are_told_and_skipped():
     for name in ("cut.png", "cut.jpg", "huge.png", "wrong.jpg"):
         check(name in p.stderr, f"{name} is named in: {p.stderr}")
     check("65000 x 65000" in p.stderr)
-
-
-def test_vectors_of_different_makers_are_not_mixed():
-    pictures()
-    js("embed", "a.hw", "c", "pics/red", "--features", "pixels", "--create")
-    same(js("describe", "a.hw", "c")["extra"]["metadata"]["embedders"],
-         {"": {"name": "pixels", "digest": "1", "media": "image"}})
-    run("create", "a.hw", "d", "--dim", "768", "--metric", "cosine")
-    js("embed", "a.hw", "d", "pics/red", "--features", "pixels")
-    patch = {"metadata": {"embedders": {"": {"name": "other.onnx", "digest": "0" * 32}}}}
-    with Server("a.hw") as server:
-        same(server.ok("PATCH", "/collections/d", patch), True)
-        for db in ("a.hw", server.url):  # a command beside the server, and one through it
-            for use in (["pics/blue"], ["--search", "pics/red/stripes0.png"]):
-                p = run("embed", db, "d", "--features", "pixels", *use, code=1)
-                check("made by other.onnx" in p.stderr and "pixels" in p.stderr, p.stderr)
-    run("delete", "a.hw", "d", "--filter", '{"must": {"key": "type", "match": {"value": "image/png"}}}')
-    js("embed", "a.hw", "d", "pics/blue", "--features", "pixels")  # empty: nothing to mix with
-    same(js("describe", "a.hw", "d")["extra"]["metadata"]["embedders"][""]["name"], "pixels")
-
-
-def test_a_server_is_told_what_made_the_vectors():
-    pictures()
-    with Server("far.hw") as server:
-        js("embed", server.url, "c", "pics", "--features", "colour-histogram", "--create")
-        told = server.ok("GET", "/collections/c")["config"]["metadata"]["embedders"][""]
-        same((told["name"], told["media"]), ("colour-histogram", "image"))
-        hits = js("embed", server.url, "c", "--features", "colour-histogram", "--search", "pics/red/stripes0.png", "-k", "3")
-        check(all(h["payload"]["labels"] == ["red"] for h in hits))
 
 
 def test_sounds_are_found_by_how_they_sound():

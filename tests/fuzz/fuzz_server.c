@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "server/embedding.h"
 #include "server/exchange.h"
 #include "server/route.h"
 #include "server/server.h"
@@ -23,11 +24,46 @@ demand(bool condition)
     if (!condition) abort();
 }
 
+/* Stands for the decoders, which have fuzzers of their own: a file's first bytes are its vector. */
+static hw_status
+open_stub(const char *what, void **out, hw_error *err)
+{
+    (void)what, (void)err;
+    *out = NULL;
+    return HW_OK;
+}
+
+static void
+close_stub(void *embedder)
+{
+    (void)embedder;
+}
+
+static void
+about_stub(const void *embedder, hwi_embedding_about *out)
+{
+    (void)embedder;
+    *out = (hwi_embedding_about){"stub", "1", "image", 4};
+}
+
+static hw_status
+embed_stub(const void *embedder, const hwi_embedding_file *file, float *out, hw_error *err)
+{
+    (void)embedder;
+    if (file->content.size < 4) return hwi_fail(err, HW_EINVAL, "no picture");
+    for (size_t i = 0; i < 4; i++) out[i] = (float)((const uint8_t *)file->content.data)[i] + 1;
+    return HW_OK;
+}
+
+static const hwi_embedding stub = {"stub", open_stub, close_stub, about_stub, embed_stub};
+
 static hwi_exchange *
 ask(const char *method, const char *uri, const void *body, size_t bytes)
 {
     hwi_exchange *x = hwi_exchange_new(server, uri);
     demand(x != NULL);
+    if (bytes > 2 && memcmp(body, "--", 2) == 0)
+        hwi_exchange_header(x, "content-type", "multipart/form-data; boundary=x");
     if (hwi_exchange_accept(x, method) && !(x->route->flags & HWI_ROUTE_UPLOAD) &&
         hwi_exchange_body(x, body, bytes))
         hwi_exchange_handle(x);
@@ -50,10 +86,12 @@ open_server(void)
                                       {"log.access", "false"},
                                       {"storage.snapshots_path", "fuzz_snapshots"},
                                       {"service.request_timeout_sec", "5"},
+                                      {"embedding.collections", "*=stub"},
                                       {0}};
     hwi_config config;
     demand(hwi_config_read("/dev/null", NULL, given, NULL, &config, NULL) == HW_OK);
     demand(hwi_server_open(&config, "mem:", &server, NULL) == HW_OK);
+    demand(hwi_server_embed(server, &stub, NULL) == HW_OK);
     must("PUT", "/collections/c", "{\"vectors\":{\"size\":4,\"distance\":\"Cosine\"}}");
     must("PUT", "/collections/n",
          "{\"vectors\":{\"a\":{\"size\":2,\"distance\":\"Dot\"},\"b\":{\"size\":3,\"distance\":"

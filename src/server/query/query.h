@@ -296,6 +296,8 @@ bool hwi_filter_of_ids(hwi_run *run, const hw_id *ids, size_t count, bool are_ex
 
 /* Appends the hits as a list of scored points. */
 bool hwi_answer_points(hwi_run *run, const hwi_search *search);
+/* The answer of one search: the list itself (is_old), or an object around it. */
+bool hwi_answer_search(hwi_run *run, const hwi_search *search, bool is_old);
 /* ,"explain":.. and ,"recall":.. where they were asked for */
 void hwi_answer_extras(hwi_run *run, const hwi_search *search);
 
@@ -322,5 +324,7 @@ bool hwi_handle_facet(hwi_request *r);
 bool hwi_handle_matrix_pairs(hwi_request *r);
 bool hwi_handle_matrix_offsets(hwi_request *r);
 bool hwi_handle_why(hwi_request *r);
+bool hwi_handle_search_file(hwi_request *r);
+bool hwi_handle_embedding(hwi_request *r);
 
 #endif

@@ -6,15 +6,16 @@
  */
 #include "server/query/query.h"
 
-static void
-write_points(hwi_run *run, const hwi_search *s, bool is_old, bool *ok)
+bool
+hwi_answer_search(hwi_run *run, const hwi_search *s, bool is_old)
 {
     hwi_buf *out = &run->request->out;
     if (!is_old) hwi_buf_text(out, "{\"points\":");
-    *ok = hwi_answer_points(run, s);
-    if (is_old) return;
+    if (!hwi_answer_points(run, s)) return false;
+    if (is_old) return true;
     hwi_answer_extras(run, s);
     hwi_buf_text(out, "}");
+    return true;
 }
 
 static bool
@@ -23,8 +24,8 @@ one(hwi_request *r, hwi_decode_fn decode, bool is_old)
     hwi_run run;
     hwi_search s;
     bool ok = hwi_run_begin(&run, r) && decode(&run, r->body, &s) && hwi_admit(&run, &s, 1, NULL) &&
-              hwi_prepare(&run, &s, 1) && hwi_execute(&run, &s, 1);
-    if (ok) write_points(&run, &s, is_old, &ok);
+              hwi_prepare(&run, &s, 1) && hwi_execute(&run, &s, 1) &&
+              hwi_answer_search(&run, &s, is_old);
     hwi_run_end(&run);
     return ok;
 }
@@ -64,7 +65,7 @@ batch(hwi_request *r, hwi_decode_fn decode, bool is_old)
     hwi_buf_text(&r->out, ok ? "[" : "");
     for (size_t i = 0; ok && i < count; i++) {
         if (i) hwi_buf_text(&r->out, ",");
-        write_points(&run, &searches[i], is_old, &ok);
+        ok = hwi_answer_search(&run, &searches[i], is_old);
     }
     hwi_buf_text(&r->out, ok ? "]" : "");
     hwi_run_end(&run);
@@ -172,6 +173,10 @@ const hwi_route hwi_routes_query[] = {
     ROUTE("points/search/matrix/pairs", hwi_handle_matrix_pairs),
     ROUTE("points/search/matrix/offsets", hwi_handle_matrix_offsets),
     ROUTE("points/why", hwi_handle_why),
+    {HWI_POST, "/collections/{collection}/points/search-file", HWI_NEED_READ, HWI_ROUTE_FILE,
+     hwi_handle_search_file},
+    {HWI_GET, "/collections/{collection}/embedding", HWI_NEED_READ, HWI_ROUTE_NO_BODY,
+     hwi_handle_embedding},
     ROUTE("facet", hwi_handle_facet),
     {0},
 };
