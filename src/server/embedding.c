@@ -318,7 +318,7 @@ hwi_embedding_run(hwi_request *r, const hwi_embedding_choice *choice, const char
         HWI_MIN(r->deadline_ms * 1000, begin_us + c->embedding_timeout_sec * UINT64_C(1000000));
     const hwi_embedding_file file = {.name = name,
                                      .content = content,
-                                     .pixels_max = c->embedding_max_megapixels * UINT64_C(1000000),
+                                     .pixels_max = c->embedding_max_megapixels * 1000000u,
                                      .is_over = is_over,
                                      .arg = &over_us};
     hw_error err = {0};

@@ -28,7 +28,7 @@ typedef struct hwi_embedding_about {
 typedef struct hwi_embedding_file {
     const char *name; /* as the caller named it, or NULL */
     hw_bytes content;
-    uint64_t pixels_max;
+    uint32_t pixels_max;
     bool (*is_over)(void *arg); /* asked now and then: stop */
     void *arg;
 } hwi_embedding_file;
