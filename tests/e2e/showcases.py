@@ -57,6 +57,16 @@ def test_words():
         same(found["queen"], "queen")
 
 
+def test_films():
+    found = figures("films", ["recall.svg", "strangers.svg", "map.svg"])
+    if found:
+        same((found["ratings"], found["films"]), (100004, 9066))
+        at_least(found, liked_recall=0.11, liked_ndcg=0.1, user_recall=0.11)
+        check(found["liked_recall"] > 1.5 * found["popularity_recall"], "recommending beats popularity")
+        check(found["stranger_all"] > 1.5 * found["stranger_0"], "strangers profit too")
+        check(found["stranger_10"] > found["stranger_1"], "the more is known the better")
+
+
 if __name__ == "__main__":
     try:
         main(globals())
