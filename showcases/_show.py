@@ -25,6 +25,7 @@ import json
 import os
 import platform
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -75,7 +76,7 @@ class Show:
             sys.exit(f"showcase: {self.command} is not there; `make build` makes it, HASHWOOD names another")
         shutil.rmtree(self.folder, ignore_errors=True)
         os.makedirs(self.folder)
-        self.began, self.waited = time.monotonic(), 0.0
+        self.began, self.waited, self.busy = time.monotonic(), 0.0, processor_seconds()
         self.bold, self.plain = ("\033[1m", "\033[0m") if sys.stdout.isatty() and "NO_COLOR" not in os.environ else ("", "")
         print(f"{self.bold}{name}: {title}{self.plain}")
         self.version = subprocess.run([self.command, "version"], stdout=subprocess.PIPE, text=True).stdout.strip()
@@ -210,7 +211,7 @@ class Show:
         done = os.path.join(folder, ".installed")
         if os.path.exists(done):
             return os.path.abspath(folder)
-        began = time.monotonic()
+        began, busy = time.monotonic(), processor_seconds()
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
         print(f"Downloading {', '.join(names)} from {'PyPI' if kind == 'python' else 'npm'} to {folder}", flush=True)
@@ -220,6 +221,7 @@ class Show:
             self.missing(f"{', '.join(names)} cannot be installed: {p.stdout.strip()[-500:]}")
         open(done, "w").close()
         self.waited += time.monotonic() - began
+        self.busy += processor_seconds() - busy
         return os.path.abspath(folder)
 
     # ---- figures, tables, pictures ----
@@ -271,6 +273,8 @@ class Show:
         """Prints all figures, writes figures.json and with --docs the docs, says how to go on."""
         seconds = round(time.monotonic() - self.began - self.waited, 1)
         self.figures.append({"key": "seconds", "value": seconds, "text": "seconds for the whole showcase, downloads aside"})
+        self.figures.append({"key": "processor_seconds", "value": round(processor_seconds() - self.busy, 1),
+                             "text": "processor seconds of that, all threads and commands"})
         print(f"\n{self.bold}Figures{self.plain}")
         self.table(["", "measured"], [[f["text"], worded(f["value"])] for f in self.figures])
         report = {"name": self.name, "date": datetime.date.today().isoformat(), "version": self.version,
@@ -336,6 +340,11 @@ def worded(value):
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
+
+
+def processor_seconds():
+    """What this process and the commands that have ended took, user and system."""
+    return sum(r.ru_utime + r.ru_stime for r in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
 
 
 def machine():
