@@ -17,9 +17,7 @@ import os
 import shutil
 import subprocess
 
-import numpy as np
-
-from _show import Show, equals, main
+from _show import Show, equals, main, np
 
 TOP = 10
 LIKED, DISLIKED = 4, 2
