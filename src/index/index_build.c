@@ -16,68 +16,11 @@
  */
 #include "index/index_build.h"
 
-#include <errno.h>
-#include <signal.h>
-#include <unistd.h>
-
 #include "index/index_calibrate.h"
+#include "index/job.h"
 
 #define SAMPLE_MOST 50000u
 #define DRIFT_LEAST 1000u /* changes below this never ask for a new calibration */
-
-/* ---- the job record: u8 format, u8 phase, 2 spare, generation u32, process u64 ---- */
-
-typedef enum phase { NO_JOB = 0, BUILDING = 1, CLEANING = 2 } phase;
-
-typedef struct job {
-    phase phase;
-    uint32_t generation; /* building: the unfinished one; cleaning: the outdated one */
-    uint64_t process;
-} job;
-
-static void
-job_key(hwi_key *k, const hwi_index *ix)
-{
-    hwi_key_sub(k, HWI_SUB_JOB, ix->coll);
-    hwi_key_uint(k, ix->field.number);
-}
-
-static hw_status
-job_get(const hwi_index *ix, hw_store_txn *txn, job *out, hw_error *err)
-{
-    hwi_key key;
-    hw_bytes value;
-
-    *out = (job){NO_JOB, 0, 0};
-    job_key(&key, ix);
-    hw_status st = hwi_store_get(txn, hwi_key_view(&key), &value, err);
-    if (st == HW_ENOTFOUND) return HW_OK;
-    HWI_TRY(st);
-    const uint8_t *b = value.data;
-    if (value.size != 16 || b[0] != 1 || b[1] < BUILDING || b[1] > CLEANING)
-        return hwi_fail(err, HW_ECORRUPT, "build job of %zu bytes does not decode", value.size);
-    *out = (job){(phase)b[1], hwi_get_u32(b + 4), hwi_get_u64(b + 8)};
-    return HW_OK;
-}
-
-static hw_status
-job_put(const hwi_index *ix, hw_store_txn *txn, phase p, uint32_t generation, hw_error *err)
-{
-    uint8_t b[16] = {1, (uint8_t)p};
-    hwi_key key;
-
-    hwi_put_u32(b + 4, generation);
-    hwi_put_u64(b + 8, (uint64_t)getpid());
-    job_key(&key, ix);
-    return hwi_store_put(txn, hwi_key_view(&key), hwi_bytes(b, sizeof b), err);
-}
-
-static bool
-is_alive(const job *j)
-{
-    if (j->process == 0 || j->process == (uint64_t)getpid()) return false;
-    return kill((pid_t)j->process, 0) == 0 || errno == EPERM;
-}
 
 /* ---- removing a generation ---- */
 
@@ -96,24 +39,36 @@ drop_some(const hwi_index *ix, hw_store_txn *txn, uint32_t generation, bool *mor
     return HW_OK;
 }
 
+typedef struct cleaning {
+    const hwi_index *ix;
+    uint32_t generation; /* 0: none */
+    bool more;
+} cleaning;
+
+static hw_status
+clean_body(hw_store_txn *txn, void *arg, hw_error *err)
+{
+    cleaning *c = arg;
+    const hwi_index *ix = c->ix;
+    hwi_job job;
+    hwi_key key;
+
+    c->more = false;
+    HWI_TRY(hwi_job_get(txn, ix->coll, ix->field.number, &job, err));
+    if (job.phase == HWI_NO_JOB || job.generation != c->generation)
+        return HW_OK; /* others did it */
+    if (c->generation) HWI_TRY(drop_some(ix, txn, c->generation, &c->more, err));
+    hwi_job_key(&key, ix->coll, ix->field.number);
+    return c->more ? HW_OK : hwi_store_del_prefix(txn, &key, err);
+}
+
 /* Ends a job: its generation goes, bit by bit, then the noted slots and the record itself. */
 static hw_status
 clean(const hwi_index *ix, hw_store *store, uint32_t generation, hw_error *err)
 {
-    for (bool more = true; more;) {
-        hw_store_txn *txn;
-        hwi_key key;
-        HWI_TRY(hwi_store_begin(store, HW_TXN_WRITE, &txn, err));
-        hw_status st = generation ? drop_some(ix, txn, generation, &more, err) : HW_OK;
-        if (generation == 0) more = false;
-        job_key(&key, ix);
-        if (st == HW_OK && !more) st = hwi_store_del_prefix(txn, &key, err);
-        if (st != HW_OK) {
-            hwi_store_abort(txn);
-            return st;
-        }
-        HWI_TRY(hwi_store_commit(txn, err));
-    }
+    cleaning c = {ix, generation, true};
+
+    while (c.more) HWI_TRY(hwi_store_run(store, clean_body, &c, err));
     return HW_OK;
 }
 
@@ -122,39 +77,46 @@ static hw_status
 recover(const hwi_index *ix, hw_store *store, hw_error *err)
 {
     hw_store_txn *txn;
-    job j;
+    hwi_job j;
 
     HWI_TRY(hwi_store_begin(store, HW_TXN_READ, &txn, err));
-    hw_status st = job_get(ix, txn, &j, err);
+    hw_status st = hwi_job_get(txn, ix->coll, ix->field.number, &j, err);
     hwi_store_abort(txn);
-    if (st != HW_OK || j.phase == NO_JOB) return st;
-    if (is_alive(&j))
+    if (st != HW_OK || j.phase == HWI_NO_JOB) return st;
+    if (hwi_job_is_alive(&j))
         return hwi_fail(err, HW_EBUSY, "process %llu is building this index",
                         (unsigned long long)j.process);
     return clean(ix, store, j.generation, err);
 }
 
+typedef struct beginning {
+    const hwi_index *ix;
+    uint32_t generation;
+} beginning;
+
 /* Notes the job and takes a generation number. */
 static hw_status
-begin(const hwi_index *ix, hw_store *store, uint32_t *generation, hw_error *err)
+begin_body(hw_store_txn *txn, void *arg, hw_error *err)
 {
-    hw_store_txn *txn;
+    beginning *b = arg;
+    const hwi_index *ix = b->ix;
     hwi_index_state state;
-    job j;
+    hwi_job j;
 
-    HWI_TRY(hwi_store_begin(store, HW_TXN_WRITE, &txn, err));
-    hw_status st = hwi_state_get(txn, ix->coll, ix->field.number, &state, err);
-    if (st == HW_OK) st = job_get(ix, txn, &j, err);
-    if (st == HW_OK && j.phase != NO_JOB)
-        st = hwi_fail(err, HW_EBUSY, "another build of this index has just begun");
-    if (st == HW_OK) {
-        *generation = state.next_generation++;
-        st = hwi_state_put(txn, ix->coll, ix->field.number, &state, err);
-    }
-    if (st == HW_OK) st = job_put(ix, txn, BUILDING, *generation, err);
-    if (st == HW_OK) return hwi_store_commit(txn, err);
-    hwi_store_abort(txn);
-    return st;
+    HWI_TRY(hwi_state_get(txn, ix->coll, ix->field.number, &state, err));
+    HWI_TRY(hwi_job_get(txn, ix->coll, ix->field.number, &j, err));
+    if (j.phase != HWI_NO_JOB)
+        return hwi_fail(err, HW_EBUSY, "another build of this index has just begun");
+    b->generation = state.next_generation++;
+    HWI_TRY(hwi_state_put(txn, ix->coll, ix->field.number, &state, err));
+    return hwi_job_put(txn, ix->coll, ix->field.number, HWI_BUILDING, b->generation, err);
+}
+
+hw_status
+hwi_build_beat(hwi_build *b, hw_error *err)
+{
+    return hwi_job_beat(b->store, b->ix->coll, b->ix->field.number, b->model->generation,
+                        &b->last_beat_us, err);
 }
 
 /* ---- reading and training ---- */
@@ -181,7 +143,7 @@ open_snapshot(hwi_build *b, hw_error *err)
     hwi_page_table_free(b->slot_table);
     hwi_store_abort(b->snapshot);
     b->vecs = b->slot_table = NULL, b->snapshot = NULL;
-    HWI_TRY(hwi_store_begin(b->store, HW_TXN_READ, &b->snapshot, err));
+    HWI_TRY(hwi_store_begin(b->store, HW_TXN_LOOSE, &b->snapshot, err));
     HWI_TRY(hwi_counts_get(b->snapshot, b->ix->coll, &counts, err));
     b->slots_below = counts.slots_below;
     HWI_TRY(
@@ -356,7 +318,7 @@ catch_up(hwi_build *b, hw_store_txn *txn, hwi_index_state *state, hw_error *err)
     hwi_page_cache *vecs = NULL;
     hwi_index_writer *w = NULL;
 
-    job_key(&key, b->ix);
+    hwi_job_key(&key, b->ix->coll, b->ix->field.number);
     n.prefix_bytes = key.size;
     hw_status st = hwi_store_scan_prefix(txn, &key, take_noted, &n, err);
     if (st == HW_OK && n.status != HW_OK)
@@ -374,31 +336,40 @@ catch_up(hwi_build *b, hw_store_txn *txn, hwi_index_state *state, hw_error *err)
     return st;
 }
 
+typedef struct switching {
+    hwi_build *b;
+    uint32_t calibration, outdated;
+} switching;
+
 /* In one transaction: the new generation's state, the changed slots, and the job turned to cleaning
  * the old one. */
 static hw_status
-switch_over(hwi_build *b, uint32_t calibration, uint32_t *outdated, hw_error *err)
+switch_body(hw_store_txn *txn, void *arg, hw_error *err)
 {
-    hw_store_txn *txn;
-    hwi_index_state now, next;
+    switching *s = arg;
+    hwi_build *b = s->b;
+    hwi_index_state now, next = b->state;
     uint32_t coll = b->ix->coll, field = b->ix->field.number;
 
-    HWI_TRY(hwi_store_begin(b->store, HW_TXN_WRITE, &txn, err));
-    hw_status st = hwi_state_get(txn, coll, field, &now, err);
-    if (st == HW_OK) {
-        next = b->state;
-        next.next_generation = now.next_generation;
-        next.vectors = now.vectors, next.vectors_since = now.vectors_since;
-        next.changes_since = now.changes_since;
-        next.calibration = calibration;
-        *outdated = now.generation;
-        st = hwi_state_put(txn, coll, field, &next, err);
-    }
-    if (st == HW_OK) st = catch_up(b, txn, &next, err);
-    if (st == HW_OK) st = job_put(b->ix, txn, CLEANING, *outdated, err);
-    if (st == HW_OK) return hwi_store_commit(txn, err);
-    hwi_store_abort(txn);
-    return st;
+    HWI_TRY(hwi_state_get(txn, coll, field, &now, err));
+    next.next_generation = now.next_generation;
+    next.vectors = now.vectors, next.vectors_since = now.vectors_since;
+    next.changes_since = now.changes_since;
+    next.calibration = s->calibration;
+    s->outdated = now.generation;
+    HWI_TRY(hwi_state_put(txn, coll, field, &next, err));
+    HWI_TRY(catch_up(b, txn, &next, err));
+    return hwi_job_put(txn, coll, field, HWI_CLEANING, s->outdated, err);
+}
+
+static hw_status
+switch_over(hwi_build *b, uint32_t calibration, uint32_t *outdated, hw_error *err)
+{
+    switching s = {b, calibration, 0};
+
+    HWI_TRY(hwi_store_run(b->store, switch_body, &s, err));
+    *outdated = s.outdated;
+    return HW_OK;
 }
 
 /* ---- calibration ---- */
@@ -491,7 +462,9 @@ build_generation(hwi_build *b, uint32_t generation, uint32_t *outdated, hw_error
     if (b->count == 0) return hwi_fail(err, HW_EINVAL, "there are no vectors to build an index of");
     HWI_TRY(train(b, generation, err));
     HWI_TRY(project(b, err));
+    HWI_TRY(hwi_build_beat(b, err));
     HWI_TRY(partition(b, err));
+    HWI_TRY(hwi_build_beat(b, err));
     HWI_TRY(hwi_build_write(b, err));
     HWI_TRY(open_snapshot(b, err)); /* one that sees what was written */
     hwi_index_state state = b->state;
@@ -506,11 +479,13 @@ static hw_status
 build(hwi_index *ix, hw_store *store, uint32_t threads, hwi_progress *progress, hw_error *err)
 {
     hwi_build b = {.ix = ix, .store = store, .threads = threads, .progress = progress};
-    uint32_t generation = 0, outdated = 0;
+    uint32_t outdated = 0;
 
     if (ix->field.kind == HWI_FLAT) return HW_OK;
     HWI_TRY(recover(ix, store, err));
-    HWI_TRY(begin(ix, store, &generation, err));
+    beginning begun = {ix, 0};
+    HWI_TRY(hwi_store_run(store, begin_body, &begun, err));
+    uint32_t generation = begun.generation;
     hw_status st = build_generation(&b, generation, &outdated, err);
     hwi_build_release(&b);
     if (st != HW_OK) {

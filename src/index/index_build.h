@@ -24,9 +24,12 @@ typedef struct hwi_build {
     hwi_partition partition;
     uint32_t *hashes;      /* kind lsh: bucket number of each leaf of the partition */
     hwi_index_state state; /* of the new generation */
+    uint64_t last_beat_us;
 } hwi_build;
 
 void hwi_build_release(hwi_build *b);
+/* Between two steps: the build goes on, or has been taken over (job.h). */
+HW_CHECKED hw_status hwi_build_beat(hwi_build *b, hw_error *err);
 
 /* Framed vectors of some slots into x (count x dim). */
 HW_CHECKED hw_status hwi_build_frame(const hwi_build *b, const uint32_t *slots, size_t count,

@@ -11,6 +11,8 @@
 #include "index/index_build.h"
 #include "index/lsh/lsh_probe.h"
 
+#define LOCS_AT_ONCE 200000u /* 4 bytes each: well below txn_bytes_soft */
+
 #define BOUND_SLACK 1.0001f
 
 /* One leaf on its way to the store. */
@@ -123,6 +125,18 @@ has_rows(const writing *w, uint32_t region)
     return has_rows(w, (uint32_t)r->left) || has_rows(w, (uint32_t)r->right);
 }
 
+/* Nobody reads the generation yet, so it may be written in as many transactions as it takes. */
+static hw_status
+next_when_full(const hwi_build *b, hw_store_txn **txn, hw_error *err)
+{
+    hw_store_txn *full = *txn;
+
+    if (!hwi_store_full(full)) return HW_OK;
+    *txn = NULL;
+    HWI_TRY(hwi_store_commit(full, err));
+    return hwi_store_begin(b->store, HW_TXN_WRITE, txn, err);
+}
+
 /* Gives the region a node below parent, writes inner nodes at once, adds leaves to the tree. *node:
  * its number. */
 static hw_status
@@ -152,7 +166,8 @@ number_region(numbering *n, uint32_t region, uint32_t parent, uint32_t *node)
     HWI_TRY(number_region(n, (uint32_t)r->right, *node, &inner.right));
     w->tree->nodes[*node] = inner;
     hwi_plane plane = {r->split, p->directions + (size_t)region * p->dc};
-    return hwi_tree_put_inner(n->txn, &n->prefix, p->dc, *node, &inner, &plane, n->err);
+    HWI_TRY(hwi_tree_put_inner(n->txn, &n->prefix, p->dc, *node, &inner, &plane, n->err));
+    return next_when_full(w->b, &n->txn, n->err);
 }
 
 static hw_status
@@ -172,7 +187,6 @@ number_buckets(numbering *n)
     return HW_OK;
 }
 
-/* Inner nodes of a million vectors are a few MB of planes: one transaction. */
 static hw_status
 number_nodes(writing *w, hw_error *err)
 {
@@ -366,6 +380,7 @@ write_leaves(writing *w, hw_error *err)
         while (at + batch < count && (batch == 0 || bytes < b->store->limits.txn_bytes_soft))
             bytes += jobs[at + batch++].count * row_bytes;
         st = hwi_progress_step(b->progress, "write", at, count, err);
+        if (st == HW_OK) st = hwi_build_beat(b, err);
         if (st == HW_OK) st = hwi_store_begin(b->store, HW_TXN_WRITE, &txn, err);
         if (st != HW_OK) break;
         w->jobs = jobs + at;
@@ -380,32 +395,57 @@ write_leaves(writing *w, hw_error *err)
     return st;
 }
 
-/* Locations of all slots, then the model, now that the signatures' typical error is known. */
+/* Locations of the rows from `first` on, as many as go into one transaction. */
+static hw_status
+write_locations(const writing *w, hw_store_txn *txn, uint32_t first, hw_error *err)
+{
+    const hwi_build *b = w->b;
+    hwi_page_cache *locs = NULL;
+
+    hw_status st =
+        hwi_loc_cache_new(txn, b->ix->coll, b->ix->field.number, b->model->generation, &locs, err);
+    uint32_t below = first + HWI_MIN(b->count - first, LOCS_AT_ONCE);
+    for (uint32_t i = first; st == HW_OK && i < below; i++)
+        st = hwi_loc_set(locs, b->slots[i], w->node_of[b->partition.leaf_of[i]], err);
+    if (st == HW_OK) st = hwi_page_cache_flush(locs, err);
+    hwi_page_cache_free(locs);
+    return st;
+}
+
+/* The model, now that the signatures' typical error is known. */
+static hw_status
+write_model(const writing *w, hw_store_txn *txn, hw_error *err)
+{
+    const hwi_build *b = w->b;
+    hwi_buf blob = {0};
+    hwi_key key;
+
+    hwi_model_encode(b->model, &blob);
+    hwi_key_model(&key, b->ix->coll, b->ix->field.number, b->model->generation);
+    hw_status st = blob.failed ? hwi_nomem(err, blob.size)
+                               : hwi_blob_put(txn, hwi_key_view(&key), hwi_buf_bytes(&blob), err);
+    hwi_buf_release(&blob);
+    return st;
+}
+
 static hw_status
 write_rest(writing *w, hw_error *err)
 {
     hwi_build *b = w->b;
-    hwi_model *m = b->model;
-    hwi_buf blob = {0};
-    hwi_page_cache *locs = NULL;
-    hw_store_txn *txn;
-    hwi_key key;
+    hw_status st = HW_OK;
 
-    m->kap = (float)(w->error / HWI_MAX(b->count, 1u));
-    HWI_TRY(hwi_store_begin(b->store, HW_TXN_WRITE, &txn, err));
-    hw_status st =
-        hwi_loc_cache_new(txn, b->ix->coll, b->ix->field.number, m->generation, &locs, err);
-    for (uint32_t i = 0; st == HW_OK && i < b->count; i++)
-        st = hwi_loc_set(locs, b->slots[i], w->node_of[b->partition.leaf_of[i]], err);
-    if (st == HW_OK) st = hwi_page_cache_flush(locs, err);
-    hwi_page_cache_free(locs);
-    hwi_model_encode(m, &blob);
-    hwi_key_model(&key, b->ix->coll, b->ix->field.number, m->generation);
-    if (st == HW_OK && blob.failed) st = hwi_nomem(err, blob.size);
-    if (st == HW_OK) st = hwi_blob_put(txn, hwi_key_view(&key), hwi_buf_bytes(&blob), err);
-    hwi_buf_release(&blob);
-    if (st == HW_OK) return hwi_store_commit(txn, err);
-    hwi_store_abort(txn);
+    b->model->kap = (float)(w->error / HWI_MAX(b->count, 1u));
+    for (uint32_t first = 0; st == HW_OK && first <= b->count; first += LOCS_AT_ONCE) {
+        hw_store_txn *txn;
+        HWI_TRY(hwi_store_begin(b->store, HW_TXN_WRITE, &txn, err));
+        st = write_locations(w, txn, first, err);
+        bool is_last = b->count - first < LOCS_AT_ONCE;
+        if (st == HW_OK && is_last) st = write_model(w, txn, err);
+        if (st == HW_OK)
+            st = hwi_store_commit(txn, err);
+        else
+            hwi_store_abort(txn);
+    }
     return st;
 }
 

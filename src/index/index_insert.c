@@ -13,6 +13,7 @@
 #include <math.h>
 
 #include "index/index_impl.h"
+#include "index/job.h"
 #include "index/lsh/lsh_probe.h"
 #include "index/tree/tree_split.h"
 
@@ -46,13 +47,6 @@ open_generation(hwi_index_writer *w, hw_error *err)
     return scratch_new(w, err);
 }
 
-static void
-job_key(hwi_key *k, const hwi_index *ix)
-{
-    hwi_key_sub(k, HWI_SUB_JOB, ix->coll);
-    hwi_key_uint(k, ix->field.number);
-}
-
 hw_status
 hwi_index_writer_new(hwi_index *ix, hw_store_txn *txn, hwi_page_cache *vecs, hwi_index_writer **out,
                      hw_error *err)
@@ -67,7 +61,7 @@ hwi_index_writer_new(hwi_index *ix, hw_store_txn *txn, hwi_page_cache *vecs, hwi
     hw_status st = hwi_state_get(txn, ix->coll, ix->field.number, &w->state, err);
     w->before = w->state;
     if (st == HW_OK) {
-        job_key(&job, ix);
+        hwi_job_key(&job, ix->coll, ix->field.number);
         st = hwi_store_get(txn, hwi_key_view(&job), &value, err);
         w->building = st == HW_OK;
         if (st == HW_ENOTFOUND) st = HW_OK;
@@ -240,7 +234,7 @@ note_for_build(hwi_index_writer *w, uint32_t slot, hw_error *err)
     w->touched = true;
     w->state.changes++;
     if (!w->building) return HW_OK;
-    job_key(&key, w->ix);
+    hwi_job_key(&key, w->ix->coll, w->ix->field.number);
     hwi_key_uint(&key, slot);
     return hwi_store_put(w->txn, hwi_key_view(&key), hwi_bytes(NULL, 0), err);
 }

@@ -151,6 +151,38 @@ find_leaf(hwi_index_view *v, uint32_t node, hwi_leaf_ref **out, hw_error *err)
     return HW_OK;
 }
 
+/* How many parts a leaf has is known once its first page is here; most have as many as this. */
+static uint32_t
+usual_parts(const hwi_index_view *v)
+{
+    if (v->model->words == 0) return 0;
+    return (v->model->leaf_size + v->rows_per_part - 1) / v->rows_per_part;
+}
+
+void
+hwi_view_want_leaves(hwi_index_view *v, const hwi_top_entry *positions, size_t count)
+{
+    enum { AT_ONCE = 32 };
+    hwi_key keys[AT_ONCE];
+    hw_bytes wanted[AT_ONCE];
+    size_t n = 0;
+
+    if (!hwi_store_is_far(v->txn)) return;
+    uint32_t parts = usual_parts(v);
+    for (size_t i = 0; i < count; i++) {
+        if (atomic_load_explicit(&v->leaves[positions[i].tag], memory_order_relaxed)) continue;
+        for (uint32_t part = 0; part <= parts; part++) {
+            hwi_key_leaf(&keys[n], v->ix->coll, v->ix->field.number, v->state.generation,
+                         v->tree->leaf_node[positions[i].tag], part);
+            wanted[n] = hwi_key_view(&keys[n]);
+            if (++n < AT_ONCE) continue;
+            hwi_store_want(v->txn, wanted, n);
+            n = 0;
+        }
+    }
+    hwi_store_want(v->txn, wanted, n);
+}
+
 hw_status
 hwi_view_leaf(hwi_index_view *v, uint32_t position, const hwi_leaf_ref **out, hw_error *err)
 {

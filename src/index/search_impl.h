@@ -30,6 +30,9 @@ struct hwi_index_view {
 HW_CHECKED hw_status hwi_view_leaf(hwi_index_view *v, uint32_t position, const hwi_leaf_ref **out,
                                    hw_error *err);
 
+/* Asks a store that is far away for the pages of some leaves at once. */
+void hwi_view_want_leaves(hwi_index_view *v, const hwi_top_entry *positions, size_t count);
+
 /* Refine row of a leaf's row. */
 static inline const uint8_t *
 hwi_leaf_ref_row(const hwi_index_view *v, const hwi_leaf_ref *leaf, uint32_t row)

@@ -77,11 +77,12 @@ take_count(void *arg, hw_bytes key, hw_bytes value)
     if (c->status != HW_OK) return false;
     if (what == LANE && is_sound(value, LANE_BYTES)) {
         c->out->slots_below = HWI_MAX(c->out->slots_below, hwi_get_u32(value.data));
-    } else if (what == LANE || value.size != 8) {
+    } else if (what == LANE || value.size != 8 ||
+               (what == FRONTIER && !is_sound(value, FRONTIER_BYTES))) {
         c->status = damaged(c->coll, c->err);
     } else if (what == VERSIONS) {
         c->out->version += hwi_get_u64(value.data);
-    } else {
+    } else if (what == POINTS) {
         c->out->points += hwi_get_u64(value.data);
     }
     return c->status == HW_OK;
@@ -104,7 +105,7 @@ hwi_counts_get(hw_store_txn *txn, uint32_t coll, hwi_counts *out, hw_error *err)
     out->points = hwi_get_u64((const uint8_t *)value.data + 8);
     out->slots_below = hwi_get_u32((const uint8_t *)value.data + 16);
     count_key(&key, coll, VERSIONS);
-    count_key(&end, coll, FRONTIER);
+    count_key(&end, coll, FRONTIER + 1);
     HWI_TRY(hwi_store_peek_scan(txn, hwi_key_view(&key), hwi_key_view(&end), false, take_count, &c,
                                 err));
     return c.status;

@@ -71,6 +71,10 @@ void hwi_page_table_free(hwi_page_table *t);
 HW_CHECKED hw_status hwi_page_table_get(hwi_page_table *t, uint32_t page, const uint8_t **out,
                                         hw_error *err);
 
+/* The pages of these rows will be asked for: a store far away fetches them all at once. Pages that
+ * are read in order are fetched ahead without being asked. */
+void hwi_page_table_want(hwi_page_table *t, const uint32_t *rows, size_t count);
+
 /* ---- writing ---- */
 
 /* The pages a transaction is changing: read, copied once, changed in memory, written by flush. */

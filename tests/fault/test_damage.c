@@ -248,8 +248,9 @@ put_value(hw_store *store, const pick *p)
     hwt_commit(t);
 }
 
-/* The version in an id entry and the mark of a listed group carry no meaning to verify; the next
- * free collection number may be any; the log only tells a view which nodes to read again. */
+/* The version in an id entry, the counters of versions and of changes since a calibration, and the mark
+ * of a listed group carry no meaning to verify; the next free collection number may be any; the log
+ * only tells a view which nodes to read again. */
 static bool
 may_hold_anything(const pick *p, size_t at)
 {
@@ -260,8 +261,11 @@ may_hold_anything(const pick *p, size_t at)
     if (sub == HWI_SUB_ID) return at >= 4;
     if (sub == HWI_SUB_LOG) return true;
     if (sub == HWI_SUB_META) return hwi_key_read_uint(&r, &second, NULL) == HW_OK;
-    if (sub != HWI_SUB_COUNT || hwi_key_skip(&r, NULL) != HW_OK) return false;
-    return hwi_key_peek(&r) != HWI_KEY_END;
+    if (hwi_key_skip(&r, NULL) != HW_OK) return false;
+    if (sub == HWI_SUB_STATE)
+        return hwi_key_skip(&r, NULL) == HW_OK && hwi_key_read_uint(&r, &second, NULL) == HW_OK &&
+               second == 2;
+    return sub == HWI_SUB_COUNT && hwi_key_read_uint(&r, &second, NULL) == HW_OK && second <= 2;
 }
 
 static void

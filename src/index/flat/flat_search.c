@@ -57,6 +57,7 @@ hwi_exact_add(hwi_search_run *run, const uint32_t *slots, size_t count, hw_error
     float distance[HWI_SPACE_GATHER_MAX];
     uint32_t kept[HWI_SPACE_GATHER_MAX];
 
+    hwi_page_table_want(v->vecs, slots, count);
     while (count > 0) {
         size_t take = HWI_MIN(count, (size_t)HWI_SPACE_GATHER_MAX), n = 0;
         for (size_t i = 0; i < take; i++) {

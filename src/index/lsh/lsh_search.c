@@ -30,6 +30,7 @@
 #define INTERRUPT_EVERY 16u /* leaves between looks at the clock */
 #define REFINE_BATCH 32u
 #define PREFETCH_BYTES 512u
+#define WANT_MOST 256u /* leaves asked for at once */
 
 /* The query in the forms that scanning and refining need. */
 typedef struct lsh_query {
@@ -290,6 +291,7 @@ typedef struct lsh_walk {
     uint32_t done;      /* leaves opened */
     uint32_t most;      /* of them */
     uint32_t usual;     /* of them: what the calibration says of an average query */
+    uint32_t wanted;    /* leaves in order up to here were asked for */
     bool by_reach;      /* else leaves are counted */
     bool out_of_time;   /* a time budget ended */
     float useful;       /* with a filter: leaves opened, those without a match counted in part */
@@ -421,6 +423,20 @@ prefetch_ahead(const lsh_walk *w)
     if (known > 0) prefetch_leaf(v, next[0].tag);
 }
 
+/* From a store that is far away leaves come many at a time: at first as many as an average query opens,
+ * then strip by strip. */
+static void
+want_leaves(lsh_walk *w)
+{
+    if (w->done < w->wanted || !hwi_store_is_far(w->run->v->txn)) return;
+    uint32_t more = w->wanted ? STRIP : HWI_MIN(w->usual, WANT_MOST);
+    while (w->line.ordered < w->done + more && has_leaf(&w->line, w->line.ordered)) {
+    }
+    uint32_t known = w->line.ordered - w->done;
+    hwi_view_want_leaves(w->run->v, w->line.s->ranked + w->done, HWI_MIN(more, known));
+    w->wanted = w->done + HWI_MAX(more, 1);
+}
+
 /* Opens leaves until the next is out of reach, or a time budget ends. */
 static hw_status
 open_leaves(lsh_walk *w, float reach, hw_error *err)
@@ -436,6 +452,7 @@ open_leaves(lsh_walk *w, float reach, hw_error *err)
                 run->trace->stop_us && w->done > 0 && hwi_clock_us() > run->trace->stop_us;
             if (w->out_of_time) break;
         }
+        want_leaves(w);
         prefetch_ahead(w);
         uint64_t accepted = run->accepted;
         uint32_t position = w->line.s->ranked[w->done].tag;
