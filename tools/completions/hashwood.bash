@@ -4,7 +4,7 @@ _hashwood() {
     local opts= collection=0
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'create collections describe drop import export embed put get update delete search why count scroll index build stats check copy compact backup restore bench shell serve version' -- "$cur"))
+        COMPREPLY=($(compgen -W 'create collections describe drop import export embed put get update delete search why duplicates count scroll index build stats check copy compact backup restore bench shell serve version' -- "$cur"))
         return
     fi
     case ${COMP_WORDS[1]} in
@@ -171,6 +171,19 @@ _hashwood() {
         --busy-timeout) return ;;
         esac
         opts='--like --vector --using --k --offset --filter --recall --exact --budget --threshold --json --quiet --busy-timeout --help'
+        collection=1 ;;
+    duplicates)
+        case $prev in
+        --threshold|-t) return ;;
+        --field) return ;;
+        --using) return ;;
+        --filter|-f) return ;;
+        --k|-k) return ;;
+        --recall|-r) return ;;
+        --threads) return ;;
+        --busy-timeout) return ;;
+        esac
+        opts='--threshold --field --using --filter --k --recall --exact --threads --json --quiet --busy-timeout --help'
         collection=1 ;;
     count)
         case $prev in
