@@ -34,12 +34,12 @@ def clothes(count=6000, seed=5):
         yield {"id": i, "vector": pixels, "payload": {"name": kinds[kind], "size": round(r, 2), "even": i % 2 == 0}}
 
 
-def drive(url, tour):
+def drive(url, tour, files=""):
     """Runs one tour of page/drive.cjs; a failure leaves failed.png beside the pictures."""
     shots = os.path.join(os.path.abspath(_packages.BUILD), "page")
     os.makedirs(shots, exist_ok=True)
     env = dict(os.environ, NODE_PATH=os.path.join(os.path.abspath(PACKAGES), "node_modules"), CHROMIUM=CHROMIUM,
-               SHOTS=shots, BASE=url)
+               SHOTS=shots, BASE=url, FILES=files)
     p = subprocess.run(["node", os.path.join(SOURCE, "tests/e2e/page/drive.cjs"), tour], env=env, timeout=900,
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     check(p.returncode == 0, f"the page failed:\n{p.stdout[-3000:]}")
@@ -74,6 +74,23 @@ def test_views_in_a_browser():
     run("import", "page.hw", "clothes", "clothes.jsonl", "--create", "--metric", "l2", "--payload-index", "name:keyword")
     with Server("page.hw") as s:
         drive(s.url, "views")
+
+
+def test_files_in_a_browser():
+    """A gallery of pictures and sounds; search by a file where the server embeds, and told where it does not."""
+    import embed
+
+    if run("embed", "--help", code=None).returncode:
+        return  # built without
+    embed.pictures()
+    for i, hz in enumerate((200, 215, 230, 1400, 1500, 1600)):
+        embed.tone(f"snd/{'low' if hz < 1000 else 'high'}/{hz}.wav", hz)
+    run("embed", "files.hw", "pictures", "pics", "--features", "colour-histogram", "--create", "--payload-index", "labels:keyword")
+    run("embed", "files.hw", "sounds", "snd", "--features", "logmel", "--create")
+    with Server("files.hw", "--embed", "auto") as s:
+        drive(s.url, "files", os.getcwd())
+    with Server("files.hw") as s:
+        drive(s.url, "noFiles", os.getcwd())
 
 
 def test_key_is_asked_for():

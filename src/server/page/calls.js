@@ -35,6 +35,7 @@ export const CALLS = [
   ['POST', '/collections/{c}/points/search/matrix/pairs', 'Distances among a sample', {sample: 10, limit: 3}],
   ['PUT', '/collections/{c}/index', 'Index a payload field', {field_name: 'name', field_schema: 'keyword'}],
   ['DELETE', '/collections/{c}/index/name', 'Drop the index of a field'],
+  ['GET', '/collections/{c}/embedding', 'Whether files can be searched by'],
   ['GET', '/collections/{c}/index', 'The tree'],
   ['GET', '/collections/{c}/index/map', 'Points and anchors in two dimensions'],
   ['POST', '/collections/{c}/index/build', 'Build the vector index afresh'],

@@ -35,7 +35,7 @@ export function fieldsOf(schema, points) {
     const kind = KINDS[s.data_type];
     if (kind) found.set(path, {values: new Set(), ...found.get(path), kind, indexed: s.data_type});
   }
-  for (const path of found.keys()) if (/^(image|thumbnail|picture|img)$/.test(path)) found.delete(path);
+  for (const path of found.keys()) if (/^(image|thumbnail|picture|img|sound|audio)$/.test(path)) found.delete(path);
   return new Map([...found].sort(([, a], [, b]) => !!b.indexed - !!a.indexed));
 }
 

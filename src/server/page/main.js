@@ -8,6 +8,7 @@ import {askKey, hasKey, send} from './api.js';
 
 const views = {
   search: () => import('./search.js'),
+  gallery: () => import('./gallery.js'),
   how: () => import('./how.js'),
   collections: () => import('./collections.js'),
   metrics: () => import('./metrics.js'),

@@ -84,7 +84,7 @@ export function title(payload) {
   for (const key of TITLES) {
     if (typeof payload[key] === 'string' || typeof payload[key] === 'number') return String(payload[key]);
   }
-  const [, value] = Object.entries(payload).find(([k, v]) => (typeof v === 'string' || typeof v === 'number') && !NAMES.includes(k)) ?? [];
+  const [, value] = Object.entries(payload).find(([k, v]) => (typeof v === 'number' || (typeof v === 'string' && !v.startsWith('data:'))) && !NAMES.includes(k)) ?? [];
   return value === undefined ? '' : String(value);
 }
 

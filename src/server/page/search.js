@@ -1,12 +1,14 @@
 // search.js - the view to search in: choose a point, a picture or a vector, see what is like it.
 //
-// Everything but a pasted vector is in the address, so back, forward and a copied link work:
-// c collection, id point, q=vector, f filter, recall, exact, n hits a page, o offset, using.
-import {el, field, select, number, duration, percent, short, showError, announce, copy, dialog, replace} from './dom.js';
+// Everything but a pasted vector and a chosen file is in the address, so back, forward and a copied link
+// work: c collection, id point, q=vector or q=file, f filter, recall, exact, n hits a page, o offset, using.
+import {el, field, select, number, duration, percent, showError, announce, copy, replace} from './dom.js';
 import {call, get, result, collection, collectionPath, parseId, sample} from './api.js';
-import {picture, title, needsVectors, vectorOf} from './pictures.js';
+import {picture, title, needsVectors} from './pictures.js';
+import {tiles} from './tiles.js';
+import {FileChooser, embedding, searchByFile} from './files.js';
 import {FilterForm} from './filter.js';
-import {curl, pythonClient, javascript, pretty} from './snippets.js';
+import {curl, pythonClient, javascript, curlFile, pythonFile, javascriptFile} from './snippets.js';
 
 export const COLLECTION = 'hashwood.collection';
 
@@ -26,7 +28,7 @@ export function noCollections() {
 
 /** The body of POST points/query for what the address says. */
 export function queryBody(params, using, vector) {
-  const body = {query: params.q === 'vector' ? vector : parseId(params.id ?? '')};
+  const body = params.q === 'file' ? {} : {query: params.q === 'vector' ? vector : parseId(params.id ?? '')};
   if (using) body.using = using;
   if (params.f) body.filter = JSON.parse(params.f);
   if (params.exact) body.params = {exact: true};
@@ -43,10 +45,13 @@ class Search {
   constructor(place, tools) {
     Object.assign(this, {place, tools, params: {}, collection: null});
     this.filter = new FilterForm(() => this.#refilter());
+    this.files = new FileChooser(() => this.#searchFile());
+    this.files.dropped = () => { this.#mode('file'); if (this.fold) this.fold.open = true; };
+    this.files.watch(place, tools.signal);
     this.results = el('section', {class: 'results', 'aria-label': 'Results'});
     this.controls = el('div', {class: 'controls'});
     place.append(el('div', {class: 'view-top'}, el('div', {}, el('h1', {}, 'Search'),
-      el('p', {class: 'lead'}, 'Click a picture to find what is like it, or name a point, or paste a vector.'))),
+      el('p', {class: 'lead'}, 'Click a picture, name a point, paste a vector or drop a file.'))),
     el('div', {class: 'split'}, this.controls, this.results));
   }
 
@@ -58,7 +63,7 @@ class Search {
       }
       this.params = {...params, c: this.collection.name};
       this.#fillForm();
-      if (params.id !== undefined && params.id !== '' || (params.q === 'vector' && pasted)) await this.#search(mine);
+      if (params.id !== undefined && params.id !== '' || (params.q === 'vector' && pasted) || (params.q === 'file' && this.files.file)) await this.#search(mine);
       else await this.#browse(mine);
     } catch (error) {
       if (this.turn === mine) showError(this.results, error, () => this.update(params));
@@ -74,7 +79,8 @@ class Search {
     if (!pick) { replace(this.results, noCollections()); replace(this.controls); return false; }
     this.#buildForm(names.includes(pick) ? names : [pick, ...names], pick);
     this.collection = null;
-    const c = await collection(pick, signal);
+    const [c, told] = await Promise.all([collection(pick, signal), embedding(pick, signal)]);
+    this.files.use(told);
     this.using = (c.vectors.find((v) => !v.sparse) ?? c.vectors[0])?.name ?? '';
     const points = c.points ? await sample(pick, 40, {}, signal) : [];
     this.withVectors = needsVectors(points, c.vectors.find((v) => v.name === this.using)?.dim);
@@ -87,7 +93,7 @@ class Search {
   }
 
   #buildForm(names, pick) {
-    this.modes = ['point', 'vector'].map((m) => el('input', {type: 'radio', name: 'mode', value: m, onchange: () => this.#mode(m)}));
+    this.modes = ['point', 'vector', 'file'].map((m) => el('input', {type: 'radio', name: 'mode', value: m, onchange: () => this.#mode(m)}));
     this.id = el('input', {placeholder: 'id', autocomplete: 'off', 'aria-label': 'Id of the point'});
     this.vector = el('textarea', {rows: 5, spellcheck: 'false', placeholder: '[0.12, 0.5, …]', 'aria-label': 'Vector'});
     this.dimHint = el('small', {class: 'hint'});
@@ -101,19 +107,20 @@ class Search {
     this.form = el('form', {class: 'card stack', onsubmit: (e) => { e.preventDefault(); this.#submit(); }},
       field('Collection', select(names, pick, {onchange: (e) => this.tools.go('search', {c: e.target.value})})), this.usingBox,
       el('fieldset', {class: 'stack tight'}, el('legend', {}, 'Nearest to'),
-        el('div', {class: 'choice'}, el('label', {}, this.modes[0], 'a stored point'), el('label', {}, this.modes[1], 'a vector')),
-        this.pointPart, this.vectorPart),
+        el('div', {class: 'choice'}, el('label', {}, this.modes[0], 'a point'), el('label', {}, this.modes[1], 'a vector'), el('label', {}, this.modes[2], 'a file')),
+        this.pointPart, this.vectorPart, this.files.element),
       this.filter.element,
       el('fieldset', {class: 'stack tight'}, el('legend', {}, 'How sure'),
         el('label', {class: 'row apart small'}, el('span', {}, 'Recall to aim at'), this.recallText, this.recall),
         el('label', {class: 'check small'}, this.exact, 'Exact: prove that nothing is nearer'), this.page),
       el('button', {class: 'primary'}, 'Search'));
-    replace(this.controls, el('details', {class: 'controls-fold', open: !matchMedia('(max-width: 760px)').matches}, el('summary', {}, 'What to search for'), this.form));
+    this.fold = el('details', {class: 'controls-fold', open: !matchMedia('(max-width: 760px)').matches}, el('summary', {}, 'What to search for'), this.form);
+    replace(this.controls, this.fold);
   }
 
   #fillForm() {
     const p = this.params;
-    this.#mode(p.q === 'vector' ? 'vector' : 'point');
+    this.#mode(p.q === 'vector' || p.q === 'file' ? p.q : 'point');
     this.id.value = p.id ?? '';
     this.recall.value = Math.round(Number(p.recall ?? 0.95) * 100);
     this.exact.checked = !!p.exact;
@@ -128,6 +135,7 @@ class Search {
     this.modes.forEach((r) => { r.checked = r.value === m; });
     this.pointPart.hidden = m !== 'point';
     this.vectorPart.hidden = m !== 'vector';
+    this.files.element.hidden = m !== 'file';
   }
 
   #effort() {
@@ -150,6 +158,7 @@ class Search {
   }
 
   #submit() {
+    if (this.modes[2].checked) { this.files.file ? this.#searchFile() : this.files.input.focus(); return; }
     const isVector = this.modes[1].checked;
     if (!isVector) {
       if (this.id.value.trim() === '') { this.id.focus(); return; }
@@ -170,6 +179,16 @@ class Search {
     const was = this.params.q;
     this.#go({q: 'vector', id: '', o: '', ...this.#effortParams()});
     if (was === 'vector') this.update(this.params);
+  }
+
+  /** By the file that was chosen; its vector field is the first that the server can embed for. */
+  #searchFile() {
+    const {vectors} = this.files.told;
+    if (!vectors[this.using]) this.using = Object.keys(vectors)[0];
+    const next = {q: 'file', id: '', o: '', using: this.using, ...this.#effortParams()};
+    const same = this.params.q === 'file';
+    this.#go(next);
+    if (same) this.update({...this.params, ...next});
   }
 
   async #random() {
@@ -196,10 +215,12 @@ class Search {
     this.results.classList.add('busy');
     const c = this.collection;
     const body = queryBody(this.params, this.using, pasted);
+    const isFile = this.params.q === 'file';
     const ask = {...body, with_vector: this.withVectors, explain: true};
     const [envelope, [own]] = await Promise.all([
-      call('POST', collectionPath(c.name, '/points/query'), ask, this.tools.signal),
-      this.params.q === 'vector' ? [{vector: pasted, payload: null, id: ''}]
+      isFile ? searchByFile(c.name, this.files.file, ask, this.tools.signal)
+        : call('POST', collectionPath(c.name, '/points/query'), ask, this.tools.signal),
+      isFile ? [] : this.params.q === 'vector' ? [{vector: pasted, payload: null, id: ''}]
         : result('POST', collectionPath(c.name, '/points'), {ids: [body.query], with_payload: true, with_vector: this.withVectors}, this.tools.signal)]);
     if (this.turn !== mine) return;
     const points = envelope.result.points;
@@ -212,33 +233,27 @@ class Search {
 
   #about(own, points, envelope, explain, body) {
     const f = explain?.funnel;
-    const name = this.params.q === 'vector' ? 'a pasted vector' : title(own?.payload) || `point ${this.params.id}`;
+    const isFile = this.params.q === 'file';
+    const name = isFile ? this.files.file.name : this.params.q === 'vector' ? 'a pasted vector' : title(own?.payload) || `point ${this.params.id}`;
     return el('div', {class: 'card query'},
-      el('div', {class: 'query-picture'}, own && picture(own, this.using)),
+      el('div', {class: 'query-picture'}, isFile ? this.files.preview() : own && picture(own, this.using)),
       el('div', {class: 'query-words'},
         el('h2', {}, 'Nearest to ', el('em', {}, name)),
-        el('p', {class: 'note'}, this.params.id !== undefined && this.params.q !== 'vector' ? `Point ${this.params.id}. ` : '',
+        el('p', {class: 'note'}, isFile ? `Embedded by ${this.files.told.vectors[this.using]?.embedder}. ` : this.params.id !== undefined && this.params.q !== 'vector' ? `Point ${this.params.id}. ` : '',
           body.filter ? 'Filtered. ' : '', `${this.collection.vectors.find((v) => v.name === this.using)?.distance ?? ''} distance.`),
+        isFile && this.files.listen(),
         el('dl', {class: 'facts'},
           fact('Answered in', duration(envelope.time)),
           fact('Recall expected', explain?.recall >= 1 ? 'exact' : percent(explain?.recall)),
           f && fact('Looked at', number(f.scanned), ` of ${number(explain.points ?? this.collection.points)}`),
           f && fact('Compared exactly', number(f.exact))),
         explain?.warning && el('p', {class: 'warning small'}, explain.warning)),
-      el('a', {class: 'button', href: this.tools.address('how', {...this.params, o: '', n: ''})}, 'How it was found →'));
+      !isFile && el('a', {class: 'button', href: this.tools.address('how', {...this.params, o: '', n: ''})}, 'How it was found →'));
   }
 
   #grid(points, scored, offset = 0) {
-    return el('ol', {class: 'grid', start: offset + 1}, points.map((p, i) => {
-      const words = title(p.payload);
-      return el('li', {class: 'hit'},
-        el('button', {type: 'button', class: 'hit-picture', title: `Find what is like ${words || p.id}`,
-          'aria-label': `${scored ? `Hit ${offset + i + 1}: ` : ''}${words || 'point'}, id ${p.id}. Find what is like it`,
-          onclick: () => this.#go({id: String(p.id), q: '', o: ''})}, picture(p, this.using)),
-        el('div', {class: 'hit-words'}, el('span', {class: 'hit-title'}, words || `${p.id}`),
-          el('span', {class: 'hit-line'}, scored ? el('span', {class: 'score', title: `score ${p.score}`}, short(p.score)) : el('span', {class: 'score'}, `#${p.id}`),
-            el('button', {type: 'button', class: 'quiet small', 'aria-label': `Details of ${p.id}`, onclick: () => this.#details(p)}, 'Details'))));
-    }));
+    return tiles(points, {using: this.using, scored, offset, alike: (p) => this.#go({id: String(p.id), q: '', o: ''}),
+      more: (p, done) => this.params.id && el('a', {class: 'button', href: this.tools.address('how', {...this.params, o: '', n: '', why: String(p.id)}), onclick: () => done()}, 'Why is it a hit?')});
   }
 
   #pages(count, body) {
@@ -251,7 +266,9 @@ class Search {
   }
 
   #request(body) {
-    const kinds = {curl, Python: pythonClient, JavaScript: javascript};
+    const {file} = this.files;
+    const kinds = this.params.q === 'file' ? {curl: (c, b) => curlFile(c, b, file.name), Python: (c, b) => pythonFile(c, b, file.name), JavaScript: javascriptFile}
+      : {curl, Python: pythonClient, JavaScript: javascript};
     const code = el('pre', {tabindex: '0'});
     const tabs = Object.keys(kinds).map((k) => el('button', {type: 'button', 'aria-pressed': 'false', onclick: () => choose(k)}, k));
     const choose = (k) => {
@@ -262,19 +279,6 @@ class Search {
     const button = el('button', {type: 'button', class: 'small', onclick: () => copy(code.textContent, button)}, 'Copy');
     return el('details', {class: 'card request'}, el('summary', {}, 'This search as a request'),
       el('div', {class: 'row apart'}, el('div', {class: 'choice', role: 'group', 'aria-label': 'Language'}, tabs), button), code);
-  }
-
-  #details(p) {
-    dialog(`Point ${p.id}`, (done) => {
-      const vector = vectorOf(p, this.using);
-      return el('div', {class: 'stack'},
-        el('div', {class: 'row'}, el('div', {class: 'query-picture'}, picture(p, this.using)),
-          el('div', {class: 'stack tight grow'}, p.score !== undefined && el('p', {}, 'Score ', el('b', {}, String(p.score))),
-            el('button', {type: 'button', onclick: () => { done(); this.#go({id: String(p.id), q: '', o: ''}); }}, 'Find what is like it'),
-            this.params.id && el('a', {class: 'button', href: this.tools.address('how', {...this.params, o: '', n: '', why: String(p.id)}), onclick: () => done()}, 'Why is it a hit?'))),
-        el('h3', {}, 'Payload'), el('pre', {tabindex: '0'}, p.payload ? pretty(p.payload).replace(/"data:[^"]{80,}"/g, '"data:…"') : 'none'),
-        vector && el('details', {}, el('summary', {}, `Vector of ${number(vector.length)} numbers`), el('pre', {class: 'vector', tabindex: '0'}, JSON.stringify(vector))));
-    });
   }
 }
 

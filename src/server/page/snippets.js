@@ -26,6 +26,26 @@ export function curl(c, body) {
   return `curl -X POST '${url(collectionPath(c, '/points/query'))}' \\\n  -H 'Content-Type: application/json'${key} \\\n  -d '${pretty(body).replaceAll("'", "'\\''")}'`;
 }
 
+/** A search by a file: the same fields, in a form. */
+export function curlFile(c, body, name) {
+  const key = hasKey() ? " \\\n  -H 'api-key: YOUR_KEY'" : '';
+  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+  const fields = Object.entries(body).map(([k, v]) => ` \\\n  -F ${quoted(`${k}=${k === 'using' ? v : toJson(v)}`)}`);
+  return `curl '${url(collectionPath(c, '/points/search-file'))}'${key} \\\n  -F ${quoted(`file=@${name}`)}${fields.join('')}`;
+}
+
+export function pythonFile(c, body, name) {
+  const key = hasKey() ? '\n    headers={"api-key": "YOUR_KEY"},' : '';
+  const fields = Object.fromEntries(Object.entries(body).map(([k, v]) => [k, k === 'using' ? v : toJson(v)]));
+  return `import requests\n\nanswer = requests.post(\n    "${url(collectionPath(c, '/points/search-file'))}",${key}\n    files={"file": open(${JSON.stringify(name)}, "rb")},\n    data=${python(fields, '    ')},\n)\nfor hit in answer.json()["result"]["points"]:\n    print(hit["id"], hit["score"], hit["payload"])`;
+}
+
+export function javascriptFile(c, body) {
+  const key = hasKey() ? ", headers: { 'api-key': 'YOUR_KEY' }" : '';
+  const fields = Object.entries(body).map(([k, v]) => `form.set(${JSON.stringify(k)}, ${JSON.stringify(k === 'using' ? v : toJson(v))});\n`).join('');
+  return `const form = new FormData();\nform.set('file', file); // a File, such as input.files[0]\n${fields}const answer = await fetch('${url(collectionPath(c, '/points/search-file'))}', { method: 'POST', body: form${key} });\nconst { points } = (await answer.json()).result;\nfor (const hit of points) console.log(hit.id, hit.score, hit.payload);`;
+}
+
 export function pythonClient(c, body) {
   const key = hasKey() ? ', api_key="YOUR_KEY"' : '';
   const lines = [`    ${python(c)},`, `    query=${python(body.query)},`];

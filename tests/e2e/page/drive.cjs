@@ -7,7 +7,7 @@ const {readFileSync} = require('fs');
 const {execFileSync} = require('child_process');
 const assert = require('assert/strict');
 
-const {BASE, CHROMIUM, SHOTS} = process.env;
+const {BASE, CHROMIUM, SHOTS, FILES} = process.env;
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync'];
 const complaints = [];
@@ -171,16 +171,124 @@ async function console_(page) {
   await accessible(page, 'console');
 }
 
+/** Page by page through a collection, with a filter; from a picture to what is like it. */
+async function gallery(page) {
+  await page.goto(`${BASE}/dashboard#/gallery?c=pictures&n=24`);
+  await page.locator('.hit img').first().waitFor();
+  assert.equal(await page.locator('.hit').count(), 24);
+  assert.ok(await page.locator('.hit img').first().evaluate((i) => i.decode().then(() => i.naturalWidth > 0)), 'thumbnails are shown');
+  assert.equal(await page.getByRole('navigation', {name: 'Pages of points'}).count(), 0, 'one page needs no pages');
+  await page.goto(`${BASE}/dashboard#/gallery?c=pictures&n=10`);
+  await page.getByRole('button', {name: 'Next'}).click();
+  await page.getByRole('button', {name: 'Next'}).click();
+  await page.waitForFunction(() => document.querySelectorAll('.hit').length === 4);
+  const last = await page.locator('.hit-title').allTextContents();
+  assert.ok(await page.getByRole('button', {name: 'Next'}).isDisabled());
+  await page.getByRole('button', {name: 'Back', exact: false}).click();
+  await page.waitForFunction(() => document.querySelectorAll('.hit').length === 10);
+  await page.getByRole('button', {name: 'Next'}).click();
+  await page.waitForFunction(() => document.querySelectorAll('.hit').length === 4);
+  assert.deepEqual(await page.locator('.hit-title').allTextContents(), last);
+  await page.getByRole('button', {name: 'First'}).click();
+  await page.waitForFunction(() => document.querySelectorAll('.hit').length === 10);
+  await page.getByRole('button', {name: '+ Condition'}).click();
+  await page.locator('.chip', {hasText: 'red'}).click();
+  await page.getByText('12 of 24 points').waitFor();
+  await accessible(page, 'gallery');
+  await page.locator('.hit-picture').first().focus();
+  await page.keyboard.press('Enter');
+  await page.locator('.query').waitFor();
+  assert.match(await page.locator('.query em').textContent(), /stripes/);
+}
+
+/** One sound plays at a time, from what the payload holds. */
+async function sounds(page) {
+  await page.goto(`${BASE}/dashboard#/gallery?c=sounds`);
+  const plays = page.getByRole('button', {name: /^Play /});
+  await plays.first().waitFor();
+  assert.equal(await plays.count(), 6);
+  await page.evaluate(() => {
+    window.played = [];
+    const {play} = HTMLMediaElement.prototype;
+    HTMLMediaElement.prototype.play = function () { window.played.push(this); return play.call(this); };
+  });
+  await plays.nth(0).click();
+  await page.waitForFunction(() => window.played[0]?.currentTime > 0 && window.played[0].duration > 0.2);
+  await plays.nth(1).click();
+  await page.waitForFunction(() => window.played.length === 2 && window.played[0].paused);
+  await page.waitForFunction(() => document.querySelectorAll('.play[aria-pressed=true]').length === 0); // it ends by itself
+  await page.locator('.hit').first().getByRole('button', {name: /Details/}).click();
+  await page.getByRole('dialog').locator('audio').waitFor();
+  await page.waitForFunction(() => document.querySelector('dialog audio').readyState > 0);
+  await accessible(page, 'a sound');
+  await page.keyboard.press('Escape');
+}
+
+const drop = (page, path, type) => page.evaluate(async ([base64, name, type]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], name, {type}));
+  const on = (kind) => document.querySelector('.results').dispatchEvent(new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true}));
+  on('dragover');
+  on('drop');
+}, [readFileSync(path).toString('base64'), path.split('/').pop(), type]);
+
+/** Chosen or dropped, a file finds what is like it; what is no picture is told. */
+async function byFile(page) {
+  await page.goto(`${BASE}/dashboard#/search?c=pictures`);
+  await page.getByText('a file', {exact: true}).click();
+  await page.getByLabel('File to search by').setInputFiles(`${FILES}/pics/red/stripes3.png`);
+  await page.locator('.query em', {hasText: 'stripes3.png'}).waitFor();
+  assert.equal(await page.locator('.hit-title').first().textContent(), 'stripes3', 'the file itself is the nearest');
+  assert.ok(await page.locator('.query-picture img').evaluate((i) => i.decode().then(() => i.naturalWidth === 40)), 'the file is shown');
+  await accessible(page, 'search by a file');
+  await page.getByRole('button', {name: '+ Condition'}).click();
+  await page.locator('.chip', {hasText: 'blue'}).click();
+  await page.waitForFunction(() => /^blob/.test(document.querySelector('.hit-title')?.textContent));
+  await page.getByText('This search as a request').click();
+  const command = (await page.locator('.request pre').textContent()).replace('file=@', `file=@${FILES}/pics/red/`);
+  const {result} = JSON.parse(execFileSync('bash', ['-c', command], {stdio: ['ignore', 'pipe', 'ignore']}));
+  assert.ok(result.points.length > 5 && result.points.every((p) => p.payload.labels[0] === 'blue'), 'the request does what the page did');
+
+  await page.goto(`${BASE}/dashboard#/search?c=pictures`);
+  await page.locator('.hit').first().waitFor();
+  await drop(page, `${FILES}/pics/blue/blob5.png`, 'image/png');
+  await page.locator('.query em', {hasText: 'blob5.png'}).waitFor();
+  assert.equal(await page.locator('.hit-title').first().textContent(), 'blob5');
+  expected = [/status of 400/];
+  await drop(page, `${FILES}/snd/low/200.wav`, 'audio/wav');
+  await page.getByRole('alert').filter({hasText: 'not a JPEG, PNG or WebP'}).waitFor();
+  expected = [];
+
+  await page.goto(`${BASE}/dashboard#/search?c=sounds`);
+  await page.locator('.hit').first().waitFor();
+  await drop(page, `${FILES}/snd/high/1500.wav`, 'audio/wav');
+  await page.locator('.query audio').waitFor();
+  assert.equal(await page.locator('.hit-title').first().textContent(), '1500');
+  await page.waitForFunction(() => document.querySelector('.query audio').readyState > 0); // the policy lets it be heard
+}
+
+/** Where the server does not embed, that is said, with how to change it. */
+async function noFiles(page) {
+  await page.locator('.hit').first().waitFor();
+  await page.getByText('a file', {exact: true}).click();
+  await page.getByText('Not available:').waitFor();
+  assert.ok(await page.getByLabel('File to search by').isDisabled());
+  await drop(page, `${FILES}/pics/blue/blob5.png`, 'image/png');
+  await page.getByRole('alert').filter({hasText: '--embed auto'}).waitFor();
+  await accessible(page, 'no files');
+}
+
+const VIEWS = {browse: '#/search?c=clothes', search: '#/search?c=clothes&id=30', how: '#/how?c=clothes&id=30&why=31', collections: '#/collections?c=clothes',
+  metrics: '#/metrics', console: '#/console'};
+
 /** A picture of each view at each width and in both colours, and nothing wider than the window. */
-async function pictures(browser) {
-  const hashes = {browse: '#/search?c=clothes', search: '#/search?c=clothes&id=30', how: '#/how?c=clothes&id=30&why=31', collections: '#/collections?c=clothes',
-    metrics: '#/metrics', console: '#/console'};
+async function pictures(browser, hashes = VIEWS) {
   for (const width of [390, 1400]) {
     for (const colorScheme of ['light', 'dark']) {
       const page = await open(browser, '#/search', {viewport: {width, height: 900}, colorScheme, reducedMotion: 'reduce'});
       for (const [name, hash] of Object.entries(hashes)) {
         await page.goto(`${BASE}/dashboard${hash}`);
-        await page.locator({browse: '.hit', search: '.query', how: '.steps li', collections: '.detail', metrics: '.chart path.line0[d^="M"]', console: '.answer'}[name]).first().waitFor();
+        await page.locator({browse: '.hit', search: '.query', how: '.steps li', collections: '.detail', metrics: '.chart path.line0[d^="M"]', console: '.answer', gallery: '.hit img', sounds: '.play'}[name]).first().waitFor();
         await page.waitForLoadState('networkidle').catch(() => {});
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         if (wide > 0) complaints.push(`${name} is ${wide} wider than a window of ${width}`);
@@ -215,6 +323,18 @@ const tours = {
     }
     await page.context().close();
     await pictures(browser);
+  },
+  async files(browser) {
+    const page = await open(browser, '#/gallery?c=pictures');
+    for (const part of [gallery, sounds, byFile]) {
+      await part(page);
+      console.log(`${part.name} done`);
+    }
+    await page.context().close();
+    await pictures(browser, {gallery: '#/gallery?c=pictures', sounds: '#/gallery?c=sounds'});
+  },
+  async noFiles(browser) {
+    await noFiles(await open(browser, '#/search?c=pictures'));
   },
   key,
 };
