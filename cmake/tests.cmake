@@ -96,7 +96,7 @@ endforeach()
 
 file(GLOB scripts CONFIGURE_DEPENDS tests/e2e/*.sh tests/e2e/*.py)
 if(NOT HASHWOOD_SERVER)
-  list(FILTER scripts EXCLUDE REGEX "/(serve|rest_|page|remote|qdrant_|langchain)[^/]*$")
+  list(FILTER scripts EXCLUDE REGEX "/(serve|rest_|page|remote|qdrant_|langchain|showcases)[^/]*$")
 endif()
 find_program(PYTHON NAMES python3)
 foreach(script IN LISTS scripts)
