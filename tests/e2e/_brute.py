@@ -343,10 +343,12 @@ class Brute:
         else:
             rrf = q.get("rrf", {})
             k, weights = rrf.get("k") or 2, rrf.get("weights") or [1] * len(lists)
+            one = np.float32(1)  # ranks tie often, and sums of them as floats alone
             for ranked, w in zip(lists, weights):
                 check_ranks(ranked)
                 for at, (i, _) in enumerate(ranked):
-                    total[i] = total.get(i, 0) + (1 / ((at + 1) / w + k - 1) if w > 0 else 0)
+                    score = one / (np.float32(at + 1) / np.float32(w) + np.float32(k) - one) if w > 0 else 0 * one
+                    total[i] = total.get(i, 0 * one) + score
         return total
 
     def node(self, node, mask, wanted):
@@ -387,7 +389,7 @@ class Brute:
             return self.mmr(node, ranked, wanted)
         all_scores = np.full(self.count, np.nan)
         for i, s in scores.items():
-            all_scores[i] = s
+            all_scores[i] = float(s)
         return cut(self.rank(all_scores, False, mask, threshold), wanted)
 
     def everything(self, request):
