@@ -9,11 +9,11 @@
 #include <math.h>
 #include <stdio.h>
 
-hw_status
-hwi_json_parse(const char *text, size_t bytes, hwi_arena *arena, const hwi_json **out,
-               hw_error *err)
+static hw_status
+parse(const char *text, size_t bytes, bool packs, hwi_arena *arena, const hwi_json **out,
+      hw_error *err)
 {
-    switch (hwi_json_simd(text, bytes, arena, out)) {
+    switch (hwi_json_simd(text, bytes, packs, arena, out)) {
     case HWI_JSON_PARSED:
         return HW_OK;
     case HWI_JSON_NO_MEMORY:
@@ -22,6 +22,54 @@ hwi_json_parse(const char *text, size_t bytes, hwi_arena *arena, const hwi_json 
         break;
     }
     return hwi_json_parse_careful(text, bytes, arena, out, err);
+}
+
+hw_status
+hwi_json_parse(const char *text, size_t bytes, hwi_arena *arena, const hwi_json **out,
+               hw_error *err)
+{
+    return parse(text, bytes, false, arena, out, err);
+}
+
+hw_status
+hwi_json_parse_packed(const char *text, size_t bytes, hwi_arena *arena, const hwi_json **out,
+                      hw_error *err)
+{
+    return parse(text, bytes, true, arena, out, err);
+}
+
+/* ---- Children ---- */
+
+const hwi_json *
+hwi_json_first(hwi_json_items *items, const hwi_json *of)
+{
+    items->array = of && of->is_packed ? of : NULL;
+    items->at = of ? of->child : NULL;
+    items->taken = 1;
+    if (items->array) items->number = (hwi_json){0};
+    return items->at;
+}
+
+static const hwi_json *
+unpack(const hwi_json *array, size_t i, hwi_json *to)
+{
+    uint64_t bits = array->packed[i];
+    to->kind = (hwi_json_kind)((const uint8_t *)(array->packed + array->count))[i];
+    to->integer = to->kind == HWI_JSON_DOUBLE ? 0 : (int64_t)bits;
+    if (to->kind == HWI_JSON_DOUBLE) {
+        memcpy(&to->number, &bits, sizeof bits);
+    } else {
+        to->number = to->kind == HWI_JSON_UINT ? (double)bits : (double)to->integer;
+    }
+    return to;
+}
+
+const hwi_json *
+hwi_json_next(hwi_json_items *items)
+{
+    if (!items->array) return items->at = items->at->next;
+    if (items->taken == items->array->count) return NULL;
+    return unpack(items->array, items->taken++, &items->number);
 }
 
 const hwi_json *
@@ -211,13 +259,15 @@ hwi_json_write_id(hwi_buf *b, const hw_id *id)
 static void
 write_children(hwi_buf *b, const hwi_json *value)
 {
-    for (const hwi_json *child = value->child; child; child = child->next) {
+    hwi_json_items items;
+    for (const hwi_json *child = hwi_json_first(&items, value); child;
+         child = hwi_json_next(&items)) {
+        if (child != value->child) hwi_buf_text(b, ",");
         if (value->kind == HWI_JSON_OBJECT) {
             hwi_json_write_text(b, child->key, child->key_bytes);
             hwi_buf_text(b, ":");
         }
         hwi_json_write(b, child); /* as deep as the tree, which the parser bounds */
-        if (child->next) hwi_buf_text(b, ",");
     }
 }
 

@@ -10,6 +10,7 @@
  * for the largest text it ever saw. */
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <simdjson.h>
 #include <string_view>
 
@@ -28,9 +29,15 @@ using simdjson::dom::element_type;
 const size_t NODES_AT_ONCE = 32;          /* less than 4 kB */
 const size_t PARSER_KEPT_BYTES = 1 << 16; /* of text */
 
+/* What stays the same all through a text. */
+struct target {
+    hwi_arena *arena;
+    bool packs;
+};
+
 /* Fills `node` from `e`; depth counts the containers around it. Recursion is bounded by
  * HWI_JSON_DEPTH_MAX. */
-hwi_json_verdict fill(element e, hwi_json *node, hwi_arena *arena, unsigned depth);
+hwi_json_verdict fill(element e, hwi_json *node, const target &to, unsigned depth);
 
 hwi_json *
 append(hwi_arena *arena, hwi_json *parent, hwi_json **last)
@@ -47,19 +54,62 @@ append(hwi_arena *arena, hwi_json *parent, hwi_json **last)
     return child;
 }
 
+/* How many items there are, if there are enough to pack and all are numbers; else 0. */
+size_t
+packable(simdjson::dom::array items)
+{
+    size_t count = 0;
+    if (items.size() < HWI_JSON_PACKED_MIN) return 0;
+    for (element item : items) {
+        if (!item.is_number()) return 0;
+        count++;
+    }
+    return count;
+}
+
+/* Numbers side by side behind their kinds' place; the first is a node as well, so that who expects
+ * something else than numbers sees what there is. */
 hwi_json_verdict
-fill_array(element e, hwi_json *node, hwi_arena *arena, unsigned depth)
+pack_array(simdjson::dom::array items, size_t count, hwi_json *node, const target &to)
+{
+    uint64_t *bits = static_cast<uint64_t *>(hwi_arena_alloc(to.arena, count * (sizeof *bits + 1)));
+    hwi_json *first = static_cast<hwi_json *>(hwi_arena_alloc(to.arena, sizeof *first));
+    if (!bits || !first) return HWI_JSON_NO_MEMORY;
+    uint8_t *kinds = reinterpret_cast<uint8_t *>(bits + count);
+    *first = hwi_json{};
+    node->is_packed = true;
+    node->packed = bits;
+    node->child = first;
+    node->count = count;
+    for (element item : items) {
+        hwi_json number{};
+        hwi_json_verdict verdict = fill(item, &number, to, 0);
+        if (verdict != HWI_JSON_PARSED) return verdict;
+        *kinds++ = static_cast<uint8_t>(number.kind);
+        if (number.kind == HWI_JSON_DOUBLE)
+            memcpy(bits++, &number.number, sizeof *bits);
+        else
+            *bits++ = static_cast<uint64_t>(number.integer);
+        if (bits == node->packed + 1) *first = number;
+    }
+    return HWI_JSON_PARSED;
+}
+
+hwi_json_verdict
+fill_array(element e, hwi_json *node, const target &to, unsigned depth)
 {
     hwi_json *nodes = nullptr;
     size_t left = 0; /* of the nodes, which come by the dozen: vectors are long arrays */
     hwi_json *last = nullptr;
     node->kind = HWI_JSON_ARRAY;
     simdjson::dom::array items = e.get_array().value_unsafe(); /* named, to outlive the loop */
+    size_t numbers = to.packs ? packable(items) : 0;
+    if (numbers) return pack_array(items, numbers, node, to);
     size_t more = items.size(); /* a lower bound: simdjson stops counting at 2^24 - 1 */
     for (element item : items) {
         if (left == 0) {
             left = more > node->count ? std::min<size_t>(more - node->count, NODES_AT_ONCE) : 1;
-            nodes = static_cast<hwi_json *>(hwi_arena_alloc(arena, left * sizeof *nodes));
+            nodes = static_cast<hwi_json *>(hwi_arena_alloc(to.arena, left * sizeof *nodes));
             if (!nodes) return HWI_JSON_NO_MEMORY;
         }
         hwi_json *child = nodes++;
@@ -68,38 +118,38 @@ fill_array(element e, hwi_json *node, hwi_arena *arena, unsigned depth)
         (last ? last->next : node->child) = child;
         last = child;
         node->count++;
-        hwi_json_verdict verdict = fill(item, child, arena, depth + 1);
+        hwi_json_verdict verdict = fill(item, child, to, depth + 1);
         if (verdict != HWI_JSON_PARSED) return verdict;
     }
     return HWI_JSON_PARSED;
 }
 
 hwi_json_verdict
-fill_object(element e, hwi_json *node, hwi_arena *arena, unsigned depth)
+fill_object(element e, hwi_json *node, const target &to, unsigned depth)
 {
     hwi_json *last = nullptr;
     node->kind = HWI_JSON_OBJECT;
     simdjson::dom::object fields = e.get_object().value_unsafe();
     for (auto field : fields) {
-        hwi_json *child = append(arena, node, &last);
+        hwi_json *child = append(to.arena, node, &last);
         if (!child) return HWI_JSON_NO_MEMORY;
-        child->key = hwi_arena_text(arena, field.key.data(), field.key.size());
+        child->key = hwi_arena_text(to.arena, field.key.data(), field.key.size());
         child->key_bytes = field.key.size();
         if (!child->key) return HWI_JSON_NO_MEMORY;
-        hwi_json_verdict verdict = fill(field.value, child, arena, depth + 1);
+        hwi_json_verdict verdict = fill(field.value, child, to, depth + 1);
         if (verdict != HWI_JSON_PARSED) return verdict;
     }
     return HWI_JSON_PARSED;
 }
 
 hwi_json_verdict
-fill(element e, hwi_json *node, hwi_arena *arena, unsigned depth)
+fill(element e, hwi_json *node, const target &to, unsigned depth)
 {
     switch (e.type()) {
     case element_type::ARRAY:
-        return depth < HWI_JSON_DEPTH_MAX ? fill_array(e, node, arena, depth) : HWI_JSON_DECLINED;
+        return depth < HWI_JSON_DEPTH_MAX ? fill_array(e, node, to, depth) : HWI_JSON_DECLINED;
     case element_type::OBJECT:
-        return depth < HWI_JSON_DEPTH_MAX ? fill_object(e, node, arena, depth) : HWI_JSON_DECLINED;
+        return depth < HWI_JSON_DEPTH_MAX ? fill_object(e, node, to, depth) : HWI_JSON_DECLINED;
     case element_type::INT64:
         node->kind = HWI_JSON_INT;
         node->integer = e.get_int64().value_unsafe();
@@ -117,7 +167,7 @@ fill(element e, hwi_json *node, hwi_arena *arena, unsigned depth)
     case element_type::STRING: {
         std::string_view text = e.get_string().value_unsafe();
         node->kind = HWI_JSON_TEXT;
-        node->text = hwi_arena_text(arena, text.data(), text.size());
+        node->text = hwi_arena_text(to.arena, text.data(), text.size());
         node->text_bytes = text.size();
         return node->text ? HWI_JSON_PARSED : HWI_JSON_NO_MEMORY;
     }
@@ -134,7 +184,7 @@ fill(element e, hwi_json *node, hwi_arena *arena, unsigned depth)
 } // namespace
 
 extern "C" hwi_json_verdict
-hwi_json_simd(const char *text, size_t bytes, hwi_arena *arena, const hwi_json **out)
+hwi_json_simd(const char *text, size_t bytes, bool packs, hwi_arena *arena, const hwi_json **out)
 {
     *out = nullptr;
     static thread_local simdjson::dom::parser kept;
@@ -151,7 +201,7 @@ hwi_json_simd(const char *text, size_t bytes, hwi_arena *arena, const hwi_json *
     hwi_json *node = static_cast<hwi_json *>(hwi_arena_alloc(arena, sizeof *node));
     if (!node) return HWI_JSON_NO_MEMORY;
     *node = hwi_json{};
-    hwi_json_verdict verdict = fill(root, node, arena, 0);
+    hwi_json_verdict verdict = fill(root, node, {arena, packs}, 0);
     if (verdict == HWI_JSON_PARSED) *out = node;
     return verdict;
 }

@@ -14,8 +14,8 @@ typedef enum hwi_json_verdict {
     HWI_JSON_NO_MEMORY
 } hwi_json_verdict;
 
-/* simdjson's answer. *out is set when it parsed. */
-hwi_json_verdict hwi_json_simd(const char *text, size_t bytes, hwi_arena *arena,
+/* simdjson's answer. *out is set when it parsed. packs: arrays of numbers are packed. */
+hwi_json_verdict hwi_json_simd(const char *text, size_t bytes, bool packs, hwi_arena *arena,
                                const hwi_json **out);
 
 /* Decimal text of a JSON number to the nearest double; false when it is beyond the largest. Does

@@ -120,7 +120,8 @@ hwi_read_ids(hwi_request *r, const hwi_shape *shape, const hwi_json *j, hw_id **
     hw_id *ids = hwi_request_alloc(r, (j->count ? j->count : 1) * sizeof *ids);
     if (!ids) return false;
     size_t n = 0;
-    for (const hwi_json *i = j->child; i; i = i->next) {
+    hwi_json_items items;
+    for (const hwi_json *i = hwi_json_first(&items, j); i; i = hwi_json_next(&items)) {
         if (!hwi_read_id(r, shape, i, &ids[n++])) return false;
     }
     *out = ids;

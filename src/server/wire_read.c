@@ -16,7 +16,8 @@
 static bool
 read_floats(hwi_request *r, const hwi_json *j, float *out)
 {
-    for (const hwi_json *v = j->child; v; v = v->next) {
+    hwi_json_items items;
+    for (const hwi_json *v = hwi_json_first(&items, j); v; v = hwi_json_next(&items)) {
         if (!hwi_json_is_number(v)) {
             return hwi_refuse_format(r, "a vector holds something that is no number");
         }
@@ -112,7 +113,8 @@ read_sparse(hwi_request *r, const hwi_shape_field *field, const hwi_json *j, hw_
     uint32_t *at = hwi_request_alloc(r, (count ? count : 1) * sizeof *at);
     float *floats = hwi_request_alloc(r, (count ? count : 1) * sizeof *floats);
     if (!at || !floats) return false;
-    for (const hwi_json *i = indices->child; i; i = i->next) {
+    hwi_json_items items;
+    for (const hwi_json *i = hwi_json_first(&items, indices); i; i = hwi_json_next(&items)) {
         if (i->kind != HWI_JSON_INT || i->integer < 0 || i->integer > UINT32_MAX) {
             return hwi_refuse_format(r, "an index of a sparse vector is no unsigned 32-bit number");
         }

@@ -43,22 +43,42 @@ check_vector(const char *text, size_t size, const hwi_json *tree)
         demand(hwi_json_is_number(n) && (float)n->number == values[i] && isfinite(values[i]));
 }
 
+/* All numbers of a packed array are those of the array that is not. */
+static void
+check_items(const hwi_json *packed, const hwi_json *plain)
+{
+    hwi_json_items items;
+    const hwi_json *p = hwi_json_first(&items, packed), *n = plain->child;
+    demand(packed->kind == plain->kind && packed->count == plain->count);
+    for (; p && n; p = hwi_json_next(&items), n = n->next) {
+        demand(p->kind == n->kind && p->integer == n->integer);
+        if (n->kind == HWI_JSON_ARRAY || n->kind == HWI_JSON_OBJECT)
+            check_items(p, n);
+        else
+            demand(memcmp(&p->number, &n->number, sizeof p->number) == 0);
+    }
+    demand(!p && !n);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *text = (const char *)data;
     hwi_arena arena = {0};
-    const hwi_json *fast, *careful, *again;
+    const hwi_json *fast, *packed, *careful, *again;
     hw_error err = {0};
     hw_id id;
 
-    hwi_json_verdict verdict = hwi_json_simd(text, size, &arena, &fast);
+    hwi_json_verdict verdict = hwi_json_simd(text, size, false, &arena, &fast);
     hw_status st = hwi_json_parse_careful(text, size, &arena, &careful, &err);
     demand((verdict == HWI_JSON_PARSED) == (fast != NULL));
     demand((st == HW_OK) == (careful != NULL));
     if (fast) {
         demand(careful != NULL);
         demand_equal_text(fast, careful);
+        demand(hwi_json_simd(text, size, true, &arena, &packed) == HWI_JSON_PARSED);
+        demand_equal_text(packed, careful);
+        check_items(packed, fast);
     }
     check_vector(text, size, careful);
     if (careful) {

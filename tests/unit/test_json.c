@@ -101,6 +101,49 @@ integers_of_64_bits_are_exact_and_larger_ones_doubles(void **state)
     }
 }
 
+/* Kind, value and order of every number survive, and the first is a child as in any array. */
+static void
+arrays_of_numbers_may_be_packed(void **state)
+{
+    fixture *f = *state;
+    static const struct {
+        const char *text;
+        bool is_packed;
+    } cases[] = {{"[1,2.5,-3,18446744073709551615,0.0,1.0]", true},
+                 {"[0,0,0,0]", true},
+                 {"[1,2,3]", false},
+                 {"[1,2,3,null]", false},
+                 {"[1,2,3,123456789012345678901]", false},
+                 {"[]", false}};
+    for (size_t i = 0; i < HWI_COUNT(cases); i++) {
+        const hwi_json *plain = parse(f, cases[i].text), *packed, *v, *p;
+        hwi_json_items items;
+        hwi_buf b = {0};
+        assert_int_equal(HW_OK, hwi_json_parse_packed(cases[i].text, strlen(cases[i].text),
+                                                      &f->arena, &packed, &f->err));
+        assert_int_equal(cases[i].is_packed, packed->is_packed);
+        assert_int_equal(plain->count, packed->count);
+        v = plain->child;
+        for (p = hwi_json_first(&items, packed); p; p = hwi_json_next(&items), v = v->next) {
+            assert_int_equal(v->kind, p->kind);
+            assert_true(v->integer == p->integer);
+            assert_true(v->number == p->number);
+        }
+        assert_null(v);
+        if (plain->child) assert_int_equal(plain->child->kind, packed->child->kind);
+        hwi_json_write(&b, packed);
+        hwi_buf_add(&b, "", 1);
+        assert_string_equal(rewritten(f, cases[i].text), (char *)b.data);
+        hwi_buf_release(&b);
+    }
+    const hwi_json *packed;
+    hwi_json_items items;
+    assert_null(hwi_json_first(&items, NULL));
+    assert_int_equal(HW_OK, hwi_json_parse_packed("{\"a\":[[1,2,3,4],[5,6,7,8]]}", 27, &f->arena,
+                                                  &packed, &f->err));
+    assert_true(hwi_json_member(packed, "a")->child->next->is_packed);
+}
+
 static void
 tiny_numbers_become_zero_and_huge_ones_are_refused(void **state)
 {
@@ -346,6 +389,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(values_of_every_kind_come_back_compact),
         TEST(integers_of_64_bits_are_exact_and_larger_ones_doubles),
+        TEST(arrays_of_numbers_may_be_packed),
         TEST(tiny_numbers_become_zero_and_huge_ones_are_refused),
         TEST(an_error_names_its_position_and_reason),
         TEST(nesting_is_bounded),

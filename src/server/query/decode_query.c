@@ -46,7 +46,8 @@ reserve_examples(hwi_run *run, hwi_plan *plan, size_t count)
 static bool
 add_examples(hwi_run *run, const hwi_json *list, bool negative, hwi_plan *plan)
 {
-    for (const hwi_json *e = list ? list->child : NULL; e; e = e->next) {
+    hwi_json_items items;
+    for (const hwi_json *e = hwi_json_first(&items, list); e; e = hwi_json_next(&items)) {
         hwi_input *to = &plan->examples[plan->example_count++];
         if (!hwi_decode_input(run, plan, e, to)) return false;
         to->negative = negative;
@@ -285,7 +286,8 @@ decode_rrf(hwi_run *run, const hwi_json *query, const hwi_json *j, hwi_plan *pla
     }
     float *values = hwi_request_alloc(r, (weights->count ? weights->count : 1) * sizeof *values);
     if (!values) return false;
-    for (const hwi_json *w = weights->child; w; w = w->next) {
+    hwi_json_items items;
+    for (const hwi_json *w = hwi_json_first(&items, weights); w; w = hwi_json_next(&items)) {
         if (!hwi_json_is_number(w) || !isfinite((float)w->number)) {
             return hwi_refuse_format(r, "rrf.weights: expected an array of numbers");
         }

@@ -129,10 +129,15 @@ read_list(reader *rd, const hwi_json *j, hwi_expr *out)
         return hwi_refuse(rd->r, 400, "Wrong input: a formula has more than %u parts",
                           HWI_FORMULA_NODES_MAX);
     }
-    const hwi_json **from = hwi_request_alloc(rd->r, (j->count ? j->count : 1) * sizeof *from);
-    if (!from) return false;
-    size_t n = 0;
-    for (const hwi_json *e = j->child; e; e = e->next) from[n++] = e;
+    size_t room = j->count ? j->count : 1, n = 0;
+    const hwi_json **from = hwi_request_alloc(rd->r, room * sizeof *from);
+    hwi_json *copies = hwi_request_alloc(rd->r, room * sizeof *copies); /* items come and go */
+    hwi_json_items items;
+    if (!from || !copies) return false;
+    for (const hwi_json *e = hwi_json_first(&items, j); e; e = hwi_json_next(&items), n++) {
+        copies[n] = *e;
+        from[n] = &copies[n];
+    }
     return read_parts(rd, from, n, out);
 }
 
