@@ -64,6 +64,24 @@ foreach(kind unit prop conform fault recall)
   endforeach()
 endforeach()
 
+# The same programs over FoundationDB: <test>.standin over the stand-in, <test>.fdb over the cluster
+# that HASHWOOD_TEST_FDB names, skipped without one.
+set(tests_on_fdb conform/store conform/store_concurrency prop/store prop/model prop/index_prop
+    prop/index_answers prop/reads prop/txn_reads prop/kinds unit/aliases unit/concurrency unit/hold
+    unit/many_collections unit/metrics fault/store_faults fault/fault_store fault/crash recall/drift)
+foreach(test IN LISTS tests_on_fdb)
+  string(REGEX REPLACE "/" "_" target test_${test})
+  string(REGEX REPLACE "/.*" "" kind ${test})
+  foreach(store standin fdb)
+    hashwood_add_test(${test}.${store} ${kind} ${target})
+    set_property(TEST ${test}.${store} APPEND PROPERTY LABELS fdb)
+    set_property(TEST ${test}.${store} APPEND PROPERTY ENVIRONMENT HASHWOOD_TEST_STORE=${store})
+  endforeach()
+endforeach()
+hashwood_add_test(unit/fdb_standin.fdb unit test_unit_fdb_standin)
+set_property(TEST unit/fdb_standin.fdb APPEND PROPERTY LABELS fdb)
+set_property(TEST unit/fdb_standin.fdb APPEND PROPERTY ENVIRONMENT HASHWOOD_TEST_STORE=fdb)
+
 # With HASHWOOD_FUZZ libFuzzer brings main(); otherwise a small one of ours feeds the kept corpus.
 file(GLOB sources CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
 if(NOT HASHWOOD_SERVER)

@@ -281,7 +281,7 @@ main(void)
     };
     int failed = 0;
 
-    for (kind = 0; kind < HWT_KINDS; kind++)
+    for (HWT_EACH_KIND(kind))
         failed += cmocka_run_group_tests_name(hwt_kind_text(kind), tests, NULL, NULL);
     return failed;
 }

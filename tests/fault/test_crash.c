@@ -79,15 +79,26 @@ apply_to_database(hw_db *db, hw_collection *c, uint64_t n, hw_error *err)
     return st;
 }
 
+static hw_db_opts
+options(void)
+{
+    hw_db_opts opts = HW_DB_OPTS_INIT;
+    opts.map_bytes = (uint64_t)1 << 30;
+    opts.no_sync =
+        base_seed % 4 != 0; /* a kill does not lose what the kernel has; syncing is slow */
+    opts.threads = 1;
+    return opts;
+}
+
 /* ---- The child: works until it is killed ---- */
 
 _Noreturn static void
-child(const char *folder, const hw_db_opts *opts, uint64_t n, int pipe_fd)
+child(const char *where, const hw_db_opts *opts, uint64_t n, int pipe_fd)
 {
     hw_db *db;
     hw_collection *c;
     hw_error err = {0};
-    if (hw_db_open(folder, opts, &db, &err) != HW_OK) goto failed;
+    if (hw_db_open(where, opts, &db, &err) != HW_OK) goto failed;
     if (hw_collection_open(db, "things", &c, &err) != HW_OK) goto failed;
     for (;; n++) {
         if (apply_to_database(db, c, n, &err) != HW_OK) goto failed;
@@ -102,9 +113,21 @@ failed:
     _exit(3);
 }
 
+/* The child is this program anew: a FoundationDB client cannot be forked. */
+_Noreturn static void
+start_child(const char *where, uint64_t n, int pipe_fd)
+{
+    char numbers[3][24];
+    snprintf(numbers[0], sizeof numbers[0], "%llu", (unsigned long long)base_seed);
+    snprintf(numbers[1], sizeof numbers[1], "%llu", (unsigned long long)n);
+    snprintf(numbers[2], sizeof numbers[2], "%d", pipe_fd);
+    execl("/proc/self/exe", "test_crash", where, numbers[0], numbers[1], numbers[2], (char *)NULL);
+    _exit(2);
+}
+
 /* Lets the child do some commits, kills it and returns how many it acknowledged. */
 static uint64_t
-run_and_kill(const char *folder, const hw_db_opts *opts, uint64_t n, hwi_rng *rng)
+run_and_kill(const char *where, uint64_t n, hwi_rng *rng)
 {
     int fds[2], status;
     char byte;
@@ -114,7 +137,7 @@ run_and_kill(const char *folder, const hw_db_opts *opts, uint64_t n, hwi_rng *rn
     assert_true(pid >= 0);
     if (pid == 0) {
         close(fds[0]);
-        child(folder, opts, n, fds[1]);
+        start_child(where, n, fds[1]);
     }
     close(fds[1]);
     for (uint64_t seen = 0; seen < wanted && read(fds[0], &byte, 1) == 1; seen++) {
@@ -155,12 +178,12 @@ holds_model(hw_collection *c)
 
 /* Reopens and compares; returns how many transactions the database holds. */
 static uint64_t
-verify(const char *folder, const hw_db_opts *opts, uint64_t acknowledged)
+verify(const char *where, const hw_db_opts *opts, uint64_t acknowledged)
 {
     hw_db *db;
     hw_collection *c;
     hw_error err;
-    hwt_ok(hw_db_open(folder, opts, &db, &err), &err);
+    hwt_ok(hw_db_open(where, opts, &db, &err), &err);
     hwt_db_check(db);
     hwt_ok(hw_collection_open(db, "things", &c, &err), &err);
     if (!holds_model(c)) {
@@ -177,35 +200,32 @@ verify(const char *folder, const hw_db_opts *opts, uint64_t acknowledged)
 static void
 kill_over_and_over(uint64_t seed, const char *kind, int rounds)
 {
-    char scratch[HWT_PATH], folder[HWT_PATH + 8], config[200];
-    hw_db_opts opts = HW_DB_OPTS_INIT;
+    char config[200];
+    hwt_place place;
     hw_db *db;
     hw_error err;
     hwi_rng rng;
     uint64_t n = 0;
-    opts.map_bytes = (uint64_t)1 << 30;
-    opts.no_sync = seed % 4 != 0; /* a kill does not lose what the kernel has; syncing is slow */
-    opts.threads = 1;
     base_seed = seed;
+    hw_db_opts opts = options();
     hwi_rng_init(&rng, seed);
     memset(model, 0, sizeof model);
-    hwt_scratch_new(scratch);
-    snprintf(folder, sizeof folder, "%s/db", scratch);
+    hwt_place_new_shared(&place);
     snprintf(config, sizeof config,
              "{\"dim\":%d,\"metric\":\"l2\",\"index\":{\"kind\":\"%s\",\"flat_below\":40,"
              "\"leaf_size\":16},\"payload_indexes\":{\"tag\":\"integer\"}}",
              DIM, kind);
-    hwt_ok(hw_db_open(folder, &opts, &db, &err), &err);
+    hwt_ok(hw_db_open(place.name, &opts, &db, &err), &err);
     hwt_ok(hw_collection_create(db, "things", config, &err), &err);
     hw_db_close(db);
     for (int round = 0; round < rounds; round++) {
-        uint64_t more = run_and_kill(folder, &opts, n, &rng);
+        uint64_t more = run_and_kill(place.name, n, &rng);
         for (uint64_t i = 0; i < more; i++) apply_to_model(n + i);
-        n = verify(folder, &opts, n + more);
+        n = verify(place.name, &opts, n + more);
     }
     print_message("  seed %llu, %s: %d kills, %llu transactions\n", (unsigned long long)seed, kind,
                   rounds, (unsigned long long)n);
-    hwt_scratch_remove(scratch);
+    hwt_place_remove(&place);
 }
 
 static void
@@ -219,8 +239,13 @@ a_killed_process_loses_nothing_acknowledged(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
+    if (argc == 5) {
+        base_seed = strtoull(argv[2], NULL, 10);
+        hw_db_opts opts = options();
+        child(argv[1], &opts, strtoull(argv[3], NULL, 10), atoi(argv[4]));
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_killed_process_loses_nothing_acknowledged)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,10 +61,10 @@ static void
 compact(hwt_db *d, file *f)
 {
     hw_error err;
-    snprintf(d->folder, sizeof d->folder, "%s/copy", d->scratch);
-    hwt_ok(hw_db_compact(d->db, d->folder, NULL, NULL, &err), &err);
+    snprintf(d->place.name, sizeof d->place.name, "%s/copy", d->place.scratch);
+    hwt_ok(hw_db_compact(d->db, d->place.name, NULL, NULL, &err), &err);
     hw_db_close(d->db);
-    snprintf(f->path, sizeof f->path, "%s/data.mdb", d->folder);
+    snprintf(f->path, sizeof f->path, "%s/data.mdb", d->place.name);
     read_file(f);
 }
 
@@ -137,7 +137,7 @@ flip(hwt_db *d, const file *f, size_t at, uint8_t bits, const char *what, bool h
     findings found = {0};
     hw_error err;
     write_byte(f, at, f->data[at] ^ bits);
-    hwt_ok(hw_db_open(d->folder, &d->opts, &d->db, &err), &err);
+    hwt_ok(hw_db_open(d->place.name, &d->opts, &d->db, &err), &err);
     hw_status st = hw_db_check(d->db, NULL, note, &found, &err);
     if (st != HW_ECORRUPT || found.in_b == 0 || found.elsewhere) {
         fail_msg("byte %zu (%s): status %d, %d damages in b, %d elsewhere", at, what, (int)st,
@@ -180,7 +180,7 @@ flipped_bytes_are_found_and_hurt_nobody_else(void **state)
     assert_true(flip_all(&d, &f, "{\"format\":1,\"coll\":1", 20, 12, "settings") > 0);
     assert_true(flip_all(&d, &f, &mark, sizeof mark, 2, "vector") > 0);
     free(f.data);
-    hwt_ok(hw_db_open(d.folder, &d.opts, &d.db, &err), &err);
+    hwt_ok(hw_db_open(d.place.name, &d.opts, &d.db, &err), &err);
     hwt_db_check(d.db);
     hwt_db_close(&d);
 }
@@ -208,7 +208,7 @@ every_kind_of_page_is_covered(void **state)
         flip(&d, &f, at + 8, 0x01, "checksum", false);
     }
     free(f.data);
-    hwt_scratch_remove(d.scratch);
+    hwt_scratch_remove(d.place.scratch);
 }
 
 /* ---- Through the store: any byte of any value ---- */

@@ -39,16 +39,15 @@ open_faulty(const char *folder, hwi_fault_plan *plan)
 static bool
 stop_at(uint64_t nth, hwi_fault_action action, uint64_t *writes)
 {
-    char scratch[HWT_PATH], folder[HWT_PATH + 8];
+    hwt_place place;
     hwi_fault_plan plan = {
         .ops = HWI_FAULT_WRITES, .nth = nth, .action = action, .status = HW_ENOSPC};
     hw_error err = {0};
     hw_status st;
     hw_db *db;
     hw_db_opts opts = fast();
-    hwt_scratch_new(scratch);
-    snprintf(folder, sizeof folder, "%s/db", scratch);
-    db = open_faulty(folder, &plan);
+    hwt_place_new(&place);
+    db = open_faulty(place.name, &plan);
     int steps = hwt_run(db, &st, &err);
     if (plan.fired && action != HWI_FAULT_FAIL && steps < HWT_STEPS) assert_int_equal(HW_EIO, st);
     if (writes) *writes = plan.seen;
@@ -61,11 +60,11 @@ stop_at(uint64_t nth, hwi_fault_action action, uint64_t *writes)
     }
     hw_db_close(db);
     if (action != HWI_FAULT_FAIL) {
-        hwt_ok(hw_db_open(folder, &opts, &db, &err), &err);
+        hwt_ok(hw_db_open(place.name, &opts, &db, &err), &err);
         hwt_check_after(db, steps);
         hw_db_close(db);
     }
-    hwt_scratch_remove(scratch);
+    hwt_place_remove(&place);
     return plan.fired;
 }
 

@@ -253,12 +253,12 @@ a_failed_sync_fails_all(void **state)
     fflush(stdout);
     pid_t pid = fork();
     assert_true(pid >= 0);
-    if (pid == 0) fail_together(s->folder);
+    if (pid == 0) fail_together(s->place.name);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
     hw_error err = {0};
-    hwt_ok(hwi_store_lmdb_open(s->folder, &s->opts, &s->store, &err), &err);
+    hwt_ok(hwi_store_lmdb_open(s->place.name, &s->opts, &s->store, &err), &err);
     assert_false(reader_sees(s->store, "one"));
     assert_true(reader_sees(s->store, "later"));
 }
@@ -390,7 +390,7 @@ many_threads_write_with_few_commits(void **state)
     writer w[WRITERS];
     char folder[HWT_PATH + 16];
 
-    snprintf(folder, sizeof folder, "%s/points", s->scratch);
+    snprintf(folder, sizeof folder, "%s/points", s->place.scratch);
     open_things(folder, &db, &c);
     start_writers(w, db, c, -1, true);
     for (uint32_t i = 0; i < WRITERS; i++) {
@@ -420,7 +420,7 @@ killed_groups_are_there_or_not(void **state)
     for (int round = 0; round < 12; round++) {
         int fds[2], status;
         uint64_t id, told[WRITERS * 4096], count = 0, wanted = hwi_rng_below(&rng, 60);
-        snprintf(folder, sizeof folder, "%s/round%d", s->scratch, round);
+        snprintf(folder, sizeof folder, "%s/round%d", s->place.scratch, round);
         assert_int_equal(0, pipe(fds));
         fflush(stdout);
         pid_t pid = fork();

@@ -83,9 +83,9 @@ restart(hwt_store *s)
     hw_store *inner = hwi_store_fault_unwrap(s->store);
     hw_error err = {0};
 
-    if (s->kind == HWT_FAULT_LMDB) {
+    if (s->kind != HWT_FAULT_MEM) {
         hwi_store_close(inner);
-        hwt_ok(hwi_store_lmdb_open(s->folder, &s->opts, &inner, &err), &err);
+        hwt_store_open_inner(s, &inner);
     }
     s->plan = (hwi_fault_plan){0};
     hwt_ok(hwi_store_fault_new(inner, &s->plan, &s->store, &err), &err);
@@ -121,17 +121,19 @@ static void
 a_stop_at_any_write_leaves_whole_transactions(void **state)
 {
     (void)state;
-    stop_everywhere(HWT_FAULT_MEM, HWI_FAULT_STOP);
-    stop_everywhere(HWT_FAULT_MEM, HWI_FAULT_STOP_AFTER);
-    stop_everywhere(HWT_FAULT_LMDB, HWI_FAULT_STOP);
-    stop_everywhere(HWT_FAULT_LMDB, HWI_FAULT_STOP_AFTER);
+    for (hwt_kind HWT_EACH_KIND(kind)) {
+        if (!hwt_kind_is_faulty(kind)) continue;
+        stop_everywhere(kind, HWI_FAULT_STOP);
+        stop_everywhere(kind, HWI_FAULT_STOP_AFTER);
+    }
 }
 
 static void
 a_power_cut_forgets_the_unsynced_commits_and_no_other(void **state)
 {
     (void)state;
-    for (hwt_kind kind = HWT_FAULT_MEM; kind <= HWT_FAULT_LMDB; kind++) {
+    for (hwt_kind HWT_EACH_KIND(kind)) {
+        if (!hwt_kind_is_faulty(kind)) continue;
         for (uint64_t nth = 1; nth <= BATCHES; nth++) {
             hwt_store s;
             hw_status st;
@@ -175,7 +177,7 @@ static void
 no_memory_at_any_allocation_leaves_whole_transactions(void **state)
 {
     (void)state;
-    for (hwt_kind kind = 0; kind < HWT_KINDS; kind++) {
+    for (hwt_kind HWT_EACH_KIND(kind)) {
         hw_status st = HW_ENOMEM;
         for (uint64_t nth = 1; st != HW_OK; nth++) {
             hwt_store s;
@@ -196,21 +198,20 @@ no_memory_at_any_allocation_leaves_whole_transactions(void **state)
 static void
 opening_without_memory_fails_cleanly(void **state)
 {
-    char scratch[HWT_PATH], folder[HWT_PATH + 8];
+    hwt_place place;
     hw_status st = HW_ENOMEM;
     hw_store *s;
 
     (void)state;
-    hwt_scratch_new(scratch);
-    snprintf(folder, sizeof folder, "%s/db", scratch);
+    hwt_place_new(&place);
     for (uint64_t nth = 1; st != HW_OK; nth++) {
         hwi_alloc_fail_at(nth);
-        st = hwi_store_open(folder, NULL, &s, NULL);
+        st = hwi_store_open(place.name, NULL, &s, NULL);
         hwi_alloc_fail_at(0);
         assert_true(st == HW_OK || (st == HW_ENOMEM && s == NULL));
     }
     hwi_store_close(s);
-    hwt_scratch_remove(scratch);
+    hwt_place_remove(&place);
 }
 
 int

@@ -264,7 +264,7 @@ random_operations_agree_with_a_sorted_array(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
-        for (hwt_kind kind = 0; kind < HWT_KINDS; kind++) {
+        for (hwt_kind HWT_EACH_KIND(kind)) {
             scene *sc = calloc(1, sizeof *sc);
             printf("%s, seed %d\n", hwt_kind_text(kind), (int)seed);
             hwt_store_open(&sc->s, kind);

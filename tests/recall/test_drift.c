@@ -198,7 +198,7 @@ an_index_that_grew_equals_one_built_afresh(void **state)
     hw_db *db;
     hw_error err;
     hw_db_opts opts = HW_DB_OPTS_INIT;
-    char scratch[HWT_PATH], folder[HWT_PATH + 8];
+    hwt_place place;
     (void)state;
 
     if (access(FOLDER "train-images-idx3-ubyte.gz", R_OK) != 0) {
@@ -207,10 +207,9 @@ an_index_that_grew_equals_one_built_afresh(void **state)
     }
     read_pictures(&p);
     find_truth(&p);
-    hwt_scratch_new(scratch);
-    snprintf(folder, sizeof folder, "%s/db", scratch);
+    hwt_place_new(&place);
     opts.no_sync = true, opts.map_bytes = (uint64_t)4 << 30;
-    hwt_ok(hw_db_open(folder, &opts, &db, &err), &err);
+    hwt_ok(hw_db_open(place.name, &opts, &db, &err), &err);
 
     uint64_t start = hwi_clock_us();
     hw_collection *grown = hwt_collection(db, "grown", "{\"dim\": 784, \"metric\": \"l2\"}");
@@ -232,7 +231,7 @@ an_index_that_grew_equals_one_built_afresh(void **state)
     hw_db_close(db);
 
     opts.bulk_load = true;
-    hwt_ok(hw_db_open(folder, &opts, &db, &err), &err);
+    hwt_ok(hw_db_open(place.name, &opts, &db, &err), &err);
     start = hwi_clock_us();
     hw_collection *fresh = hwt_collection(db, "fresh", "{\"dim\": 784, \"metric\": \"l2\"}");
     upsert_rows(fresh, &p, p.by_class, ROWS);
@@ -248,7 +247,7 @@ an_index_that_grew_equals_one_built_afresh(void **state)
     double slack = HWT_SANITIZED ? 0.04 : 0.01; /* few queries tell recall less sharply */
     assert_true(changed.recall >= built.recall - slack);
     assert_true(changed.scanned <= 1.5 * as_good.scanned);
-    hwt_scratch_remove(scratch);
+    hwt_place_remove(&place);
     hwi_free(p.base);
     hwi_free(p.queries);
     free(p.label);

@@ -6,15 +6,13 @@ void
 hwt_db_open(hwt_db *d, bool on_disk)
 {
     hw_error err;
-    *d = (hwt_db){.on_disk = on_disk, .opts = HW_DB_OPTS_INIT};
+    *d = (hwt_db){.opts = HW_DB_OPTS_INIT};
     d->opts.no_sync = true;
     d->opts.busy_timeout_ms = 60000;
     d->opts.map_bytes = (uint64_t)1 << 30;
-    if (on_disk) {
-        hwt_scratch_new(d->scratch);
-        snprintf(d->folder, sizeof d->folder, "%s/db", d->scratch);
-    }
-    hwt_ok(hw_db_open(on_disk ? d->folder : "mem:", &d->opts, &d->db, &err), &err);
+    d->on_disk = on_disk || hwt_on_fdb();
+    if (d->on_disk) hwt_place_new(&d->place);
+    hwt_ok(hw_db_open(d->on_disk ? d->place.name : "mem:", &d->opts, &d->db, &err), &err);
 }
 
 void
@@ -23,14 +21,14 @@ hwt_db_reopen(hwt_db *d)
     hw_error err;
     if (!d->on_disk) return;
     hw_db_close(d->db);
-    hwt_ok(hw_db_open(d->folder, &d->opts, &d->db, &err), &err);
+    hwt_ok(hw_db_open(d->place.name, &d->opts, &d->db, &err), &err);
 }
 
 void
 hwt_db_close(hwt_db *d)
 {
     hw_db_close(d->db);
-    if (d->on_disk) hwt_scratch_remove(d->scratch);
+    if (d->on_disk) hwt_place_remove(&d->place);
 }
 
 static void

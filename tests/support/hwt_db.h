@@ -1,4 +1,5 @@
-/* hwt_db.h - databases for tests: in memory, or in a scratch folder that is removed at the end.
+/* hwt_db.h - databases for tests: in memory, or in a place (hwt_place.h) that is removed at the end.
+ * HASHWOOD_TEST_STORE moves those in memory to a cluster as well.
  */
 #ifndef HWT_DB_H
 #define HWT_DB_H
@@ -9,8 +10,7 @@ typedef struct hwt_db {
     hw_db *db;
     bool on_disk;
     hw_db_opts opts; /* no_sync, so that tests are fast */
-    char scratch[HWT_PATH];
-    char folder[HWT_PATH + 8];
+    hwt_place place;
 } hwt_db;
 
 /* Fails the test when it cannot. */

@@ -16,6 +16,12 @@ hwt_fdb_real(void)
     return path && path[0] ? path : NULL;
 }
 
+static bool
+is_real(void)
+{
+    return hwt_on_fdb() && !hwt_on_standin();
+}
+
 static void *
 run_network(void *arg)
 {
@@ -27,23 +33,28 @@ run_network(void *arg)
 #define LOAD(result, name, arguments)                                                              \
     do {                                                                                           \
         void *found = dlsym(library, #name);                                                       \
-        memcpy(&fdb.name, &found, sizeof found);                                                   \
+        memcpy(&out->name, &found, sizeof found);                                                  \
     } while (0);
 
+void
+hwt_fdb_load(hwt_fdb *out, void *library)
+{
+    memset(out, 0, sizeof *out);
+    FDB_CALLS(LOAD)
+    FDB_STANDIN_CALLS(LOAD)
+    out->is_real = !out->fdb_standin_plan;
+}
+
 static void
-load(void)
+open_library(void)
 {
     const char *named = getenv("HASHWOOD_FDB_LIBRARY");
-    const char *path = !hwt_fdb_real()     ? HWT_FDB_STANDIN
-                       : named && named[0] ? named
-                                           : "libfdb_c.so";
+    const char *path = !is_real() ? HWT_FDB_STANDIN : named && named[0] ? named : "libfdb_c.so";
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 
     if (!library) fail_msg("%s", dlerror());
-    FDB_CALLS(LOAD)
-    FDB_STANDIN_CALLS(LOAD)
-    fdb.is_real = !fdb.fdb_standin_plan;
-    assert_int_equal(fdb.is_real, hwt_fdb_real() != NULL);
+    hwt_fdb_load(&fdb, library);
+    assert_int_equal(fdb.is_real, is_real());
 }
 
 hwt_fdb *
@@ -51,7 +62,7 @@ hwt_fdb_start(void)
 {
     char path[HWT_PATH + 16];
 
-    load();
+    open_library();
     hwt_scratch_new(scratch);
     snprintf(path, sizeof path, "%s/fdb.cluster", scratch);
     FILE *f = fopen(path, "w");

@@ -1,9 +1,9 @@
 /* hwt_fdb.h - FoundationDB's client library loaded by a test: the stand-in, or the real one when
- * HASHWOOD_TEST_FDB names a cluster file. */
+ * HASHWOOD_TEST_STORE is fdb (hwt_place.h). */
 #ifndef HWT_FDB_H
 #define HWT_FDB_H
 
-#include "support/hwt_store.h"
+#include "support/hwt_place.h"
 
 #include "support/fdb_standin/calls.h"
 #include "support/fdb_standin/standin.h"
@@ -18,6 +18,9 @@ typedef struct hwt_fdb {
 
 /* All keys of a test begin with it. */
 #define HWT_FDB_PREFIX "hashwood-test/standin/"
+
+/* Fills in the calls of a library that is open. */
+void hwt_fdb_load(hwt_fdb *out, void *library);
 
 /* The one library of the process, with its network running. Fails the test when it cannot. */
 hwt_fdb *hwt_fdb_start(void);

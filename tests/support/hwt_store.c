@@ -1,46 +1,37 @@
 /* hwt_store.c - stores for tests. */
 #include "support/hwt_store.h"
 
-#include <ftw.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-void
-hwt_scratch_new(char path[HWT_PATH])
-{
-    const char *base = getenv("TMPDIR");
-    int n = snprintf(path, HWT_PATH, "%s/hashwood-test-XXXXXX", base && base[0] ? base : "/tmp");
-    assert_true(n > 0 && n < HWT_PATH);
-    assert_non_null(mkdtemp(path));
-}
-
-static int
-remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-    (void)st;
-    (void)type;
-    (void)at;
-    return remove(path);
-}
-
-void
-hwt_scratch_remove(const char *path)
-{
-    assert_int_equal(nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
-}
 
 const char *
 hwt_kind_text(hwt_kind kind)
 {
-    static const char *const names[HWT_KINDS] = {"mem", "lmdb", "fault(mem)", "fault(lmdb)"};
+    static const char *const names[HWT_KINDS] = {"mem",         "lmdb", "fault(mem)",
+                                                 "fault(lmdb)", "fdb",  "fault(fdb)"};
     return names[kind];
 }
 
-static bool
-on_lmdb(const hwt_store *s)
+bool
+hwt_kind_is_faulty(hwt_kind kind)
 {
-    return s->kind == HWT_LMDB || s->kind == HWT_FAULT_LMDB;
+    return kind == HWT_FAULT_MEM || kind == HWT_FAULT_LMDB || kind == HWT_FAULT_FDB;
+}
+
+static bool
+is_kept(const hwt_store *s)
+{
+    return s->kind != HWT_MEM && s->kind != HWT_FAULT_MEM;
+}
+
+void
+hwt_store_open_inner(hwt_store *s, hw_store **inner)
+{
+    hw_error err = {0};
+
+    if (is_kept(s))
+        hwt_ok(hwi_store_open(s->place.name, &s->opts, inner, &err), &err);
+    else
+        hwt_ok(hwi_store_mem_open(&s->opts, inner, &err), &err);
 }
 
 static void
@@ -49,12 +40,9 @@ open_again(hwt_store *s)
     hw_error err = {0};
     hw_store *inner;
 
-    if (on_lmdb(s))
-        hwt_ok(hwi_store_lmdb_open(s->folder, &s->opts, &inner, &err), &err);
-    else
-        hwt_ok(hwi_store_mem_open(&s->opts, &inner, &err), &err);
+    hwt_store_open_inner(s, &inner);
     s->store = inner;
-    if (s->kind == HWT_FAULT_MEM || s->kind == HWT_FAULT_LMDB)
+    if (hwt_kind_is_faulty(s->kind))
         hwt_ok(hwi_store_fault_new(inner, &s->plan, &s->store, &err), &err);
 }
 
@@ -66,8 +54,7 @@ open_waiting(hwt_store *s, hwt_kind kind, uint32_t busy_timeout_ms)
     s->opts = HW_DB_OPTS_INIT;
     s->opts.busy_timeout_ms = busy_timeout_ms;
     s->opts.no_sync = true; /* tests end processes, not machines */
-    hwt_scratch_new(s->scratch);
-    snprintf(s->folder, sizeof s->folder, "%s/db", s->scratch);
+    hwt_place_new(&s->place);
     open_again(s);
 }
 
@@ -86,7 +73,7 @@ hwt_store_open_patient(hwt_store *s, hwt_kind kind)
 void
 hwt_store_reopen(hwt_store *s)
 {
-    if (!on_lmdb(s)) return;
+    if (!is_kept(s)) return;
     hwi_store_close(s->store);
     open_again(s);
 }
@@ -95,7 +82,7 @@ void
 hwt_store_close(hwt_store *s)
 {
     hwi_store_close(s->store);
-    hwt_scratch_remove(s->scratch);
+    hwt_place_remove(&s->place);
 }
 
 hw_store_txn *

@@ -3,36 +3,44 @@
 #ifndef HWT_STORE_H
 #define HWT_STORE_H
 
-#include "support/hwt.h"
+#include "support/hwt_place.h"
 
-#include "store/store.h"
+typedef enum hwt_kind {
+    HWT_MEM,
+    HWT_LMDB,
+    HWT_FAULT_MEM,
+    HWT_FAULT_LMDB,
+    HWT_FDB,
+    HWT_FAULT_FDB,
+    HWT_KINDS
+} hwt_kind;
 
-#define HWT_PATH 512
-
-/* Makes an empty folder under $TMPDIR or /tmp. */
-void hwt_scratch_new(char path[HWT_PATH]);
-/* Removes a folder and all in it. */
-void hwt_scratch_remove(const char *path);
-
-typedef enum hwt_kind { HWT_MEM, HWT_LMDB, HWT_FAULT_MEM, HWT_FAULT_LMDB, HWT_KINDS } hwt_kind;
+/* What a test of every kind goes through: the first four, or the last two when HASHWOOD_TEST_STORE
+ * says so (hwt_place.h). */
+#define HWT_EACH_KIND(kind)                                                                        \
+    kind = hwt_on_fdb() ? HWT_FDB : HWT_MEM;                                                       \
+    kind < (hwt_on_fdb() ? HWT_KINDS : HWT_FDB);                                                   \
+    kind++
 
 const char *hwt_kind_text(hwt_kind kind);
+bool hwt_kind_is_faulty(hwt_kind kind); /* the fault store around another */
 
 typedef struct hwt_store {
     hwt_kind kind;
     hw_store *store;
     hwi_fault_plan plan; /* idle unless a test arms it */
     hw_db_opts opts;     /* unsynced, with a short busy timeout */
-    char scratch[HWT_PATH];
-    char folder[HWT_PATH + 8]; /* LMDB: scratch/db */
+    hwt_place place;     /* of what is on disk or in a cluster */
 } hwt_store;
 
 /* Fails the test when it cannot. */
 void hwt_store_open(hwt_store *s, hwt_kind kind);
 /* Waits a minute for another writer. */
 void hwt_store_open_patient(hwt_store *s, hwt_kind kind);
-/* LMDB: closed and opened again; others stay as they are. */
+/* On disk and in a cluster: closed and opened again; others stay as they are. */
 void hwt_store_reopen(hwt_store *s);
+/* The store of the kind, without faults around it. */
+void hwt_store_open_inner(hwt_store *s, hw_store **inner);
 void hwt_store_close(hwt_store *s);
 
 /* Short forms; keys and values are NUL-terminated text. They fail the test unless HW_OK. */

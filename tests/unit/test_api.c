@@ -180,7 +180,7 @@ compact_backup_and_restore_keep_everything(void **state)
     char path[3][HWT_PATH + 16];
     const char *names[] = {"compacted", "backup", "restored"};
     hwt_db_open(&d, true);
-    for (int i = 0; i < 3; i++) snprintf(path[i], sizeof *path, "%s/%s", d.scratch, names[i]);
+    for (int i = 0; i < 3; i++) snprintf(path[i], sizeof *path, "%s/%s", d.place.scratch, names[i]);
     c = hwt_collection(d.db, "photos", photos);
     for (uint64_t i = 0; i < 50; i++) put(c, i, (float)i, "{\"a\": 1}");
     hw_collection_close(c);

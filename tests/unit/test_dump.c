@@ -42,8 +42,8 @@ setup(void **state)
     hwt_store_open(&f->s, HWT_MEM);
     hwt_ok(hwi_store_meta_check(f->s.store, true, NULL, &err), &err);
     fill(f->s.store, 2000);
-    snprintf(f->file, sizeof f->file, "%s/backup", f->s.scratch);
-    snprintf(f->where, sizeof f->where, "%s/restored", f->s.scratch);
+    snprintf(f->file, sizeof f->file, "%s/backup", f->s.place.scratch);
+    snprintf(f->where, sizeof f->where, "%s/restored", f->s.place.scratch);
     *state = f;
     return 0;
 }
@@ -129,7 +129,7 @@ a_backup_restores_to_the_same_keys_and_values(void **state)
     assert_folder_equals(f);
     assert_int_equal(hwi_store_restore(f->file, f->where, NULL, NULL, &err), HW_EEXIST);
     assert_int_equal(hwi_store_restore(f->file, "mem:", NULL, NULL, &err), HW_EINVAL);
-    assert_int_equal(entries_in(f->s.scratch), 2); /* no parts are left */
+    assert_int_equal(entries_in(f->s.place.scratch), 2); /* no parts are left */
 }
 
 static void
@@ -143,7 +143,7 @@ a_backup_replaces_an_older_one(void **state)
     dump(f);
     hwt_ok(hwi_store_restore(f->file, f->where, NULL, NULL, &err), &err);
     assert_folder_equals(f);
-    assert_int_equal(entries_in(f->s.scratch), 2);
+    assert_int_equal(entries_in(f->s.place.scratch), 2);
 }
 
 static void
@@ -176,7 +176,7 @@ a_store_without_meta_record_cannot_be_backed_up(void **state)
     t = hwt_begin(f->s.store, HW_TXN_READ);
     assert_int_equal(hwi_store_dump(t, f->file, NULL, NULL, &err), HW_ECORRUPT);
     hwi_store_abort(t);
-    assert_int_equal(entries_in(f->s.scratch), 0);
+    assert_int_equal(entries_in(f->s.place.scratch), 0);
 }
 
 static void
@@ -233,10 +233,10 @@ progress_ends_at_the_total_and_can_stop_the_work(void **state)
 
     assert_int_equal(unlink(f->file), 0);
     assert_int_equal(hwi_store_dump(t, f->file, count_calls, &stop, &err), HW_ECANCELED);
-    assert_int_equal(entries_in(f->s.scratch), 0);
+    assert_int_equal(entries_in(f->s.place.scratch), 0);
     stop = (calls){.stop_at = 1};
     assert_int_equal(hwi_store_compact(t, f->where, count_calls, &stop, &err), HW_ECANCELED);
-    assert_int_equal(entries_in(f->s.scratch), 0);
+    assert_int_equal(entries_in(f->s.place.scratch), 0);
     hwi_store_abort(t);
 }
 
@@ -318,7 +318,7 @@ a_file_cut_anywhere_is_refused_and_leaves_no_folder(void **state)
     }
     write_file(f->file, b.data, b.size - 1);
     assert_int_equal(hwi_store_restore(f->file, f->where, NULL, NULL, &err), HW_ECORRUPT);
-    assert_int_equal(entries_in(f->s.scratch), 1);
+    assert_int_equal(entries_in(f->s.place.scratch), 1);
 
     hwi_buf_add(&b, "x", 1);
     write_file(f->file, b.data, b.size);
@@ -371,7 +371,7 @@ running_out_of_memory_anywhere_leaves_nothing_behind(void **state)
         hwi_alloc_fail_at(0);
         hwi_store_abort(t);
         assert_true(st == HW_OK || st == HW_ENOMEM);
-        assert_int_equal(entries_in(f->s.scratch), st == HW_OK);
+        assert_int_equal(entries_in(f->s.place.scratch), st == HW_OK);
     }
     st = HW_ENOMEM;
     for (uint64_t nth = 1; st != HW_OK; nth += 1 + nth / 20) {

@@ -1,5 +1,5 @@
-/* The rules of FoundationDB that the stand-in keeps. With HASHWOOD_TEST_FDB naming a cluster the same
- * rules are asked of the real library, which proves that the stand-in tells the truth; what only the
+/* The rules of FoundationDB that the stand-in keeps. With HASHWOOD_TEST_STORE=fdb the same rules
+ * are asked of the real library, which proves that the stand-in tells the truth; what only the
  * stand-in can do (faults by seed, a clock that tests move) is skipped then. */
 #include "support/hwt_fdb.h"
 

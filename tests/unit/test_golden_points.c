@@ -151,7 +151,7 @@ a_database_of_format_1_still_opens(void **state)
         hwt_ok(hw_db_backup(d.db, GOLDEN, NULL, NULL, &err), &err);
     }
     hw_db_close(d.db);
-    snprintf(restored, sizeof restored, "%s/old", d.scratch);
+    snprintf(restored, sizeof restored, "%s/old", d.place.scratch);
     hwt_ok(hw_db_restore(GOLDEN, restored, NULL, NULL, &err), &err);
     hwt_ok(hw_db_open(restored, &d.opts, &d.db, &err), &err);
     hwt_db_check(d.db);

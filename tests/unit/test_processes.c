@@ -90,11 +90,11 @@ an_idle_reader_sees_commits_and_holds_no_pages(void **state)
     pid_t pid = fork(); /* while no database is open here */
     if (pid == 0) {
         close(to[1]);
-        writer(d.folder, &d.opts, to[0], from[1]);
+        writer(d.place.name, &d.opts, to[0], from[1]);
     }
     close(to[0]);
     d.opts.read_only = true;
-    hwt_ok(hw_db_open(d.folder, &d.opts, &d.db, &err), &err);
+    hwt_ok(hw_db_open(d.place.name, &d.opts, &d.db, &err), &err);
     hwt_ok(hw_collection_open(d.db, "things", &c, &err), &err);
     assert_float_equal(0, first_value(c), 0);
     let_write(to[1], from[0], 1);
@@ -103,9 +103,9 @@ an_idle_reader_sees_commits_and_holds_no_pages(void **state)
     let_write(to[1], from[0], 50); /* a view of round 1 is cached here */
     usleep(2500000);               /* long enough for it to be let go */
     let_write(to[1], from[0], 5);  /* the pages it held are found free */
-    off_t before = file_size(d.folder);
+    off_t before = file_size(d.place.name);
     let_write(to[1], from[0], 200);
-    off_t after = file_size(d.folder);
+    off_t after = file_size(d.place.name);
     assert_true(after - before < 200 * POINTS * DIM * 4 / 10);
     assert_float_equal(256, first_value(c), 0);
 

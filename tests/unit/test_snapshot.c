@@ -70,7 +70,7 @@ open_collection(hw_db *db, const char *name)
 static void
 path_in(const hwt_db *d, const char *name, char out[HWT_PATH + 32])
 {
-    snprintf(out, HWT_PATH + 32, "%s/%s", d->scratch, name);
+    snprintf(out, HWT_PATH + 32, "%s/%s", d->place.scratch, name);
 }
 
 /* ---- the same? */

@@ -82,6 +82,8 @@ sd_map_put(sd_map *m, sd_bytes key)
         n->next[level] = before[level]->next[level];
         before[level]->next[level] = n;
     }
+    n->prev = before[0] == m->head ? NULL : before[0];
+    if (n->next[0]) n->next[0]->prev = n;
     m->count++;
     return n;
 }
@@ -96,6 +98,7 @@ sd_map_remove(sd_map *m, sd_bytes key)
     if (!n || sd_compare(n->key, key) != 0) return;
     for (unsigned level = 0; level < LEVELS; level++)
         if (before[level]->next[level] == n) before[level]->next[level] = n->next[level];
+    if (n->next[0]) n->next[0]->prev = n->prev;
     free(n);
     m->count--;
 }

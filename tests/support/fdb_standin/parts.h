@@ -108,7 +108,8 @@ void sd_ranges_release(sd_ranges *r);
 
 typedef struct sd_node {
     sd_bytes key;
-    void *data; /* owned by the user of the map */
+    void *data;           /* owned by the user of the map */
+    struct sd_node *prev; /* NULL in the first */
     struct sd_node *next[];
 } sd_node;
 

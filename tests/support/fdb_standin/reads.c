@@ -204,7 +204,15 @@ typedef struct view {
     FDBTransaction *t;
     bool with_writes;
     int error;
+    sd_bytes from, to; /* where to look no further; `to` NULL: nowhere */
 } view;
+
+static bool
+is_beyond(const view *v, const sd_node *n, bool forward)
+{
+    if (!v->to.data) return false;
+    return forward ? sd_compare(n->key, v->to) >= 0 : sd_compare(n->key, v->from) < 0;
+}
 
 static bool
 is_hidden(const view *v, sd_bytes key)
@@ -225,9 +233,9 @@ base_step(const view *v, sd_bytes key, bool forward, bool at_key)
 {
     sd_node *n = step(&v->t->cluster->keys, key, forward, at_key);
 
-    while (n && (!sd_node_value(n, v->t->read_version) || is_hidden(v, n->key)))
-        n = forward ? n->next[0] : step(&v->t->cluster->keys, n->key, false, false);
-    return n;
+    for (; n && !is_beyond(v, n, forward); n = forward ? n->next[0] : n->prev)
+        if (sd_node_value(n, v->t->read_version) && !is_hidden(v, n->key)) return n;
+    return NULL;
 }
 
 static sd_node *
@@ -235,12 +243,11 @@ own_step(view *v, sd_bytes key, bool forward, bool at_key)
 {
     sd_node *n = v->with_writes ? step(&v->t->writes, key, forward, at_key) : NULL;
 
-    while (n) {
+    for (; n && !is_beyond(v, n, forward); n = forward ? n->next[0] : n->prev) {
         bool present;
         sd_bytes value;
         int error = read_own(v->t, n, &present, &value);
         if (error || present) return n; /* an unreadable key stops whoever comes upon it */
-        n = forward ? n->next[0] : step(&v->t->writes, n->key, false, false);
     }
     return NULL;
 }
@@ -303,7 +310,7 @@ fdb_transaction_get_key(FDBTransaction *t, const uint8_t *key, int size, int or_
 
     pthread_mutex_lock(&sd_lock);
     FDBFuture *f = sd_future_new(t, SD_KEY);
-    view v = {t, sees_writes(t, snapshot), E_OK};
+    view v = {.t = t, .with_writes = sees_writes(t, snapshot)};
     int error = begin_read(t);
     sd_counts.gets++;
     if (!error) {
@@ -348,8 +355,9 @@ read_pairs(view *v, const range_read *r, FDBFuture *f)
     int64_t bytes = 0;
     size_t room = 0;
 
+    v->from = r->from;
+    v->to = r->to;
     while (view_step(v, at, !r->reverse, at_key, &key, &value)) {
-        if (r->reverse ? sd_compare(key, r->from) < 0 : sd_compare(key, r->to) >= 0) break;
         if (v->error) return;
         append_pair(f, &room, key, value);
         bytes += 8 + (int64_t)(key.size + value.size);
@@ -360,7 +368,6 @@ read_pairs(view *v, const range_read *r, FDBFuture *f)
         at = key;
         at_key = false;
     }
-    v->error = E_OK; /* met behind the range, if at all */
     sd_counts.bytes_read += (uint64_t)bytes;
 }
 
@@ -404,7 +411,7 @@ static int
 read_range(FDBTransaction *t, FDBFuture *f, selector begin, selector end, range_read *r,
            bool snapshot)
 {
-    view v = {t, sees_writes(t, snapshot), E_OK};
+    view v = {.t = t, .with_writes = sees_writes(t, snapshot)};
 
     r->from = bound_of(&v, begin, &f->arena);
     r->to = bound_of(&v, end, &f->arena);
