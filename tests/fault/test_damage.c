@@ -15,7 +15,7 @@ enum { POINTS = 80, DIM = 8 };
 typedef struct file {
     uint8_t *data;
     size_t size;
-    char path[HWT_PATH + 24];
+    char path[HWT_PATH + 128];
 } file;
 
 static const float mark = 1234.5f; /* a value that only b's vectors hold */

@@ -24,7 +24,7 @@ write_all(hw_collection *c, uint64_t round, hw_error *err)
 static off_t
 file_size(const char *folder)
 {
-    char path[HWT_PATH + 32];
+    char path[HWT_PATH + 128];
     struct stat info;
     snprintf(path, sizeof path, "%s/data.mdb", folder);
     assert_int_equal(0, stat(path, &info));
