@@ -62,7 +62,7 @@ counters_follow_what_is_done(void **state)
     assert_int_equal(1, m.builds); /* the first generation, beyond 2,000 vectors */
     assert_int_equal(1, m.calibrations);
     assert_true(m.leaves_opened > 0 && m.ns_scan > 0);
-    assert_true(m.used_bytes > 0 && m.map_bytes > m.used_bytes);
+    if (!hwt_on_fdb()) assert_true(m.used_bytes > 0 && m.map_bytes > m.used_bytes);
     hwt_ok(hw_collection_upsert(c, ids, v, POINTS / 2, NULL, &err), &err); /* all as it was */
     assert_true(metrics(d.db).points_written == POINTS + POINTS / 2);
     hw_collection_close(c);
