@@ -446,21 +446,31 @@ settle_once(hwi_fdb *s, FDBTransaction *tr, bool *found)
     return code;
 }
 
+/* Tries until it is known, or FoundationDB gives up on the transaction. */
+static int
+settle(hwi_fdb *s, bool *found)
+{
+    FDBTransaction *tr;
+    int code;
+
+    if (hwi_fdb_transaction(s, &tr, NULL) != HW_OK) return HWI_FDB_TIMED_OUT;
+    do {
+        code = settle_once(s, tr, found);
+    } while (code != 0 && hwi_fdb_on_error(s, tr, code) == 0);
+    s->api->transaction_destroy(tr);
+    return code;
+}
+
 hw_status
 hwi_fdb_log_settle(hwi_fdb *s, hw_error *err)
 {
-    FDBTransaction *tr;
+    uint64_t deadline_us = hwi_clock_us() + HWI_FDB_TIMEOUT_S * 1000000u;
     bool found = false;
-
-    hw_status st = hwi_fdb_transaction(s, &tr, err);
-    if (st != HW_OK)
-        return hwi_fail(err, HW_EUNKNOWN, "it is not known whether the commit happened");
     int code;
+
     do {
-        code = settle_once(s, tr, &found);
-        if (code != 0 && hwi_fdb_on_error(s, tr, code) != 0) break;
-    } while (code != 0);
-    s->api->transaction_destroy(tr);
+        code = settle(s, &found);
+    } while (code != 0 && hwi_clock_us() < deadline_us);
     s->sequence++; /* the number that the mark may have been set to is used */
     if (code != 0)
         return hwi_fail(
