@@ -409,13 +409,25 @@ HW_API HW_CHECKED hw_status hw_collection_build(hw_collection *c, hw_progress_fn
 typedef struct hw_txn hw_txn;
 typedef struct hw_result hw_result;
 
-/* Begins a write transaction over any collections of the database. The only writer until it ends:
- * keep it short. HW_EBUSY when another writer did not finish within busy_timeout_ms. */
+/* Begins a write transaction over any collections of the database. The only writer until it ends (in
+ * FoundationDB, of this process): keep it short. HW_EBUSY when another writer did not finish within
+ * busy_timeout_ms. */
 HW_API HW_CHECKED hw_status hw_txn_begin(hw_db *db, hw_txn **out, hw_error *err);
 
 /* Makes everything done in the transaction visible and durable at once, or nothing. Ends the
- * transaction whatever it returns. */
+ * transaction whatever it returns.
+ *
+ * HW_ECONFLICT, in FoundationDB alone: nothing was written, since a transaction of another process
+ * changed what this one read, or it took longer than five seconds; do all of it again (hw_db_run
+ * does). HW_EUNKNOWN, there too: the cluster stopped answering, and it may have been written. */
 HW_API HW_CHECKED hw_status hw_txn_commit(hw_txn *txn, hw_error *err);
+
+/* A transaction as a function: begins one, calls body, and commits; or aborts when body fails, and
+ * returns its status. When body or the commit reports HW_ECONFLICT all is done again after a
+ * growing pause, a bounded number of times, so body may run more than once and must begin from
+ * nothing each time. */
+typedef hw_status (*hw_txn_fn)(hw_txn *txn, void *arg, hw_error *err);
+HW_API HW_CHECKED hw_status hw_db_run(hw_db *db, hw_txn_fn body, void *arg, hw_error *err);
 HW_API void hw_txn_abort(hw_txn *txn);
 
 /* One vector of a point. Three kinds, by the collection's config:

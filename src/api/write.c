@@ -163,6 +163,39 @@ hw_txn_abort(hw_txn *txn)
     txn_free(txn);
 }
 
+/* ---- Transactions that are done again ---- */
+
+#define RUN_ATTEMPTS_MAX 20u
+#define RUN_US_MAX 30000000u /* no new attempt later than this: one that is too slow never ends */
+
+typedef hw_status (*begin_fn)(hw_db *db, hw_txn **out, hw_error *err);
+
+static hw_status
+run(hw_db *db, begin_fn begin, hw_txn_fn body, void *arg, hw_error *err)
+{
+    uint64_t last_us = hwi_clock_us() + RUN_US_MAX;
+    hw_status st = HW_OK;
+
+    for (uint32_t attempt = 0; attempt < RUN_ATTEMPTS_MAX; attempt++) {
+        hw_txn *txn;
+        if (attempt > 0) hwi_store_back_off(attempt - 1);
+        HWI_TRY(begin(db, &txn, err));
+        st = body(txn, arg, err);
+        if (st == HW_OK)
+            st = hw_txn_commit(txn, err);
+        else
+            hw_txn_abort(txn);
+        if (st != HW_ECONFLICT || hwi_clock_us() > last_us) break;
+    }
+    return st;
+}
+
+hw_status
+hw_db_run(hw_db *db, hw_txn_fn body, void *arg, hw_error *err)
+{
+    return run(db, hw_txn_begin, body, arg, err);
+}
+
 /* ---- Operations ---- */
 
 static hw_status
@@ -304,17 +337,28 @@ upsert_rows(hw_txn *txn, hw_collection *c, const hw_id *ids, const float *vector
     return HW_OK;
 }
 
+typedef struct upsert {
+    hw_collection *c;
+    const hw_id *ids;
+    const float *vectors;
+    size_t count;
+    const char *const *payloads;
+} upsert;
+
+static hw_status
+upsert_body(hw_txn *txn, void *arg, hw_error *err)
+{
+    const upsert *u = arg;
+    return upsert_rows(txn, u->c, u->ids, u->vectors, u->count, u->payloads, err);
+}
+
 hw_status
 hw_collection_upsert(hw_collection *c, const hw_id *ids, const float *vectors, size_t count,
                      const char *const *payloads, hw_error *err)
 {
-    hw_txn *txn;
+    upsert u = {.c = c, .ids = ids, .vectors = vectors, .count = count, .payloads = payloads};
     HWI_TRY(check_array(ids, count, "ids", err));
-    HWI_TRY(txn_begin(c->db, &txn, err));
-    hw_status st = upsert_rows(txn, c, ids, vectors, count, payloads, err);
-    if (st == HW_OK) return hw_txn_commit(txn, err);
-    hw_txn_abort(txn);
-    return st;
+    return run(c->db, txn_begin, upsert_body, &u, err);
 }
 
 static hw_status
@@ -330,21 +374,29 @@ delete_rows(hw_txn *txn, hw_collection *c, const hw_id *ids, size_t count, uint6
     return HW_OK;
 }
 
+typedef struct deletion {
+    hw_collection *c;
+    const hw_id *ids;
+    size_t count;
+    uint64_t deleted;
+} deletion;
+
+static hw_status
+delete_body(hw_txn *txn, void *arg, hw_error *err)
+{
+    deletion *d = arg;
+    d->deleted = 0;
+    return delete_rows(txn, d->c, d->ids, d->count, &d->deleted, err);
+}
+
 hw_status
 hw_collection_delete(hw_collection *c, const hw_id *ids, size_t count, uint64_t *deleted,
                      hw_error *err)
 {
-    hw_txn *txn;
-    uint64_t n = 0;
+    deletion d = {.c = c, .ids = ids, .count = count};
     if (deleted) *deleted = 0;
     HWI_TRY(check_array(ids, count, "ids", err));
-    HWI_TRY(txn_begin(c->db, &txn, err));
-    hw_status st = delete_rows(txn, c, ids, count, &n, err);
-    if (st != HW_OK) {
-        hw_txn_abort(txn);
-        return st;
-    }
-    HWI_TRY(hw_txn_commit(txn, err));
-    if (deleted) *deleted = n;
+    HWI_TRY(run(c->db, txn_begin, delete_body, &d, err));
+    if (deleted) *deleted = d.deleted;
     return HW_OK;
 }

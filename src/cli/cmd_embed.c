@@ -170,14 +170,18 @@ mark_unchanged(embed_job *job, size_t count, hw_error *err)
 
 /* ---- Chunks ---- */
 
+typedef struct chunk {
+    embed_job *job;
+    size_t count;
+} chunk;
+
 static hw_status
-write_chunk(embed_job *job, size_t count, hw_error *err)
+write_body(hw_txn *txn, void *arg, hw_error *err)
 {
-    hw_txn *txn;
+    embed_job *job = ((chunk *)arg)->job;
     hw_status st = HW_OK;
 
-    HWI_TRY(hw_txn_begin(job->coll.db, &txn, err));
-    for (size_t i = 0; st == HW_OK && i < count; i++) {
+    for (size_t i = 0; st == HW_OK && i < ((chunk *)arg)->count; i++) {
         item *it = &job->items[i];
         hw_vector v = {.name = job->a->query.using,
                        .values = it->vector,
@@ -186,9 +190,14 @@ write_chunk(embed_job *job, size_t count, hw_error *err)
         st = hw_txn_upsert(txn, job->coll.c, &it->id, &v, 1, (const char *)it->payload.data,
                            it->payload.size, err);
     }
-    if (st == HW_OK) return hw_txn_commit(txn, err);
-    hw_txn_abort(txn);
     return st;
+}
+
+static hw_status
+write_chunk(embed_job *job, size_t count, hw_error *err)
+{
+    chunk c = {job, count};
+    return hw_db_run(job->coll.db, write_body, &c, err);
 }
 
 static void

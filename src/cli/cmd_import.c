@@ -235,36 +235,36 @@ find_present(import_job *job, const hwi_row *rows, size_t count, bool *present, 
     return st;
 }
 
-/* Writes the rows that are not present in one transaction. */
-static hw_status
-write_slice(import_job *job, const hwi_row *batch, const hwi_row *rows, size_t count,
-            const bool *present, hw_error *err)
-{
-    hw_txn *txn;
-    uint64_t written = 0;
-    hw_status st = HW_OK;
+typedef struct slice {
+    import_job *job;
+    const hwi_row *batch, *rows;
+    size_t count;
+    const bool *present;
+    uint64_t written;
+} slice;
 
-    HWI_TRY(hw_txn_begin(job->coll.db, &txn, err));
-    for (size_t i = 0; st == HW_OK && i < count; i++) {
-        const hwi_row *row = &rows[i];
+/* Writes the rows that are not present. */
+static hw_status
+write_body(hw_txn *txn, void *arg, hw_error *err)
+{
+    slice *s = arg;
+    import_job *job = s->job;
+
+    s->written = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        const hwi_row *row = &s->rows[i];
         char place[300];
 
-        if (present[i]) continue;
-        st = hw_txn_upsert(txn, job->coll.c, &row->id, row->vectors, row->vector_count,
-                           row->payload, row->payload_bytes, err);
+        if (s->present[i]) continue;
+        hw_status st = hw_txn_upsert(txn, job->coll.c, &row->id, row->vectors, row->vector_count,
+                                     row->payload, row->payload_bytes, err);
         if (st == HW_OK) {
-            written++;
+            s->written++;
             continue;
         }
-        cli_feed_place(job->feed, (size_t)(row - batch), place, sizeof place);
-        st = hwi_fail_prefix(err, st, "%s", place);
+        cli_feed_place(job->feed, (size_t)(row - s->batch), place, sizeof place);
+        return hwi_fail_prefix(err, st, "%s", place);
     }
-    if (st != HW_OK) {
-        hw_txn_abort(txn);
-        return st;
-    }
-    HWI_TRY(hw_txn_commit(txn, err));
-    job->written += written;
     return HW_OK;
 }
 
@@ -278,8 +278,10 @@ import_slice(import_job *job, const hwi_row *batch, const hwi_row *rows, size_t 
 
     cli_need(present != NULL);
     if (st == HW_OK && job->compare) st = find_present(job, rows, count, present, err);
+    slice s = {.job = job, .batch = batch, .rows = rows, .count = count, .present = present};
     if (st == HW_OK && job->present - present_before < count)
-        st = write_slice(job, batch, rows, count, present, err);
+        st = hw_db_run(job->coll.db, write_body, &s, err);
+    if (st == HW_OK) job->written += s.written;
     hwi_free(present);
     return st;
 }

@@ -89,19 +89,29 @@ end(write_job *job)
     cli_close_collection(job->c, &job->coll);
 }
 
+typedef struct change_job {
+    write_job *job;
+    const hw_id *ids;
+    size_t count;
+    uint64_t changed; /* before */
+} change_job;
+
+static hw_status
+change_body(hw_txn *txn, void *arg, hw_error *err)
+{
+    const change_job *c = arg;
+    c->job->changed = c->changed;
+    for (size_t i = 0; i < c->count; i++) HWI_TRY(c->job->change(c->job, txn, &c->ids[i], err));
+    return HW_OK;
+}
+
 /* One transaction over `count` ids. */
 static hw_status
 change_ids(write_job *job, const hw_id *ids, size_t count, hw_error *err)
 {
-    hw_txn *txn;
-    uint64_t changed = job->changed;
-    hw_status st = HW_OK;
-
-    HWI_TRY(hw_txn_begin(job->coll.db, &txn, err));
-    for (size_t i = 0; st == HW_OK && i < count; i++) st = job->change(job, txn, &ids[i], err);
-    if (st == HW_OK) return hw_txn_commit(txn, err);
-    hw_txn_abort(txn);
-    job->changed = changed;
+    change_job c = {job, ids, count, job->changed};
+    hw_status st = hw_db_run(job->coll.db, change_body, &c, err);
+    if (st != HW_OK) job->changed = c.changed;
     return st;
 }
 

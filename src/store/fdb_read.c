@@ -10,9 +10,6 @@
  *
  * WRITE transactions read without FoundationDB's own conflict keeping and add their conflicts key by
  * key, so that values from the cache and those asked for ahead are treated alike. */
-#include <errno.h>
-#include <time.h>
-
 #include "store/fdb.h"
 
 #define BUCKETS_MIN 64u
@@ -135,7 +132,6 @@ hw_status
 hwi_fdb_read_failed(hwi_fdb_txn *t, hwi_fdb_snap *snap, int code, uint32_t attempt, hw_error *err)
 {
     hwi_fdb *s = hwi_fdb_of(t->base.store);
-    struct timespec pause = {0, (long)(1000000u << HWI_MIN(attempt, 7u))}; /* 1 .. 128 ms */
 
     if (!snap || attempt >= ATTEMPTS_MAX ||
         !(hwi_fdb_is_retryable(s, code) || code == HWI_FDB_CANCELLED))
@@ -146,9 +142,7 @@ hwi_fdb_read_failed(hwi_fdb_txn *t, hwi_fdb_snap *snap, int code, uint32_t attem
     if (old) t->snap = NULL;
     pthread_mutex_unlock(&t->lock);
     hwi_fdb_snap_unref(s, old);
-    if (code != HWI_FDB_TOO_OLD)
-        while (nanosleep(&pause, &pause) != 0 && errno == EINTR) {
-        }
+    if (code != HWI_FDB_TOO_OLD) hwi_store_back_off(attempt);
     return HW_OK;
 }
 

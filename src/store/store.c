@@ -117,10 +117,14 @@ hwi_stamped_key(uint8_t out[HWI_STORE_KEY_MAX], hw_bytes key, uint64_t version, 
 
 /* ---- running transactions */
 
-static void
-back_off(uint32_t attempt)
+void
+hwi_store_back_off(uint32_t attempt)
 {
-    struct timespec pause = {0, (long)(1000000u << HWI_MIN(attempt, 6u))}; /* 1 .. 64 ms */
+    uint64_t most_ns = (uint64_t)1000000 << HWI_MIN(attempt, 6u); /* 1 .. 64 ms */
+    hwi_rng rng;
+
+    hwi_rng_init(&rng, hwi_clock_ns());
+    struct timespec pause = {0, (long)(most_ns / 2 + hwi_rng_below(&rng, most_ns / 2))};
     while (nanosleep(&pause, &pause) != 0 && errno == EINTR) {
     }
 }
@@ -133,7 +137,7 @@ hwi_store_run(hw_store *s, hw_status (*body)(hw_store_txn *t, void *arg, hw_erro
     hw_status st = HW_OK;
 
     for (uint32_t attempt = 0; attempt < RUN_ATTEMPTS_MAX; attempt++) {
-        if (attempt > 0) back_off(attempt - 1);
+        if (attempt > 0) hwi_store_back_off(attempt - 1);
         HWI_TRY(hwi_store_begin(s, HW_TXN_WRITE, &t, err));
         st = body(t, arg, err);
         if (st == HW_OK)

@@ -171,6 +171,10 @@ HW_CHECKED hw_status hwi_store_run(hw_store *s,
                                    hw_status (*body)(hw_store_txn *t, void *arg, hw_error *err),
                                    void *arg, hw_error *err);
 
+/* Pauses before attempt `attempt` (0 is the first that follows a conflict), longer each time and by
+ * chance, so that two who met do not meet again. */
+void hwi_store_back_off(uint32_t attempt);
+
 /* All keys that begin with the tuple `prefix`, ascending. */
 HW_CHECKED hw_status hwi_store_scan_prefix(hw_store_txn *t, const hwi_key *prefix, hw_scan_fn fn,
                                            void *arg, hw_error *err);

@@ -7,15 +7,29 @@
 #include "server/rest/change.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #define STEPS_BETWEEN_LOOKS 64u /* at the clock */
+#define ATTEMPTS_MAX 20u        /* while other processes' transactions win */
 
 typedef struct maker {
     hwi_request *r;
     const hwi_shape *shape;
     hw_txn *txn;
     uint32_t steps;
+    hw_error *conflict; /* set: another transaction won, and nothing was answered */
+    bool is_lost;
 } maker;
+
+/* As hwi_ok; a conflict is not answered, since all is done again. */
+static bool
+ok(maker *m, hw_status st, const hw_error *err)
+{
+    if (st != HW_ECONFLICT) return hwi_ok(m->r, st, err);
+    m->is_lost = true;
+    *m->conflict = *err;
+    return false;
+}
 
 /* Call before each point: false after refusing when the time is over. */
 static bool
@@ -30,7 +44,7 @@ static bool
 check(maker *m, const hw_id *id, hw_status st, const hw_error *err)
 {
     char text[HW_ID_TEXT_MAX + 1];
-    if (st != HW_ENOTFOUND) return hwi_ok(m->r, st, err);
+    if (st != HW_ENOTFOUND) return ok(m, st, err);
     hw_id_format(id, text);
     return hwi_refuse(m->r, 404, "Not found: No point with id %s found", text);
 }
@@ -50,7 +64,7 @@ find_existing(maker *m, const hwi_change *c, bool *exists)
     hw_error err;
     hw_result *found;
     hw_status st = hw_txn_get(m->txn, m->shape->collection, c->ids, c->id_count, 0, &found, &err);
-    if (!hwi_ok(m->r, st, &err)) return false;
+    if (!ok(m, st, &err)) return false;
     const hw_id *ids = hw_result_ids(found);
     size_t count = hw_result_count(found), n = 0;
     for (size_t i = 0; i < c->id_count; i++) {
@@ -82,7 +96,7 @@ find_matching(maker *m, const hwi_change *c, hw_id **out, size_t *count)
     hw_status st = hw_txn_match(m->txn, m->shape->collection, (const char *)filter.data,
                                 filter.size, out, count, &err);
     hwi_buf_release(&filter);
-    return hwi_ok(m->r, st, &err);
+    return ok(m, st, &err);
 }
 
 /* Which points to write, NULL for all. An update filter protects existing points that do not match
@@ -193,22 +207,45 @@ make_one(maker *m, const hwi_change *c)
     if (!c->filter) return change_points(m, c, c->ids, c->id_count);
     hw_status st =
         hw_txn_match(m->txn, m->shape->collection, c->filter, c->filter_bytes, &ids, &count, &err);
-    if (!hwi_ok(m->r, st, &err)) return false;
+    if (!ok(m, st, &err)) return false;
     bool is_made = change_points(m, c, ids, count);
     hw_free(ids);
     return is_made;
 }
 
+static bool
+make_all(maker *m, const hwi_change *changes, size_t count)
+{
+    hw_error err;
+    m->is_lost = false;
+    if (!ok(m, hw_txn_begin(m->r->db, &m->txn, &err), &err)) return false;
+    for (size_t i = 0; i < count; i++) {
+        if (make_one(m, &changes[i])) continue;
+        hw_txn_abort(m->txn);
+        return false;
+    }
+    return ok(m, hw_txn_commit(m->txn, &err), &err);
+}
+
+/* Longer for each attempt, and by chance. */
+static void
+pause_after(uint32_t attempt)
+{
+    uint64_t most_ns = (uint64_t)1000000 << HWI_MIN(attempt, 6u), now = hwi_clock_ns();
+    struct timespec pause = {0, (long)(most_ns / 2 + now / 64 % (most_ns / 2))};
+    nanosleep(&pause, NULL);
+}
+
 bool
 hwi_change_make(hwi_request *r, const hwi_shape *shape, const hwi_change *changes, size_t count)
 {
-    hw_error err;
-    maker m = {.r = r, .shape = shape};
-    if (!hwi_ok(r, hw_txn_begin(r->db, &m.txn, &err), &err)) return false;
-    for (size_t i = 0; i < count; i++) {
-        if (make_one(&m, &changes[i])) continue;
-        hw_txn_abort(m.txn);
-        return false;
+    hw_error conflict;
+    maker m = {.r = r, .shape = shape, .conflict = &conflict};
+    for (uint32_t attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        if (make_all(&m, changes, count)) return true;
+        if (!m.is_lost) return false;
+        if (hwi_clock_us() / 1000 >= r->deadline_ms) break;
+        pause_after(attempt);
     }
-    return hwi_ok(r, hw_txn_commit(m.txn, &err), &err);
+    return hwi_ok(r, HW_ECONFLICT, &conflict);
 }
