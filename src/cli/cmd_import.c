@@ -372,7 +372,12 @@ run_job(import_job *job, hw_error *err)
     job->load_seconds = cli_progress_seconds(&job->progress);
     if (a->no_build || !needs_build(job)) return HW_OK;
     start = hwi_clock_us();
-    HWI_TRY(hw_collection_build(job->coll.c, cli_progress_show, &job->progress, err));
+    hw_status st = hw_collection_build(job->coll.c, cli_progress_show, &job->progress, err);
+    if (st == HW_EBUSY) { /* it takes in what was written here meanwhile */
+        cli_remark(job->c, "%s: our rows come into its index", err->message);
+        return HW_OK;
+    }
+    if (st != HW_OK) return st;
     job->build_seconds = (double)(hwi_clock_us() - start) / 1e6;
     job->built = true;
     return HW_OK;

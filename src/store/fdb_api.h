@@ -40,6 +40,8 @@ enum { /* options, modes, mutations and predicates, by FoundationDB's numbers */
 
 enum { /* errors that are treated each in their own way */
        HWI_FDB_TOO_OLD = 1007,
+    HWI_FDB_FUTURE = 1009, /* a storage server is behind: it may answer in a moment */
+    HWI_FDB_BEHIND = 1037, /* the same */
        HWI_FDB_CONFLICT = 1020,
        HWI_FDB_COMMIT_UNKNOWN = 1021,
        HWI_FDB_CANCELLED = 1025,

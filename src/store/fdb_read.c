@@ -133,9 +133,13 @@ hwi_fdb_read_failed(hwi_fdb_txn *t, hwi_fdb_snap *snap, int code, uint32_t attem
 {
     hwi_fdb *s = hwi_fdb_of(t->base.store);
 
-    if (!snap || attempt >= ATTEMPTS_MAX ||
-        !(hwi_fdb_is_retryable(s, code) || code == HWI_FDB_CANCELLED))
-        return hwi_fdb_fail(s, code, "read", err);
+    bool is_behind = code == HWI_FDB_FUTURE || code == HWI_FDB_BEHIND;
+    bool may_retry = snap ? hwi_fdb_is_retryable(s, code) || code == HWI_FDB_CANCELLED : is_behind;
+    if (attempt >= ATTEMPTS_MAX || !may_retry) return hwi_fdb_fail(s, code, "read", err);
+    if (is_behind) {
+        hwi_store_back_off(attempt);
+        return HW_OK;
+    }
     hwi_fdb_snap_forget(s, snap);
     pthread_mutex_lock(&t->lock);
     hwi_fdb_snap *old = t->snap == snap ? snap : NULL;
