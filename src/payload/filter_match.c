@@ -229,14 +229,36 @@ no_element_passes(void *arg, const hwi_json *value)
     return true;
 }
 
+typedef struct counting {
+    const hwi_count_bounds *bounds;
+    bool found; /* a value at the path */
+} counting;
+
+static bool
+is_within(const hwi_count_bounds *c, uint64_t n)
+{
+    return n >= c->from && n <= c->to;
+}
+
 static bool
 count_fails(void *arg, const hwi_json *value)
 {
-    const hwi_count_bounds *c = arg;
+    counting *c = arg;
     uint64_t n = value->kind == HWI_JSON_NULL ? 0 : 1;
 
+    c->found = true;
     if (value->kind == HWI_JSON_ARRAY) n = value->count;
-    return n < c->from || n > c->to;
+    return !is_within(c->bounds, n);
+}
+
+/* Where there is no value there are none. */
+static bool
+count_holds(const hwi_cond *c, const hwi_json *root)
+{
+    counting count = {.bounds = &c->as.count};
+
+    if (!hwi_path_walk(c->path, root, count_fails, &count)) return true;
+    return !count.found && is_within(&c->as.count, 0);
 }
 
 static bool
@@ -331,7 +353,7 @@ cond_holds(const hwi_cond *c, const subject *s)
     case HWI_COND_NULL:
         return absence_holds(c, s->root);
     case HWI_COND_COUNT:
-        return !hwi_path_walk(c->path, s->root, count_fails, (void *)(uintptr_t)&c->as.count);
+        return count_holds(c, s->root);
     case HWI_COND_NESTED:
         return !hwi_path_walk(c->path, s->root, no_object_matches, (void *)(uintptr_t)c->as.filter);
     case HWI_COND_ID:

@@ -291,7 +291,9 @@ values_are_counted(void **state)
     assert_false(cond(two, "{}"));
     assert_true(cond("{\"key\": \"a\", \"values_count\": {\"lt\": 1}}", "{\"a\": null}"));
     assert_true(cond("{\"key\": \"a\", \"values_count\": {\"lt\": 1}}", "{\"a\": []}"));
-    assert_false(cond("{\"key\": \"a\", \"values_count\": {\"lt\": 1}}", "{}"));
+    assert_true(cond("{\"key\": \"a\", \"values_count\": {\"lt\": 1}}", "{}"));
+    assert_true(cond("{\"key\": \"a[].b\", \"values_count\": {\"gte\": 0}}", "{\"a\": []}"));
+    assert_false(cond("{\"key\": \"a\", \"values_count\": {\"gte\": 1}}", "{}"));
     assert_false(cond("{\"key\": \"a\", \"values_count\": {\"lt\": 0}}", "{\"a\": []}"));
     assert_true(cond("{\"key\": \"a\", \"values_count\": {\"gt\": 0, \"lte\": 1}}", "{\"a\": {}}"));
 }
