@@ -5,6 +5,8 @@
  * (names of collections), so the table has a bound: beyond it requests count for all collections
  * together only, and nobody can make us remember without end.
  */
+#include <stdio.h>
+
 #include "metrics_impl.h"
 
 #include <stdlib.h>
@@ -198,4 +200,17 @@ hwi_metrics_gauge(hwi_metrics *m, const char *what, const char *collection)
     }
     pthread_mutex_unlock(&m->lock);
     return value;
+}
+
+void
+hwi_metrics_endpoint(const hwi_route *route, char text[HWI_METRICS_ENDPOINT_MAX + 1])
+{
+    const char *pattern = route ? route->pattern : "unknown";
+    const char *at = strstr(pattern, "{collection}");
+
+    if (at)
+        snprintf(text, HWI_METRICS_ENDPOINT_MAX + 1, "%.*s{collection_name}%s", (int)(at - pattern),
+                 pattern, at + strlen("{collection}"));
+    else
+        snprintf(text, HWI_METRICS_ENDPOINT_MAX + 1, "%s", pattern);
 }

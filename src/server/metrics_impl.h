@@ -21,6 +21,9 @@ typedef struct hwi_metrics_cell {
 /* A copy of the cells, of all collections together or of each, sorted; free with hwi_free. NULL when
  * out of memory. */
 hwi_metrics_cell *hwi_metrics_cells(hwi_metrics *m, bool per_collection, size_t *cells);
+/* "/collections/{collection_name}/points": a route with the parameter's name as Qdrant shows it. */
+#define HWI_METRICS_ENDPOINT_MAX 255u
+void hwi_metrics_endpoint(const hwi_route *route, char text[HWI_METRICS_ENDPOINT_MAX + 1]);
 /* A gauge that hwi_metrics_count keeps. */
 int64_t hwi_metrics_gauge(hwi_metrics *m, const char *what, const char *collection);
 

@@ -53,19 +53,12 @@ add_single(writer *w, const char *name, const char *type, const char *help, doub
 
 /* ---- Requests */
 
-/* "/collections/{collection}/points" with the parameter's name as in Qdrant's labels. */
 static void
 add_endpoint(writer *w, const hwi_route *route, bool is_first)
 {
-    const char *pattern = route ? route->pattern : "unknown";
-    const char *at = strstr(pattern, "{collection}");
-    char text[256];
+    char text[HWI_METRICS_ENDPOINT_MAX + 1];
 
-    if (at)
-        snprintf(text, sizeof text, "%.*s{collection_name}%s", (int)(at - pattern), pattern,
-                 at + strlen("{collection}"));
-    else
-        snprintf(text, sizeof text, "%s", pattern);
+    hwi_metrics_endpoint(route, text);
     add_label(w, "endpoint", text, is_first);
 }
 

@@ -90,8 +90,10 @@ handle_of(hwi_exchange *x, size_t i)
     return x->held[i];
 }
 
+/* Of the collection in the path and of one that a body names Qdrant says in different words that it is
+ * not there. */
 static hw_collection *
-open_collection(hwi_request *r, const char *name)
+open_collection(hwi_request *r, const char *name, bool is_in_path)
 {
     hwi_exchange *x = (hwi_exchange *)r;
     hw_error err = {0};
@@ -110,7 +112,10 @@ open_collection(hwi_request *r, const char *name)
         return handle_of(x, x->opened_count++);
     }
     if (st == HW_ENOTFOUND || st == HW_EINVAL)
-        hwi_refuse(r, 404, "Not found: Collection `%.300s` doesn't exist!", name);
+        hwi_refuse(r, 404,
+                   is_in_path ? "Not found: Collection `%.300s` doesn't exist!"
+                              : "Not found: Collection %.300s not found",
+                   name);
     else
         hwi_refuse_engine(r, &err);
     return NULL;
@@ -119,13 +124,13 @@ open_collection(hwi_request *r, const char *name)
 hw_collection *
 hwi_request_collection(hwi_request *r)
 {
-    return open_collection(r, hwi_request_param(r, "collection"));
+    return open_collection(r, hwi_request_param(r, "collection"), true);
 }
 
 hw_collection *
 hwi_request_collection_named(hwi_request *r, const char *name)
 {
-    if (hwi_request_may(r, HWI_NEED_READ, name)) return open_collection(r, name);
+    if (hwi_request_may(r, HWI_NEED_READ, name)) return open_collection(r, name, false);
     hwi_refuse(r, 403, "Forbidden: Access to collection %.300s is required", name);
     return NULL;
 }

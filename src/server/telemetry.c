@@ -86,12 +86,13 @@ write_cells(const hwi_metrics_cell *cells, size_t count, hwi_buf *out)
     for (size_t i = 0; i < count; i++) {
         bool same = i > 0 && cells[i].route == cells[i - 1].route;
         const hwi_route *route = cells[i].route;
+        char endpoint[HWI_METRICS_ENDPOINT_MAX + 1];
+        hwi_metrics_endpoint(route, endpoint);
         if (same)
             hwi_buf_text(out, ",");
         else
             hwi_buf_printf(out, "%s\"%s %s\":{", i ? "}," : "",
-                           route ? methods[route->method] : "GET",
-                           route ? route->pattern : "unknown");
+                           route ? methods[route->method] : "GET", endpoint);
         write_cell(&cells[i], out);
     }
     hwi_buf_text(out, count ? "}}" : "}");
@@ -136,8 +137,8 @@ hwi_telemetry_write(hwi_server *s, uint32_t details, bool anonymize, bool per_co
     write_app(s, details, out);
     write_collections(s, details, anonymize, out);
     hwi_buf_text(out, ",\"cluster\":{\"enabled\":false}");
+    write_requests(s, per_collection, anonymize, out);
     if (details > 0) {
-        write_requests(s, per_collection, anonymize, out);
         hwi_buf_printf(out,
                        ",\"memory\":{\"active_bytes\":%llu,\"allocated_bytes\":%llu,"
                        "\"metadata_bytes\":%llu,\"resident_bytes\":%llu,\"retained_bytes\":%llu}",

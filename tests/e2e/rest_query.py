@@ -158,6 +158,8 @@ def test_order_by_and_sample():
         same(s.ids({"prefetch": [{"query": [1, 0, 0, 0], "limit": 3}], "query": {"order_by": {"key": "n", "direction": "desc"}}}), [3, 2, 1])
         same(len(s.ids({"query": {"sample": "random"}, "limit": 4})), 4)
         same(set(s.ids({"prefetch": {"query": [1, 0, 0, 0], "limit": 2}, "query": {"sample": "random"}})), {1, 2})
+        same(len(s.ids({"query": {"sample": "random"}, "limit": 10, "offset": 4})), 2)
+        same(len(s.ids({"prefetch": {"query": [1, 0, 0, 0], "limit": 2}, "query": {"sample": "random"}, "offset": 1})), 1)
         s.refuse(400, {"query": {"order_by": "tags"}}, "No range index for `order_by` key: `tags`")
         s.refuse(400, {"query": {"order_by": {"key": "n", "direction": "up"}}}, "direction")
         s.refuse(400, {"query": {"order_by": {}}}, "key")
@@ -182,6 +184,9 @@ def test_formula():
         same(s.ids(dict(body, score_threshold=0.9)), [1])
         del body["query"]["defaults"]
         s.refuse(400, body, "No value found in a payload nor defaults")
+        s.ok("POST", "/collections/c/points/payload?wait=true", {"payload": {"x": [None]}, "points": [1]})
+        found = s.query({"prefetch": below, "query": {"formula": "x", "defaults": {"x": 7}}, "limit": 1})["points"]
+        same([(p["id"], p["score"]) for p in found], [(1, 7)])  # null is as good as nothing
         s.refuse(400, {"query": {"formula": "$score"}}, "prefetch")
         s.refuse(400, {"prefetch": below, "query": {"formula": {"div": {"left": 1, "right": {"mult": [0, "n"]}}}}}, "non-finite")
 
@@ -318,7 +323,8 @@ def test_lookup_from():
         same([p["id"] for p in s.query({"positive": [1], "lookup_from": ask["lookup_from"], "limit": 1}, "points/recommend")], [5])
         s.refuse(404, dict(ask, query=7), "No point with id 7 found")
         s.refuse(404, dict(ask, query=2), "Vector with name \"v\" for point")
-        s.refuse(404, dict(ask, lookup_from={"collection": "nowhere"}), "Collection `nowhere` doesn't exist!")
+        s.refuse(404, dict(ask, lookup_from={"collection": "nowhere"}), "Collection nowhere not found")
+        s.refuse(404, dict(ask, query=[1, 0, 0, 0], lookup_from={"collection": "nowhere"}), "Collection nowhere not found")
         s.refuse(400, dict(ask, lookup_from={"collection": "other", "vector": "w"}), "expected dim: 4, got 3")
         s.refuse(400, dict(ask, lookup_from={}), "collection")
 

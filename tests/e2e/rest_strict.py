@@ -27,6 +27,11 @@ def test_limits_of_reads():
         s.fails(400, "POST", P + "/scroll", {"limit": 6},
                 says='Bad request: Limit exceeded 6 > 5 for "limit". Help: Reduce the "limit" parameter to or below 5.')
         s.fails(400, "POST", P + "/scroll", {}, says="Limit exceeded 10 > 5")
+        by_k = {"query": [1, 0, 0, 0], "group_by": "k", "limit": 2, "group_size": 2}
+        s.ok("POST", P + "/query/groups", by_k)
+        s.fails(400, "POST", P + "/query/groups", by_k | {"limit": 3}, says='Limit exceeded 6 > 5 for "limit"')
+        s.ok("POST", P + "/search/matrix/pairs", {"sample": 2, "limit": 2})
+        s.fails(400, "POST", P + "/search/matrix/pairs", {"sample": 3, "limit": 2}, says='Limit exceeded 6 > 5 for "limit"')
         s.ok("POST", P + "/scroll?timeout=10", {"limit": 1})
         s.fails(400, "POST", P + "/scroll?timeout=11", {"limit": 1}, says='Limit exceeded 11 > 10 for "timeout"')
         s.fails(400, "GET", P + "/1?timeout=11", says="timeout")

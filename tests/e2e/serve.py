@@ -433,6 +433,8 @@ def test_calls_about_the_server_fit_the_published_description():
         same(s.ok("GET", "/cluster"), {"status": "disabled"}, "cluster")
         told = s.ok("GET", "/telemetry?details_level=4&per_collection=true&anonymize=true")
         check("\"t\"" not in json.dumps(told), told)
+        told = s.ok("GET", "/telemetry?details_level=0")["requests"]["rest"]["responses"]
+        check(told["PUT /collections/{collection_name}/points"]["200"]["count"] > 0, told)
         same(s.ok("DELETE", "/issues"), True, "issues cleared")
         s.fails(405, "POST", "/cluster/recover", says="standalone")
         s.fails(405, "DELETE", "/cluster/peer/1", says="standalone")

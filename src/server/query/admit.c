@@ -21,19 +21,19 @@ check_vectors(hwi_run *run, const hwi_plan *p)
 }
 
 static bool
-check(hwi_run *run, const hwi_plan *p, uint32_t *cost)
+check(hwi_run *run, const hwi_plan *p, uint32_t group_size, uint32_t *cost)
 {
     const hwi_json *filter = hwi_json_member(p->source, "filter");
     const hwi_json *params = hwi_json_member(p->source, "params");
     hwi_strict_ask ask = {.filter = filter,
                           .has_limit = true,
-                          .limit = p->limit,
+                          .limit = (uint64_t)p->limit * group_size,
                           .exact = p->params.exact,
                           .params = params};
     *cost += hwi_strict_cost(filter);
     if (!hwi_strict_check(run->request, &run->shape, &ask) || !check_vectors(run, p)) return false;
     for (size_t i = 0; i < p->prefetch_count; i++) {
-        if (!check(run, &p->prefetches[i], cost)) return false;
+        if (!check(run, &p->prefetches[i], 1, cost)) return false;
     }
     return true;
 }
@@ -46,13 +46,13 @@ hwi_admit(hwi_run *run, const hwi_search *searches, size_t count, const hwi_grou
     if (count > 1 && !hwi_strict_batch(r, &run->shape, count)) return false;
     if (how && !hwi_strict_group(r, &run->shape, how->by)) return false;
     for (size_t i = 0; i < count; i++) {
-        if (!check(run, &searches[i].plan, &cost)) return false;
+        if (!check(run, &searches[i].plan, how ? how->group_size : 1, &cost)) return false;
     }
     return hwi_strict_admit(r, &run->shape, false, cost);
 }
 
 bool
-hwi_admit_filter(hwi_request *r, const hwi_shape *shape, const hwi_json *body, uint32_t limit)
+hwi_admit_filter(hwi_request *r, const hwi_shape *shape, const hwi_json *body, uint64_t limit)
 {
     const hwi_json *filter = hwi_json_member(body, "filter");
     hwi_strict_ask ask = {.filter = filter, .has_limit = true, .limit = limit};

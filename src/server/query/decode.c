@@ -87,7 +87,9 @@ hwi_decode_lookup(hwi_run *run, const hwi_json *o, hwi_lookup *out)
         !hwi_read_text(r, l, "vector", &out->vector)) {
         return false;
     }
-    return out->collection || hwi_refuse_format(r, "lookup_from: missing field `collection`");
+    if (!out->collection) return hwi_refuse_format(r, "lookup_from: missing field `collection`");
+    return hwi_request_collection_named(r, out->collection) !=
+           NULL; /* also when nothing is looked up */
 }
 
 /* The name of the vector; "" for the unnamed one. The old calls also took {"name": ..}. */

@@ -46,6 +46,7 @@ static void
 note(void *arg, const hwi_json *value)
 {
     found *f = arg;
+    if (value->kind == HWI_JSON_NULL) return; /* as if it was not there */
     if (f->count++ == 0) f->value = value;
 }
 

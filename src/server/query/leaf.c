@@ -193,7 +193,7 @@ hwi_leaf_list(hwi_run *run, const hwi_search *search, hwi_plan *p, bool is_root,
 {
     hw_collection *c = run->shape.collection;
     const char *filter = p->reach;
-    size_t bytes = p->reach_bytes, skip = is_root && p->step != HWI_STEP_SAMPLE ? p->offset : 0;
+    size_t bytes = p->reach_bytes, skip = is_root ? p->offset : 0;
     uint32_t with = is_root ? hwi_selector_with(&search->selector) : 0;
     uint32_t limit;
     hw_result *result = NULL;

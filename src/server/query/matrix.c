@@ -123,7 +123,8 @@ static bool
 compute(hwi_request *r, matrix *m)
 {
     return hwi_run_begin(&m->run, r) && decode(r, m) &&
-           hwi_admit_filter(r, &m->run.shape, r->body, m->sample) && sample(m) && search(m);
+           hwi_admit_filter(r, &m->run.shape, r->body, (uint64_t)m->sample * m->limit) &&
+           sample(m) && search(m);
 }
 
 static void

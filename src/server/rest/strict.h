@@ -13,7 +13,7 @@ typedef struct hwi_strict_ask {
     bool is_write;          /* the filter says what is changed, not what is found */
     const hwi_json *filter; /* NULL: none */
     bool has_limit;
-    uint32_t limit;
+    uint64_t limit;
     bool exact;
     const hwi_json *params; /* "params" of a search, or NULL: hnsw_ef, exact, quantization */
 } hwi_strict_ask;
