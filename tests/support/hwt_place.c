@@ -60,6 +60,13 @@ hwt_on_fdb(void)
 }
 
 void
+hwt_use_standin(void)
+{
+    setenv("HASHWOOD_TEST_STORE", "standin", 1);
+    setenv("HASHWOOD_FDB_LIBRARY", HWT_FDB_STANDIN, 1);
+}
+
+void
 hwt_needs_folders(void)
 {
     if (!hwt_on_fdb()) return;
@@ -222,4 +229,18 @@ hwt_faults(uint64_t seed, const char *text)
     hwt_fdb_load(&fdb, opened);
     assert_true(fdb.fdb_standin_plan(seed, text));
     dlclose(opened);
+}
+
+uint64_t
+hwt_faults_met(void)
+{
+    fdb_standin_counts counts = {0};
+    hwt_fdb fdb;
+    void *opened = hwt_on_standin() ? library() : NULL;
+
+    if (!opened) return 0;
+    hwt_fdb_load(&fdb, opened);
+    fdb.fdb_standin_count(&counts);
+    dlclose(opened);
+    return counts.injected;
 }

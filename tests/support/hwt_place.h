@@ -23,6 +23,8 @@ void hwt_scratch_remove(const char *path);
 
 bool hwt_on_fdb(void);     /* the stand-in or a real cluster */
 bool hwt_on_standin(void); /* the stand-in */
+/* From now on, whatever the environment says; for a test of the stand-in's faults. */
+void hwt_use_standin(void);
 /* Skips the test that runs unless databases are folders. */
 void hwt_needs_folders(void);
 
@@ -40,5 +42,7 @@ void hwt_place_remove(hwt_place *p);
 
 /* Faults for the stand-in, see tests/support/fdb_standin/plan.c; "" for none. Nothing elsewhere. */
 void hwt_faults(uint64_t seed, const char *text);
+/* How many errors the stand-in has made so far. */
+uint64_t hwt_faults_met(void);
 
 #endif
