@@ -119,8 +119,15 @@ def test_rates():
         s.fails(429, "POST", P + "/count", {"filter": {"must": where()["must"] * 3}},
                 says="request larger than rate limiter capacity")
         s.ok("GET", "/collections/c")
-        s.ok("PATCH", "/collections/c", {"strict_mode_config": {"enabled": False}})
+        s.ok("PATCH", "/collections/c", {"strict_mode_config": {"read_rate_limit": 1}})  # begins anew
         s.ok("GET", P + "/1")
+        s.fails(429, "GET", P + "/1", says="Read rate limit exceeded")
+        s.ok("DELETE", "/collections/c")
+        make(s, read_rate_limit=1)
+        s.ok("POST", P + "/count", {"exact": False})
+        s.fails(429, "GET", P + "/1", says="Read rate limit exceeded")
+        s.ok("PATCH", "/collections/c", {"strict_mode_config": {"enabled": False}})
+        s.fails(404, "GET", P + "/1")
 
 
 main(globals())

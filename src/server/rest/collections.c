@@ -4,6 +4,7 @@
 #include "server/rest/calls.h"
 #include "server/rest/info.h"
 #include "server/rest/settings.h"
+#include "server/rest/strict.h"
 #include "server/server.h"
 
 #include <stdio.h>
@@ -212,6 +213,7 @@ create(hwi_request *r)
     if (st == HW_EEXIST) return refuse_taken(r, name);
     if (!hwi_ok(r, st, &err)) return false;
     hwi_server_forget(r->server, name);
+    hwi_strict_refill(name);
     hwi_buf_text(&r->out, "true");
     return true;
 }
@@ -409,8 +411,11 @@ update(hwi_request *r)
         is_right = hwi_ok(r, st, &err);
     }
     hwi_buf_release(&patch);
-    if (is_right) hwi_buf_text(&r->out, "true");
-    return is_right;
+    if (!is_right) return false;
+    const hwi_json *name = hwi_json_member(shape.described, "name");
+    if (name && hwi_json_member(body, "strict_mode_config")) hwi_strict_refill(name->text);
+    hwi_buf_text(&r->out, "true");
+    return true;
 }
 
 /* ---- The table */

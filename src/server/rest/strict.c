@@ -301,13 +301,36 @@ static struct {
     bucket reads[BUCKETS], writes[BUCKETS];
 } rates = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+static uint64_t
+hash_of(const char *name)
+{
+    return hwi_checksum(name, strlen(name)) | 1;
+}
+
+static bucket *
+bucket_of(bucket *table, uint64_t hash)
+{
+    return &table[(hash >> 8) % BUCKETS];
+}
+
+void
+hwi_strict_refill(const char *name)
+{
+    uint64_t hash = hash_of(name);
+    bucket *both[] = {bucket_of(rates.reads, hash), bucket_of(rates.writes, hash)};
+    pthread_mutex_lock(&rates.lock);
+    for (size_t i = 0; i < HWI_COUNT(both); i++)
+        if (both[i]->name == hash) both[i]->name = 0;
+    pthread_mutex_unlock(&rates.lock);
+}
+
 /* Takes `cost` tokens; when there are too few returns false with the seconds until there will be. */
 static bool
 take_tokens(bucket *table, const char *name, double a_minute, double cost, double *there,
             double *wait_s)
 {
-    uint64_t hash = hwi_checksum(name, strlen(name)) | 1;
-    bucket *b = &table[(hash >> 8) % BUCKETS];
+    uint64_t hash = hash_of(name);
+    bucket *b = bucket_of(table, hash);
     pthread_mutex_lock(&rates.lock);
     uint64_t now = hwi_clock_us(); /* under the lock: never before last_us */
     if (b->name != hash) *b = (bucket){hash, a_minute, now};

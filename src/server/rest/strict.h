@@ -31,6 +31,8 @@ bool hwi_strict_limit(hwi_request *r, const hwi_shape *shape, const char *key, c
 /* One call per request, before the work: ?timeout= against max_timeout, and the rate. `cost` is
  * the sum of hwi_strict_cost over the request's parts. */
 bool hwi_strict_admit(hwi_request *r, const hwi_shape *shape, bool is_write, uint32_t cost);
+/* Rates of the collection start from full buckets: it is new, or its limits were set. */
+void hwi_strict_refill(const char *name);
 /* 1 for the operation and 1 for each condition of its filter (NULL: none). */
 uint32_t hwi_strict_cost(const hwi_json *filter);
 
