@@ -65,15 +65,16 @@ bool hwi_read_filter(hwi_request *r, const hwi_json *o, const char *key, const c
 bool hwi_join_filters(hwi_request *r, const char *a, size_t a_bytes, const char *b, size_t b_bytes,
                       const char **text, size_t *bytes);
 
-/* with_payload and with_vector (or with_vectors). */
+/* with_payload and with_vector (or with_vectors). Names must be of the shape's vectors, if one is
+ * given. */
 typedef struct hwi_selector {
     bool payload;
     const hwi_json *include, *exclude; /* arrays of paths, or NULL */
     bool vector;
     const hwi_json *vector_names; /* array of names; NULL: all */
 } hwi_selector;
-bool hwi_read_selector(hwi_request *r, const hwi_json *o, bool payload_otherwise,
-                       hwi_selector *out);
+bool hwi_read_selector(hwi_request *r, const hwi_shape *shape, const hwi_json *o,
+                       bool payload_otherwise, hwi_selector *out);
 uint32_t hwi_selector_with(const hwi_selector *s); /* HW_WITH_... */
 
 /* ---- Writing, appended to r->out */

@@ -295,7 +295,8 @@ read_with_payload(hwi_request *r, const hwi_json *j, hwi_selector *out)
 }
 
 bool
-hwi_read_selector(hwi_request *r, const hwi_json *o, bool payload_otherwise, hwi_selector *out)
+hwi_read_selector(hwi_request *r, const hwi_shape *shape, const hwi_json *o, bool payload_otherwise,
+                  hwi_selector *out)
 {
     const hwi_json *payload = hwi_json_member(o, "with_payload");
     const hwi_json *vector = hwi_json_member(o, "with_vector");
@@ -311,7 +312,10 @@ hwi_read_selector(hwi_request *r, const hwi_json *o, bool payload_otherwise, hwi
     }
     out->vector = true;
     out->vector_names = vector;
-    return check_texts(r, "with_vector", vector, false);
+    if (!check_texts(r, "with_vector", vector, false)) return false;
+    for (const hwi_json *name = shape ? vector->child : NULL; name; name = name->next)
+        if (!hwi_shape_field_named(r, shape, name->text)) return false;
+    return true;
 }
 
 uint32_t

@@ -321,11 +321,17 @@ def test_lookup_from():
         same(s.ids(ask), [5, 1])  # point 1 of this collection is another, so not left out
         same(s.ids({"query": {"recommend": {"positive": [1]}}, "lookup_from": ask["lookup_from"], "limit": 1}), [5])
         same([p["id"] for p in s.query({"positive": [1], "lookup_from": ask["lookup_from"], "limit": 1}, "points/recommend")], [5])
+        both = {"ids": [1], "with_vectors": ["v", "w"]}
+        same(set(s.ok("POST", "/collections/other/points", both)[0]["vector"]), {"v", "w"})
+        for call, body in [("", both), ("/scroll", {}), ("/query", {})]:
+            s.fails(400, "POST", "/collections/other/points" + call, body | {"with_vectors": ["v", "x"]},
+                    "Not existing vector name error: x")
         s.refuse(404, dict(ask, query=7), "No point with id 7 found")
         s.refuse(404, dict(ask, query=2), "Vector with name \"v\" for point")
         s.refuse(404, dict(ask, lookup_from={"collection": "nowhere"}), "Collection nowhere not found")
         s.refuse(404, dict(ask, query=[1, 0, 0, 0], lookup_from={"collection": "nowhere"}), "Collection nowhere not found")
         s.refuse(400, dict(ask, lookup_from={"collection": "other", "vector": "w"}), "expected dim: 4, got 3")
+        s.refuse(400, dict(ask, lookup_from={"collection": "other", "vector": "x"}), "Not existing vector name error: x")
         s.refuse(400, dict(ask, lookup_from={}), "collection")
 
 

@@ -216,5 +216,5 @@ hwi_decode_search(hwi_run *run, const hwi_json *body, hwi_search *out)
     return hwi_decode_plan(run, body, 0, &out->plan) &&
            hwi_read_u32(r, body, "offset", 0, 0, UINT32_MAX, &out->plan.offset) &&
            hwi_read_bool(r, body, "explain", false, &out->explain) &&
-           hwi_read_selector(r, body, false, &out->selector);
+           hwi_read_selector(r, &run->shape, body, false, &out->selector);
 }

@@ -154,7 +154,7 @@ decode_lookup(hwi_run *run, const hwi_json *body, hwi_grouping *out)
         return hwi_refuse_format(r, "with_lookup: expected a name or an object with `collection`");
     }
     return hwi_read_text(r, j, "collection", &out->lookup_collection) &&
-           hwi_read_selector(r, j, true, &out->lookup_selector);
+           hwi_read_selector(r, NULL, j, true, &out->lookup_selector);
 }
 
 bool

@@ -22,7 +22,7 @@ decode_rest(hwi_run *run, const hwi_json *body, hwi_search *out)
            hwi_read_u32(r, body, "offset", 0, 0, UINT32_MAX, &out->plan.offset) &&
            hwi_decode_common(run, body, &out->plan) &&
            hwi_read_bool(r, body, "explain", false, &out->explain) &&
-           hwi_read_selector(r, body, false, &out->selector);
+           hwi_read_selector(r, &run->shape, body, false, &out->selector);
 }
 
 static bool

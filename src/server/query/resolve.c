@@ -89,8 +89,12 @@ hwi_resolve_inputs(hwi_run *run, hwi_plan *p)
     }
     if (count == 0) return true;
     hw_collection *c = run->shape.collection;
-    if (is_elsewhere(run, p)) c = hwi_request_collection_named(r, p->lookup.collection);
-    if (!c) return false;
+    hwi_shape shape = run->shape;
+    if (is_elsewhere(run, p)) {
+        c = hwi_request_collection_named(r, p->lookup.collection);
+        if (!c || !hwi_shape_of(r, c, &shape)) return false;
+    }
+    if (p->lookup.vector && !hwi_shape_field_named(r, &shape, p->lookup.vector)) return false;
     hw_result *found;
     hw_error err;
     hwi_idmap rows;

@@ -191,7 +191,7 @@ get_many(hwi_request *r)
     if (!collection || !hwi_args_read(r) || !hwi_shape_of(r, collection, &shape)) return false;
     if (!hwi_args_shard(r, body) || !hwi_strict_admit(r, &shape, false, 1)) return false;
     if (!hwi_read_ids(r, &shape, hwi_json_member(body, "ids"), &ids, &count)) return false;
-    if (!hwi_read_selector(r, body, true, &selector)) return false;
+    if (!hwi_read_selector(r, &shape, body, true, &selector)) return false;
     hw_status st =
         hw_collection_get(collection, ids, count, hwi_selector_with(&selector), &result, &err);
     if (!hwi_ok(r, st, &err)) return false;
@@ -314,7 +314,7 @@ read_scroll(hwi_request *r, const hwi_json *body, scroll *s)
         return false;
     }
     if (!hwi_read_filter(r, body, "filter", &s->filter, &s->filter_bytes)) return false;
-    if (!hwi_read_selector(r, body, true, &s->selector)) return false;
+    if (!hwi_read_selector(r, &s->shape, body, true, &s->selector)) return false;
     const hwi_json *offset = hwi_args_member(body, "offset");
     s->has_offset = offset != NULL;
     if (offset && !hwi_read_id(r, &s->shape, offset, &s->offset)) return false;
