@@ -23,7 +23,7 @@ typedef struct import_args {
     cli_list files, set, payload_index;
     uint64_t first_id, limit;
     uint32_t threads;
-    bool create, no_build;
+    bool create, merge, no_build;
 } import_args;
 
 typedef struct import_job {
@@ -226,7 +226,9 @@ find_present(import_job *job, const hwi_row *rows, size_t count, bool *present, 
     st = hw_collection_get(job->coll.c, ids, count, HW_WITH_PAYLOAD | HW_WITH_VECTOR, &r, err);
     for (size_t i = 0; st == HW_OK && i < count && at < hw_result_count(r); i++) {
         if (hw_id_compare(&ids[i], &hw_result_ids(r)[at]) != 0) continue; /* absent */
-        present[i] = same_payload(&rows[i], r, at) && same_vectors(&rows[i], r, at);
+        bool has_payload = job->a->merge && !rows[i].payload; /* then it stays as it is */
+        present[i] =
+            (has_payload || same_payload(&rows[i], r, at)) && same_vectors(&rows[i], r, at);
         job->present += present[i];
         at++;
     }
@@ -243,6 +245,27 @@ typedef struct slice {
     uint64_t written;
 } slice;
 
+/* What the row has replaces or joins what the point has; HW_ENOTFOUND: there is no such point. */
+static hw_status
+merge_row(hw_txn *txn, hw_collection *c, const hwi_row *row, hw_error *err)
+{
+    HWI_TRY(hw_txn_update_vectors(txn, c, &row->id, row->vectors, row->vector_count, err));
+    if (!row->payload) return HW_OK;
+    return hw_txn_update_payload(txn, c, &row->id, HW_PAYLOAD_SET, NULL, row->payload,
+                                 row->payload_bytes, err);
+}
+
+static hw_status
+write_row(hw_txn *txn, const import_job *job, const hwi_row *row, hw_error *err)
+{
+    if (job->a->merge && job->compare) {
+        hw_status st = merge_row(txn, job->coll.c, row, err);
+        if (st != HW_ENOTFOUND) return st;
+    }
+    return hw_txn_upsert(txn, job->coll.c, &row->id, row->vectors, row->vector_count, row->payload,
+                         row->payload_bytes, err);
+}
+
 /* Writes the rows that are not present. */
 static hw_status
 write_body(hw_txn *txn, void *arg, hw_error *err)
@@ -256,8 +279,7 @@ write_body(hw_txn *txn, void *arg, hw_error *err)
         char place[300];
 
         if (s->present[i]) continue;
-        hw_status st = hw_txn_upsert(txn, job->coll.c, &row->id, row->vectors, row->vector_count,
-                                     row->payload, row->payload_bytes, err);
+        hw_status st = write_row(txn, job, row, err);
         if (st == HW_OK) {
             s->written++;
             continue;
@@ -481,6 +503,9 @@ const cli_command cli_import_command = {
              "names of labels 0, 1, ...: joins {\"name\": ...}", NULL},
             {"using", 0, CLI_TEXT, offsetof(import_args, using), "NAME",
              "the named vector that the files hold", NULL},
+            {"merge", 0, CLI_FLAG, offsetof(import_args, merge), NULL,
+             "points already there keep what the rows do not have: other vectors, payload keys",
+             NULL},
             {"limit", 'n', CLI_U64, offsetof(import_args, limit), "N", "only the first N rows",
              NULL},
             {"no-build", 0, CLI_FLAG, offsetof(import_args, no_build), NULL,

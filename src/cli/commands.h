@@ -10,7 +10,7 @@ extern const cli_command cli_create_command, cli_collections_command, cli_descri
     cli_duplicates_command, cli_count_command, cli_scroll_command, cli_index_command,
     cli_build_command, cli_stats_command, cli_check_command, cli_copy_command, cli_compact_command,
     cli_backup_command, cli_restore_command, cli_bench_command, cli_shell_cmd, cli_version_command,
-    cli_serve_command, cli_embed_command;
+    cli_serve_command, cli_embed_command, cli_field_command, cli_alias_command;
 
 /* Man pages and completions from the tables above, into folders of the source tree (docs.c). */
 int cli_write_docs(const char *source_folder);

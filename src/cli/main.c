@@ -11,23 +11,18 @@
 
 #include "commands.h"
 
-const cli_command *const cli_commands[] = {&cli_create_command,     &cli_collections_command,
-                                           &cli_describe_command,   &cli_drop_command,
-                                           &cli_import_command,     &cli_export_command,
+const cli_command *const cli_commands[] = {
+    &cli_create_command,  &cli_collections_command, &cli_describe_command,   &cli_drop_command,
+    &cli_import_command,  &cli_export_command,
 #ifdef HAVE_EMBEDDING
-                                           &cli_embed_command,
+    &cli_embed_command,
 #endif
-                                           &cli_put_command,        &cli_get_command,
-                                           &cli_update_command,     &cli_delete_command,
-                                           &cli_search_command,     &cli_why_command,
-                                           &cli_duplicates_command, &cli_count_command,
-                                           &cli_scroll_command,     &cli_index_command,
-                                           &cli_build_command,      &cli_stats_command,
-                                           &cli_check_command,      &cli_copy_command,
-                                           &cli_compact_command,    &cli_backup_command,
-                                           &cli_restore_command,    &cli_bench_command,
-                                           &cli_shell_cmd,          &cli_serve_command,
-                                           &cli_version_command,    NULL};
+    &cli_put_command,     &cli_get_command,         &cli_update_command,     &cli_delete_command,
+    &cli_search_command,  &cli_why_command,         &cli_duplicates_command, &cli_count_command,
+    &cli_scroll_command,  &cli_index_command,       &cli_field_command,      &cli_alias_command,
+    &cli_build_command,   &cli_stats_command,       &cli_check_command,      &cli_copy_command,
+    &cli_compact_command, &cli_backup_command,      &cli_restore_command,    &cli_bench_command,
+    &cli_shell_cmd,       &cli_serve_command,       &cli_version_command,    NULL};
 
 static volatile sig_atomic_t interrupted;
 

@@ -106,6 +106,71 @@ def test_named_vectors():
     same(js("get", "a.hw", "c", 1, "--with", "vector"), [{"id": 1, "vectors": {"image": [1, 2]}}])
 
 
+def test_vector_fields_come_and_go():
+    run("create", "a.hw", "c", "--field", "v1:2", "--metric", "l2")
+    run("import", "a.hw", "c", write_jsonl("old.jsonl", [
+        {"id": i, "vectors": {"v1": [i, 0]}, "payload": {"n": i}} for i in range(5)]))
+    same(js("field", "a.hw", "c", "add", "v2", "--dim", 3, "--metric", "cosine"), {"added": True})
+    same(js("describe", "a.hw", "c")["vectors"]["v2"]["dim"], 3)
+    run("update", "a.hw", "c", 3, "--vector", '{"v2": [1, 1, 0]}')
+    same([h["id"] for h in js("search", "a.hw", "c", "--using", "v2", "--vector", "[1, 0, 0]")["hits"]], [3])
+    same(js("get", "a.hw", "c", 3, "--with", "vector,payload"),
+         [{"id": 3, "vectors": {"v1": [3, 0], "v2": [1, 1, 0]}, "payload": {"n": 3}}])
+    same(js("field", "a.hw", "c", "drop", "v1"), {"dropped": True})
+    fails("search", "a.hw", "c", "--using", "v1", "--vector", "[1, 0]", says="v1")
+    same(js("count", "a.hw", "c"), {"count": 5}, "points stay")
+    run("field", "a.hw", "c", "add", "words", "--sparse", "--idf")
+    same(js("describe", "a.hw", "c")["sparse_vectors"]["words"]["modifier"], "idf")
+    run("field", "a.hw", "c", "add", "rows", "--dim", 2, "--multi")
+    run("update", "a.hw", "c", 3, "--vector", '{"rows": [[1, 0], [0, 1]]}')
+    check("added vector field `v3`" in run("field", "a.hw", "c", "add", "v3", "--dim", 2).stderr)
+    fails("field", "a.hw", "c", "add", "v3", "--dim", 2, says="v3")
+    fails("field", "a.hw", "c", "drop", "nothing", says="nothing")
+    fails("field", "a.hw", "c", "add", "x", code=2, says="--dim N or --sparse")
+    fails("field", "a.hw", "c", "add", "x", "--dim", 2, "--idf", code=2, says="--sparse")
+    fails("field", "a.hw", "c", "add", "x", "--dim", 2, "--sparse", code=2, says="--dim")
+    fails("field", "a.hw", "c", "drop", "v2", "--dim", 2, code=2, says="alone")
+    fails("field", "a.hw", "c", "make", "v2", code=2, says="add or drop")
+
+
+def test_import_merges_into_points():
+    run("create", "a.hw", "c", "--field", "v1:2", "--field", "v2:1", "--metric", "l2")
+    run("import", "a.hw", "c", write_jsonl("old.jsonl", [
+        {"id": i, "vectors": {"v1": [i, 0]}, "payload": {"n": i, "s": "old"}} for i in range(3)]))
+    new = write_jsonl("new.jsonl", [{"id": 0, "vector": [5]}, {"id": 1, "vector": [6], "payload": {"s": "new"}}, {"id": 7, "vector": [7]}])
+    same(js("import", "a.hw", "c", new, "--merge", "--using", "v2")["imported"], 3)
+    same(js("get", "a.hw", "c", 0, 1, 7, "--with", "vector,payload"), [
+        {"id": 0, "vectors": {"v1": [0, 0], "v2": [5]}, "payload": {"n": 0, "s": "old"}},
+        {"id": 1, "vectors": {"v1": [1, 0], "v2": [6]}, "payload": {"n": 1, "s": "new"}},
+        {"id": 7, "vectors": {"v2": [7]}, "payload": None}])
+    same(js("import", "a.hw", "c", write_jsonl("again.jsonl", [{"id": 0, "vector": [5]}]), "--merge", "--using", "v2")["imported"], 0)
+    run("import", "a.hw", "c", new, "--using", "v2")
+    same(js("get", "a.hw", "c", 0, "--with", "vector,payload"), [{"id": 0, "vectors": {"v2": [5]}, "payload": None}], "replaced without:")
+    run("import", "a.hw", "c", write_jsonl("bare.jsonl", [{"id": 0}, {"id": 9}]), "--merge")
+    same([len(p.get("vectors", {})) for p in js("get", "a.hw", "c", 0, 9, "--with", "vector")], [1, 0], "a row of an id alone")
+
+
+def test_aliases():
+    run("create", "a.hw", "one", "--dim", 1)
+    run("create", "a.hw", "two", "--dim", 1)
+    run("put", "a.hw", "two", "--id", 1, "--vector", "[1]")
+    same(js("alias", "a.hw", "now", "one"), {"set": True})
+    same(js("count", "a.hw", "now"), {"count": 0})
+    check("alias `now` is collection `two`" in run("alias", "a.hw", "now", "two").stderr, "it moves")
+    same(js("count", "a.hw", "now"), {"count": 1})
+    listed = js("alias", "a.hw")
+    check("now" in json.dumps(listed) and "two" in json.dumps(listed), listed)
+    same(js("alias", "a.hw", "now", "--remove"), {"removed": True})
+    same(js("alias", "a.hw"), [])
+    fails("count", "a.hw", "now", says="now")
+    same(js("count", "a.hw", "two"), {"count": 1}, "the collection stays")
+    fails("alias", "a.hw", "now", "three", says="three")
+    fails("alias", "a.hw", "one", "two", says="one")
+    fails("alias", "a.hw", "now", "--remove", says="now")
+    fails("alias", "a.hw", "now", code=2, says="--remove")
+    fails("alias", "a.hw", "now", "one", "--remove", code=2, says="--remove")
+
+
 def test_work_by_filter():
     db = small()
     same([p["id"] for p in js("get", db, "c", "--filter", only("odd"))], [1, 3])

@@ -4,7 +4,7 @@ _hashwood() {
     local opts= collection=0
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'create collections describe drop import export embed put get update delete search why duplicates count scroll index build stats check copy compact backup restore bench shell serve version' -- "$cur"))
+        COMPREPLY=($(compgen -W 'create collections describe drop import export embed put get update delete search why duplicates count scroll index field alias build stats check copy compact backup restore bench shell serve version' -- "$cur"))
         return
     fi
     case ${COMP_WORDS[1]} in
@@ -56,7 +56,7 @@ _hashwood() {
         --threads|-t) return ;;
         --busy-timeout) return ;;
         esac
-        opts='--format --create --metric --index --set --payload-index --ids --first-id --payload --labels --label-names --using --limit --no-build --threads --json --quiet --busy-timeout --help'
+        opts='--format --create --metric --index --set --payload-index --ids --first-id --payload --labels --label-names --using --merge --limit --no-build --threads --json --quiet --busy-timeout --help'
         collection=1 ;;
     export)
         case $prev in
@@ -209,6 +209,20 @@ _hashwood() {
         esac
         opts='--type --json --quiet --busy-timeout --help'
         collection=1 ;;
+    field)
+        case $prev in
+        --dim|-d) return ;;
+        --metric|-m) COMPREPLY=($(compgen -W 'cosine l2 dot l1' -- "$cur")); return ;;
+        --busy-timeout) return ;;
+        esac
+        opts='--dim --metric --multi --sparse --idf --json --quiet --busy-timeout --help'
+        collection=1 ;;
+    alias)
+        case $prev in
+        --busy-timeout) return ;;
+        esac
+        opts='--remove --json --quiet --busy-timeout --help'
+        collection=0 ;;
     build)
         case $prev in
         --threads|-t) return ;;
