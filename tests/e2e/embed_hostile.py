@@ -20,11 +20,12 @@ from embed import chunk  # noqa: E402
 MB = 1 << 20
 
 
-def embed(*args, features="pixels", rss_mb=256, cpu_s=30):
-    """Embeds into a new collection under bounds; gives the report, what was said of bad files, and the exit code."""
+def embed(*args, features="pixels", rss_mb=256, cpu_s=30, fresh=True):
+    """Embeds into a collection (fresh: a new one) under bounds; gives the report, what was said of bad files, and the exit code."""
     limits = lambda: resource.setrlimit(resource.RLIMIT_CPU, (cpu_s * 4, cpu_s * 4))
     words = [HASHWOOD, "embed", "h.hw", "c", *args, "--features", features, "--create", "--no-build", "--json"]
-    shutil.rmtree("h.hw", ignore_errors=True)
+    if fresh:
+        shutil.rmtree("h.hw", ignore_errors=True)
     with open("out", "w+") as out, open("err", "w+") as err:
         p = subprocess.Popen(words, stdout=out, stderr=err, stdin=subprocess.DEVNULL, preexec_fn=limits)
         _, status, used = os.wait4(p.pid, 0)
@@ -88,9 +89,9 @@ def test_pipes_devices_and_loops_in_a_folder_are_passed_over():
     check("vast.png" in told and "above the maximum" in told, told)
     check("empty.png" in told, told)
     for path in ("d/pipe.png", "/dev/zero"):
-        _, told, code = embed(path, rss_mb=64, cpu_s=5)
+        _, told, code = embed(path, rss_mb=64, cpu_s=5, fresh=False)
         check(code == 1 and f"{path}: not a regular file" in told, told)
-        _, told, code = embed("--search", path, rss_mb=64, cpu_s=5)
+        _, told, code = embed("--search", path, rss_mb=64, cpu_s=5, fresh=False)
         check(code == 1 and f"{path}: not a regular file" in told, told)
 
 
