@@ -162,28 +162,58 @@ def measure(show, name, folder):
     return groups, found
 
 
-def sheets(show, folder, groups, name):
+def joined(several):
+    """Groups of several kinds as one: what shares a group in any of them does."""
+    at = {}
+
+    def first(p):
+        while at.setdefault(p, p) != p:
+            p = at[p]
+        return p
+
+    for group in several:
+        for p in group[1:]:
+            at[first(p)] = first(group[0])
+    out = {}
+    for p in list(at):
+        out.setdefault(first(p), []).append(p)
+    return sorted(out.values(), key=len, reverse=True)
+
+
+def together(show, folder, found):
+    show.step("Both together: what either of them joins")
+    groups = joined(found["pixels"][0] + found["network"][0])
+    precise, shares = folder.judge(groups, 1)
+    show.figure("both_precision", precise, "both: share of pairs in groups that are true")
+    show.figure("both_recall", sum(shares.values()) / len(shares), "both: share of copies found")
+    return groups, shares
+
+
+def sheets(show, folder, every):
+    groups = every["both"][0]
+
     def tile(path):
         return Tile(folder.image[path], folder.change[path])
 
     copied = folder.halves[0] | folder.halves[1]
     pure = [g for g in groups if len({folder.of[p] for p in g}) == 1 and len(g) > 4]
     rows = [("", None, [tile(p) for p in sorted(g, key=lambda p: folder.change[p] != "original")][:10]) for g in pure[::max(1, len(pure) // 6)][:6]]
-    show.contact_sheet("groups.jpg", rows, size=74, title=f"Groups found by the {name}")
-    mixed = sorted((g for g in groups if len({folder.of[p] for p in g}) > 1), key=len)
-    wrong = [("", None, [Tile(folder.image[p], folder.of[p][4:] + "\n" + folder.change[p]) for p in
-                         sorted(g, key=lambda p: (folder.of[p], folder.change[p] != "original"))][:9]) for g in mixed[:5]]
+    show.contact_sheet("groups.jpg", rows, size=74, title="Groups found by pixels and network together")
+    mixed = sorted(((g, name) for name in ("pixels", "network") for g in every[name][0] if len({folder.of[p] for p in g}) > 1),
+                   key=lambda m: len(m[0]))
+    wrong = [(name, None, [Tile(folder.image[p], folder.of[p][4:] + "\n" + folder.change[p]) for p in
+                         sorted(g, key=lambda p: (folder.of[p], folder.change[p] != "original"))][:9]) for g, name in mixed[:6]]
     if wrong:
-        show.contact_sheet("mixed.jpg", wrong, size=80, title="Groups of more than one picture: wrong, or is it?")
-    together = {p: i for i, g in enumerate(groups) for p in g}
+        show.contact_sheet("mixed.jpg", wrong, size=80, title="Wrong, or is it?")
+    number = {p: i for i, g in enumerate(groups) for p in g}
     original = {folder.of[p]: p for p in folder.of if folder.change[p] == "original"}
-    missed = [p for p in folder.of if folder.change[p] != "original" and together.get(p, -1) != together.get(original[folder.of[p]], -2)]
+    missed = [p for p in folder.of if folder.change[p] != "original" and number.get(p, -1) != number.get(original[folder.of[p]], -2)]
     rows = [(change, None, [t for p in [q for q in missed if folder.change[q] == change][:5] for t in
                             (Tile(folder.image[original[folder.of[p]]], "original"), tile(p))]) for change in CHANGES]
     rows = [r for r in rows if r[2]]
     if rows:
-        show.contact_sheet("missed.jpg", rows, size=72, title=f"Copies that the {name} does not find")
-    show.figure("missed", len(missed), f"copies not found, of {len(copied) * len(CHANGES)}, both halves")
+        show.contact_sheet("missed.jpg", rows, size=72, title="Copies that neither finds")
+    show.figure("missed", len(missed), f"copies that neither finds, of {len(copied) * len(CHANGES)}, both halves")
 
 
 def showcase():
@@ -196,9 +226,10 @@ def showcase():
         show.hashwood("embed", show.db, name, pictures, *how, "--create")
     folder = Folder(show, "pixels")
     found = {name: measure(show, name, folder) for name in ways}
-    show.bars("recall.svg", [(c, {name: found[name][1][c] for name in ways}) for c in CHANGES], most=1, form="{:.2f}",
-              title="Share of copies that are found, by change")
-    sheets(show, folder, found["network"][0], "network")
+    found["both"] = together(show, folder, found)
+    show.bars("recall.svg", [(c, {name: shares[c] for name, (_, shares) in found.items()}) for c in CHANGES], most=1,
+              form="{:.2f}", title="Share of copies that are found, by change")
+    sheets(show, folder, found)
     show.finish("network", [f"{show.command} duplicates {show.db} pixels --threshold 0.98"])
 
 

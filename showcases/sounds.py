@@ -2,7 +2,7 @@
 """Sounds that resemble each other: another snare like this one, from another kit.
 
 Question  Given a sound, which of a folder's sound like it? Of another drum kit only? And who speaks?
-Data      Drum samples of 14 kits (Debian package hydrogen-drumkits), samples of many instruments (sonic-pi-samples),
+Data      Drum samples of 13 kits (Debian package hydrogen-drumkits), samples of many instruments (sonic-pi-samples),
           letters spoken in 20 languages by as many speakers (klettres-data). No model: the descriptor logmel of
           `hashwood embed`, 120 numbers a sound.
 Steps     a folder of links sorted by kind, a JSON note beside each; embed; search by a file, with filters; the nearest of

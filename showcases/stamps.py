@@ -2,7 +2,7 @@
 """Pictures of the same kind of thing: with and without a network, by captions in many languages, with the sound to it.
 
 Question  Given a picture of a bird, which others show birds? What does a pre-trained network know that pixels do not? Which
-          picture is called Hund, or 犬? And what does it sound like?
+          pictures are called flor, or цветок? And what does it sound like?
 Data      The stamps of Tux Paint (Debian package tuxpaint-stamps-default): pictures in folders by kind, captions in some
           seventy languages, sounds. The network is MobileNetV2 (_network.py).
 Steps     a folder of links, with a note beside each picture that names its sound; embed it three times: pixels, colours,
@@ -20,7 +20,7 @@ from _show import Show, equals, main, must, np
 
 STAMPS = "/usr/share/tuxpaint/stamps"
 QUERIES = ["food/fruit/mango.", "vehicles/auto/sedan", "animals/birds/crow.", "hobbies/music/", "animals/mammals/dogs/", "clothes/hats/"]
-FLOWER = [("caption", "flower"), ("captions.de", "Blume"), ("captions.es", "flor"), ("captions.ru", "цветок"), ("captions.ja", "はな")]
+FLOWER = [("caption", "flower"), ("captions.de", "Blume"), ("captions.es", "flor"), ("captions.ru", "цветок"), ("captions.el", "λουλούδι")]
 
 
 def is_stamp(name, folder):

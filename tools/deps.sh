@@ -24,7 +24,7 @@ packages_of() {
         fashion) echo dataset-fashion-mnist ;;
         words) echo npm python3-pip ;;
         stamps | duplicates) echo tuxpaint-stamps-default python3-pip npm ;;
-        sounds) echo tuxpaint-stamps-default hydrogen-drumkits sonic-pi-samples ;;
+        sounds) echo hydrogen-drumkits sonic-pi-samples klettres-data ;;
         films) echo r-base-core r-cran-dslabs ;;
         *) echo "deps.sh: no such showcase: $1" >&2 && exit 2 ;;
         esac ;;

@@ -67,6 +67,28 @@ def test_films():
         check(found["stranger_10"] > found["stranger_1"], "the more is known the better")
 
 
+def test_stamps():
+    found = figures("stamps", ["neighbours.jpg", "filters.jpg", "captions.jpg", "sounds.jpg", "precision.svg"])
+    if found:
+        at_least(found, pictures=100, network_1=0.75, gain=0.1, sounds=5)
+        check(found["caption_es"] == 0 or found["caption_en"] > 0, "captions are searched in each language")
+
+
+def test_sounds():
+    found = figures("sounds", ["neighbours.png", "confusion.png", "kinds.svg", "others.svg"])
+    if found:
+        at_least(found, drums=100, drums_1=0.85, samples_1=0.49, letters_1=0.84)
+        check(found["drums_other_kit"] > 2 * found["drums_chance"], "kinds are found in other kits, too")
+
+
+def test_duplicates():
+    found = figures("duplicates", ["groups.jpg", "recall.svg"])
+    if found:
+        at_least(found, pixels_smaller=0.8, pixels_jpeg=0.8, pixels_webp=0.8, network_webp=0.8, pixels_precision=0.8)
+        check(found["both_recall"] > found["pixels_recall"], "the network finds copies that pixels do not")
+        check(found["network_mirrored"] > found["pixels_mirrored"], "the network knows mirrored pictures")
+
+
 if __name__ == "__main__":
     try:
         main(globals())
