@@ -6,14 +6,9 @@
  * FOLDER must not exist yet: it is made, and removed at the end; put it on the disk to measure.
  * Half of the writers call hw_collection_upsert, the others begin and commit themselves. Prints
  * transactions a second of wall time and processor time a transaction. */
-#include "hashwood/hashwood.h"
-
-#include "base/base.h"
+#include "rows.h"
 
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 #define BATCH 1000u
 #define WRITERS_MAX 64u
@@ -33,22 +28,6 @@ typedef struct writer {
     uint64_t commits;
     hwi_rng rng;
 } writer;
-
-static double
-cpu_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void
-check(hw_status st, const hw_error *err)
-{
-    if (st == HW_OK) return;
-    fprintf(stderr, "commit_bench: %s\n", err->message);
-    exit(1);
-}
 
 static void
 fill(hwi_rng *rng, float *x, size_t count)
