@@ -10,6 +10,7 @@
 #include <assert.h>
 
 #include "api/api.h"
+#include "store/wants.h"
 
 #define ROWS_AT_ONCE 64u /* before a look at the clock */
 
@@ -144,9 +145,24 @@ take_answer(hw_result *r, hwi_answer *answer)
                                .exact = answer->trace.exact};
 }
 
+/* All that the columns are made of, fetched together from a store that is far away. */
+static void
+want_rows(hwi_view *view, const uint32_t *slots, size_t count, uint32_t with)
+{
+    hwi_wants w = {.txn = view->txn};
+
+    hwi_page_table_want(view->slots, slots, count);
+    for (size_t f = 0; (with & HW_WITH_VECTOR) && f < view->conf->field_count; f++)
+        if (view->fields[f].vecs) hwi_page_table_want(view->fields[f].vecs, slots, count);
+    if (!(with & HW_WITH_PAYLOAD)) return;
+    for (size_t i = 0; i < count; i++) hwi_key_rec(hwi_wants_next(&w), view->conf->coll, slots[i]);
+    hwi_wants_send(&w);
+}
+
 static hw_status
 fill(hw_result *r, hwi_view *view, const uint32_t *slots, uint32_t with, hw_error *err)
 {
+    if (hwi_store_is_far(view->txn)) want_rows(view, slots, r->count, with);
     HWI_TRY(fill_ids(r, view, slots, err));
     if (with & HW_WITH_PAYLOAD) HWI_TRY(fill_payloads(r, view, slots, err));
     if (with & HW_WITH_VECTOR) HWI_TRY(fill_vectors(r, view, slots, err));

@@ -327,6 +327,7 @@ upsert_rows(hw_txn *txn, hw_collection *c, const hw_id *ids, const float *vector
             const char *const *payloads, hw_error *err)
 {
     uint32_t dim = hw_collection_dim(c, NULL);
+    if (!txn->far) hwi_writer_want_ids(txn->writer, c->shared->coll, ids, count);
     for (size_t i = 0; i < count; i++) {
         hw_vector v = {.values = vectors ? vectors + i * dim : NULL, .dim = dim};
         const char *payload = payloads ? payloads[i] : NULL;

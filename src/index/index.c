@@ -16,6 +16,7 @@
  */
 #include "index/index_impl.h"
 #include "index/scratch.h"
+#include "records/ragged.h"
 
 hw_status
 hwi_index_new(uint32_t coll, const hwi_field *field, hwi_index **out, hw_error *err)
@@ -72,6 +73,21 @@ load_model(const hwi_index *ix, hw_store_txn *txn, uint32_t generation, hwi_mode
     if (st == HW_OK) st = hwi_model_decode(&ix->field, generation, hwi_buf_bytes(&blob), out, err);
     hwi_buf_release(&blob);
     return st;
+}
+
+void
+hwi_index_want(hwi_wants *wants, uint32_t coll, const hwi_field *field)
+{
+    if (!hwi_field_is_ragged(field)) hwi_state_want(wants, coll, field->number);
+}
+
+bool
+hwi_index_knows(hwi_index *ix, uint32_t generation)
+{
+    pthread_mutex_lock(&ix->lock);
+    bool known = ix->model && ix->model->generation == generation;
+    pthread_mutex_unlock(&ix->lock);
+    return known;
 }
 
 hw_status

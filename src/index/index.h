@@ -21,6 +21,7 @@
 #include <roaring/roaring.h>
 
 #include "records/records.h"
+#include "store/wants.h"
 
 /* What one process remembers of a field's index between transactions and views (models, the
  * directory of anchors). Safe to share between threads. */
@@ -126,6 +127,8 @@ HW_CHECKED hw_status hwi_index_why(hwi_index_view *v, const float *query, uint32
 
 /* Points that have this vector. */
 uint64_t hwi_index_vectors(const hwi_index_view *v);
+/* Adds the keys that a view begins with. */
+void hwi_index_want(hwi_wants *wants, uint32_t coll, const hwi_field *field);
 
 /* Appends a JSON object of statistics: leaves, size distribution, page fill, calibration ... */
 HW_CHECKED hw_status hwi_index_stats(hwi_index_view *v, hwi_buf *json, hw_error *err);

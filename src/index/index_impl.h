@@ -37,6 +37,8 @@ struct hwi_index {
         if ((ix)->events) atomic_fetch_add_explicit(&(ix)->events->what, 1, memory_order_relaxed); \
     } while (0)
 
+/* Whether the generation's model is remembered. */
+bool hwi_index_knows(hwi_index *ix, uint32_t generation);
 /* The model, tree and calibration that a transaction's state names: remembered, brought up to date
  * or loaded. Each is a reference of the caller's. */
 HW_CHECKED hw_status hwi_index_model(hwi_index *ix, hw_store_txn *txn, const hwi_index_state *state,

@@ -6,10 +6,26 @@
  * throws its result away.
  */
 #include "index/index_calibrate.h"
+#include "store/wants.h"
+
+/* What may have to be loaded, fetched together from a store that is far away. */
+static void
+want_generation(const hwi_index_view *v)
+{
+    uint32_t coll = v->ix->coll, field = v->ix->field.number, generation = v->state.generation;
+    hwi_wants w;
+
+    if (!hwi_store_is_far(v->txn) || hwi_index_knows(v->ix, generation)) return;
+    w.txn = v->txn, w.count = 0;
+    hwi_key_model(hwi_wants_next(&w), coll, field, generation);
+    hwi_key_cal(hwi_wants_next(&w), coll, field, generation);
+    hwi_wants_send(&w);
+}
 
 static hw_status
 open_generation(hwi_index_view *v, hw_error *err)
 {
+    want_generation(v);
     HWI_TRY(hwi_index_model(v->ix, v->txn, &v->state, &v->model, err));
     HWI_TRY(hwi_index_tree(v->ix, v->txn, &v->state, v->model, &v->tree, err));
     HWI_TRY(hwi_index_calibration(v->ix, v->txn, &v->state, &v->calibration, err));
@@ -162,25 +178,18 @@ usual_parts(const hwi_index_view *v)
 void
 hwi_view_want_leaves(hwi_index_view *v, const hwi_top_entry *positions, size_t count)
 {
-    enum { AT_ONCE = 32 };
-    hwi_key keys[AT_ONCE];
-    hw_bytes wanted[AT_ONCE];
-    size_t n = 0;
+    hwi_wants w;
 
     if (!hwi_store_is_far(v->txn)) return;
+    w.txn = v->txn, w.count = 0;
     uint32_t parts = usual_parts(v);
     for (size_t i = 0; i < count; i++) {
         if (atomic_load_explicit(&v->leaves[positions[i].tag], memory_order_relaxed)) continue;
-        for (uint32_t part = 0; part <= parts; part++) {
-            hwi_key_leaf(&keys[n], v->ix->coll, v->ix->field.number, v->state.generation,
+        for (uint32_t part = 0; part <= parts; part++)
+            hwi_key_leaf(hwi_wants_next(&w), v->ix->coll, v->ix->field.number, v->state.generation,
                          v->tree->leaf_node[positions[i].tag], part);
-            wanted[n] = hwi_key_view(&keys[n]);
-            if (++n < AT_ONCE) continue;
-            hwi_store_want(v->txn, wanted, n);
-            n = 0;
-        }
     }
-    hwi_store_want(v->txn, wanted, n);
+    hwi_wants_send(&w);
 }
 
 hw_status

@@ -95,18 +95,24 @@ get_shape(hw_store_txn *txn, uint32_t coll, uint32_t field, hwi_index_state *out
     return HW_OK;
 }
 
+void
+hwi_state_want(hwi_wants *wants, uint32_t coll, uint32_t field)
+{
+    hwi_key_state(hwi_wants_next(wants), coll, field);
+    for (uint32_t part = VECTORS; part <= SHAPE; part++)
+        part_key(hwi_wants_next(wants), coll, field, part);
+}
+
 /* Four small values, fetched together where that matters. */
 static void
 want_all(hw_store_txn *txn, uint32_t coll, uint32_t field)
 {
-    hwi_key keys[4];
-    hw_bytes wanted[4];
+    hwi_wants w;
 
     if (!hwi_store_is_far(txn)) return;
-    hwi_key_state(&keys[0], coll, field);
-    for (uint32_t part = VECTORS; part <= SHAPE; part++) part_key(&keys[part], coll, field, part);
-    for (size_t i = 0; i < HWI_COUNT(keys); i++) wanted[i] = hwi_key_view(&keys[i]);
-    hwi_store_want(txn, wanted, HWI_COUNT(wanted));
+    w.txn = txn, w.count = 0;
+    hwi_state_want(&w, coll, field);
+    hwi_wants_send(&w);
 }
 
 hw_status

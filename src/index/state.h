@@ -3,7 +3,7 @@
 #ifndef HWI_STATE_H
 #define HWI_STATE_H
 
-#include "store/store.h"
+#include "store/wants.h"
 
 typedef struct hwi_index_state {
     uint32_t generation;      /* in use; 0: none, everything is compared exactly */
@@ -23,6 +23,8 @@ typedef struct hwi_index_state {
  * another one puts it, not when another one grows it. HW_ECORRUPT. */
 HW_CHECKED hw_status hwi_state_get(hw_store_txn *txn, uint32_t coll, uint32_t field,
                                    hwi_index_state *out, hw_error *err);
+/* Adds the keys that hwi_state_get reads. */
+void hwi_state_want(hwi_wants *wants, uint32_t coll, uint32_t field);
 /* The whole state: a generation that begins, serves or has been calibrated. vectors_since and
  * changes_since as read. */
 HW_CHECKED hw_status hwi_state_put(hw_store_txn *txn, uint32_t coll, uint32_t field,

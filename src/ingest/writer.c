@@ -16,6 +16,8 @@
 #include "ingest/writer.h"
 
 #include "ingest/target.h"
+#include "ingest/validate.h"
+#include "store/wants.h"
 
 hw_status
 hwi_writer_begin(hw_store *store, uint32_t lane, hwi_writer **out, hw_error *err)
@@ -119,6 +121,19 @@ hwi_target_open_field(hwi_target *t, hwi_target_field *f, hw_error *err)
     hwi_index *ix;
     HWI_TRY(t->index_of(t->arg, f->conf, &ix, err));
     return hwi_index_writer_new(ix, txn, f->vecs, &f->index, err);
+}
+
+void
+hwi_writer_want_ids(hwi_writer *w, uint32_t coll, const hw_id *ids, size_t count)
+{
+    hwi_wants wants;
+
+    if (!hwi_store_is_far(w->txn)) return;
+    wants.txn = w->txn, wants.count = 0;
+    for (size_t i = 0; i < count; i++)
+        if (hwi_validate_id(&ids[i], NULL) == HW_OK)
+            hwi_key_id(hwi_wants_next(&wants), coll, &ids[i]);
+    hwi_wants_send(&wants);
 }
 
 /* ---- The end ---- */

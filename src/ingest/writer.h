@@ -46,6 +46,9 @@ HW_CHECKED hw_status hwi_writer_target(hwi_writer *w, uint32_t coll, const char 
                                        hwi_index_of_fn index_of, void *arg, hwi_target **out,
                                        hw_error *err);
 
+/* Points of these ids are to be written: a store that is far away tells of all of them at once. */
+void hwi_writer_want_ids(hwi_writer *w, uint32_t coll, const hw_id *ids, size_t count);
+
 /* Writes out what the target holds back, so that reads through the store transaction see all that
  * was done so far, vector indexes excepted. The transaction goes on. */
 HW_CHECKED hw_status hwi_target_settle(hwi_target *t, hw_error *err);

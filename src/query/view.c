@@ -205,12 +205,28 @@ index_of(hwi_views *views, const hwi_field *field, hwi_index **out, hw_error *er
     return HW_OK;
 }
 
+/* The small values a view begins with, fetched together from a store that is far away. */
+static void
+want_settings(const hwi_views *views, hw_store_txn *txn)
+{
+    hwi_wants w;
+
+    if (!hwi_store_is_far(txn)) return;
+    w.txn = txn, w.count = 0;
+    hwi_key_sub(hwi_wants_next(&w), HWI_SUB_CONF, views->coll);
+    hwi_key_sub(hwi_wants_next(&w), HWI_SUB_COUNT, views->coll);
+    for (size_t i = 0; i < views->conf->field_count; i++)
+        hwi_index_want(&w, views->coll, &views->conf->fields[i]);
+    hwi_wants_send(&w);
+}
+
 static hw_status
 fill_view(hwi_views *views, hwi_view *v, uint64_t version, hw_error *err)
 {
     HWI_TRY(snapshot_take(views->snapshots, version, &v->source, err));
     v->txn = v->source->txn;
     v->snapshot = v->source->version;
+    want_settings(views, v->txn);
     hw_status st = hwi_conf_refresh(v->txn, views->conf, &v->conf, err);
     if (st == HW_ENOTFOUND) {
         return hwi_fail(err, st, "collection `%s` was dropped", views->name);

@@ -24,6 +24,8 @@
 
 #include <stdlib.h>
 
+#include "store/wants.h"
+
 #define PAGE_FORMAT 1u
 
 /* ---- The header ---- */
@@ -161,7 +163,6 @@ copy_page(const layout *l, hw_bytes stored, uint8_t **out, hw_error *err)
 #define OWNED ((uintptr_t)1) /* the table frees it; alone: the page is known to be absent */
 
 #define AHEAD 64u /* pages fetched ahead of a reader in order */
-#define WANT_AT_ONCE 32u
 
 struct hwi_page_table {
     layout l;
@@ -196,56 +197,40 @@ hwi_page_table_free(hwi_page_table *t)
     hwi_free(t);
 }
 
-/* Pages of a list not looked up yet, asked for a handful at a time. */
-typedef struct wanting {
-    hwi_page_table *t;
-    size_t count;
-    hwi_key keys[WANT_AT_ONCE];
-    hw_bytes views[WANT_AT_ONCE];
-} wanting;
-
+/* Pages not looked up yet join the list. */
 static void
-send_wants(wanting *w)
+want_page(hwi_page_table *t, hwi_wants *w, uint32_t page)
 {
-    if (w->count) hwi_store_want(w->t->l.txn, w->views, w->count);
-    w->count = 0;
-}
-
-static void
-want_page(wanting *w, uint32_t page)
-{
-    if (page >= w->t->count || w->t->l.is_blob) return;
-    if (atomic_load_explicit(&w->t->pages[page], memory_order_relaxed) != 0) return;
-    page_key(&w->t->l, page, &w->keys[w->count]);
-    w->views[w->count] = hwi_key_view(&w->keys[w->count]);
-    if (++w->count == WANT_AT_ONCE) send_wants(w);
+    if (page >= t->count || t->l.is_blob) return;
+    if (atomic_load_explicit(&t->pages[page], memory_order_relaxed) != 0) return;
+    page_key(&t->l, page, hwi_wants_next(w));
 }
 
 void
 hwi_page_table_want(hwi_page_table *t, const uint32_t *rows, size_t count)
 {
-    wanting w;
+    hwi_wants w;
 
     if (!hwi_store_is_far(t->l.txn)) return;
-    w.t = t, w.count = 0;
+    w.txn = t->l.txn, w.count = 0;
     for (size_t i = 0; i < count; i++) {
         uint32_t page = rows[i] / t->l.rows_per_page;
-        if (i == 0 || page != rows[i - 1] / t->l.rows_per_page) want_page(&w, page);
+        if (i == 0 || page != rows[i - 1] / t->l.rows_per_page) want_page(t, &w, page);
     }
-    send_wants(&w);
+    hwi_wants_send(&w);
 }
 
 static void
 read_ahead(hwi_page_table *t, uint32_t page)
 {
-    wanting w;
+    hwi_wants w;
 
     uint32_t last = atomic_exchange_explicit(&t->last, page, memory_order_relaxed);
     bool in_order = page == last + 1 || (page == 0 && last == 0);
     if (!in_order || page < atomic_load_explicit(&t->ahead, memory_order_relaxed)) return;
-    w.t = t, w.count = 0;
-    for (uint32_t i = 0; i < AHEAD; i++) want_page(&w, page + i);
-    send_wants(&w);
+    w.txn = t->l.txn, w.count = 0;
+    for (uint32_t i = 0; i < AHEAD; i++) want_page(t, &w, page + i);
+    hwi_wants_send(&w);
     atomic_store_explicit(&t->ahead, page + AHEAD, memory_order_relaxed);
 }
 

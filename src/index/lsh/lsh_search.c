@@ -476,7 +476,8 @@ measure(hwi_search_run *run, hw_error *err)
     if (!slots) return hwi_nomem(err, count * sizeof *slots);
     for (uint32_t i = 0; i < count; i++) slots[i] = run->top.entries[i].tag;
     run->top.count = 0, run->top.worst = INFINITY;
-    run->accept = &none; /* all of them were accepted before */
+    run->accept = &none;                              /* all of them were accepted before */
+    hwi_page_table_want(run->v->slots, slots, count); /* the answer will want their ids */
     hw_status st = hwi_exact_add(run, slots, count, err);
     run->accept = accept;
     hwi_free(slots);

@@ -19,6 +19,7 @@
 #include <roaring/roaring.h>
 
 #include "index/tree/tree.h"
+#include "store/wants.h"
 
 #define INNER 1u
 #define LEAF 2u
@@ -384,20 +385,17 @@ list_changed(hw_store_txn *txn, uint32_t coll, uint32_t field, const hwi_index_s
 static void
 want_records(hw_store_txn *txn, const hwi_key *prefix, const roaring_bitmap_t *nodes)
 {
-    hwi_key keys[32];
-    hw_bytes wanted[HWI_COUNT(keys)];
-    size_t count = 0;
     roaring_uint32_iterator_t it;
+    hwi_wants w;
 
     if (!hwi_store_is_far(txn)) return;
+    w.txn = txn, w.count = 0;
     for (roaring_init_iterator(nodes, &it); it.has_value; roaring_advance_uint32_iterator(&it)) {
-        keys[count] = *prefix;
-        wanted[count] = node_key(&keys[count], it.current_value);
-        if (++count < HWI_COUNT(keys)) continue;
-        hwi_store_want(txn, wanted, count);
-        count = 0;
+        hwi_key *key = hwi_wants_next(&w);
+        *key = *prefix;
+        hwi_key_uint(key, it.current_value);
     }
-    hwi_store_want(txn, wanted, count);
+    hwi_wants_send(&w);
 }
 
 static hw_status
