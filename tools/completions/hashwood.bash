@@ -90,7 +90,7 @@ _hashwood() {
         --threshold) return ;;
         --busy-timeout) return ;;
         esac
-        opts='--model --features --create --search --index --set --payload-index --thumbnail --sound-preview --again --no-build --threads --vector --using --k --offset --filter --recall --exact --budget --threshold --json --quiet --busy-timeout --help'
+        opts='--model --features --create --search --index --set --payload-index --thumbnail --sound-preview --again --timings --no-build --threads --vector --using --k --offset --filter --recall --exact --budget --threshold --json --quiet --busy-timeout --help'
         collection=1 ;;
     put)
         case $prev in

@@ -91,6 +91,7 @@ complete -c hashwood -n '__fish_seen_subcommand_from embed' -l payload-index -x 
 complete -c hashwood -n '__fish_seen_subcommand_from embed' -l thumbnail -x -d 'longer side of the picture kept in the payload; 0; none (default 96)'
 complete -c hashwood -n '__fish_seen_subcommand_from embed' -l sound-preview -x -d 'how much of a sound is kept in the payload to listen to, at most 15, about 3 kB a second; 0; none (default 4)'
 complete -c hashwood -n '__fish_seen_subcommand_from embed' -l again -d 'embed unchanged files as well'
+complete -c hashwood -n '__fish_seen_subcommand_from embed' -l timings -d 'say which step took how much of the processors'
 complete -c hashwood -n '__fish_seen_subcommand_from embed' -l no-build -d 'leave the index to grow by itself, or to a later build'
 complete -c hashwood -n '__fish_seen_subcommand_from embed' -l threads -s t -x -d 'files at once (default one per processor)'
 complete -c hashwood -n '__fish_seen_subcommand_from embed' -l vector -s v -x -d 'the query; an array of numbers, or @FILE holding one'
