@@ -191,6 +191,7 @@ fdb_close(hw_store *base)
     if (s->db && hwi_fdb_api_usable(NULL) == HW_OK) {
         hwi_fdb_log_leave(s);
         s->api->database_destroy(s->db);
+        hwi_fdb_api_met();
     }
     hwi_fdb_cache_free(s->cache);
     pthread_mutex_destroy(&s->lock);

@@ -76,6 +76,7 @@ typedef struct hwi_fdb {
     pthread_mutex_t learn;           /* held while the cache is told of changes */
     atomic_uint_least64_t committed; /* newest version that this handle has committed */
     atomic_uint_least64_t waits;
+    atomic_bool has_met; /* the cluster has answered */
 } hwi_fdb;
 
 /* A key that a transaction has read, or asked for. */

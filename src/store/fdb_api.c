@@ -1,7 +1,9 @@
 /* fdb_api.c - FoundationDB's client library: opening it, its version, its network thread.
  *
  * A process selects an API version once, starts the network once, and stops it once, at exit: a
- * library that is torn down under a running network thread crashes, so we stop and join first. The
+ * library that is torn down under a running network thread crashes, so we stop and join first. What
+ * is torn down at exit goes in the reverse order of its making, and the library makes things while
+ * it works; so our turn is asked for again after it has (hwi_fdb_api_met), which puts it first. The
  * library is never closed.
  */
 #include "store/fdb_api.h"
@@ -13,6 +15,7 @@
 
 #define API_NEWEST 730
 #define API_OLDEST 710
+#define MEETINGS_MAX 32u /* the library has made what it makes long before */
 
 static hwi_fdb_api api;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
@@ -117,7 +120,9 @@ run_network(void *arg)
 static void
 stop_network(void)
 {
-    if (atomic_load(&has_forked)) return;
+    static atomic_flag is_stopped = ATOMIC_FLAG_INIT;
+
+    if (atomic_load(&has_forked) || atomic_flag_test_and_set(&is_stopped)) return;
     if (api.stop_network() == 0) pthread_join(network, NULL);
 }
 
@@ -160,6 +165,13 @@ hwi_fdb_api_take(const hwi_fdb_api **out, hw_error *err)
     if (!runs) return hwi_fail(err, failure.status, "%s", failure.message);
     *out = &api;
     return hwi_fdb_api_usable(err);
+}
+
+void
+hwi_fdb_api_met(void)
+{
+    static atomic_uint times;
+    if (atomic_fetch_add(&times, 1) < MEETINGS_MAX) atexit(stop_network);
 }
 
 hw_status

@@ -40,8 +40,8 @@ enum { /* options, modes, mutations and predicates, by FoundationDB's numbers */
 
 enum { /* errors that are treated each in their own way */
        HWI_FDB_TOO_OLD = 1007,
-    HWI_FDB_FUTURE = 1009, /* a storage server is behind: it may answer in a moment */
-    HWI_FDB_BEHIND = 1037, /* the same */
+       HWI_FDB_FUTURE = 1009, /* a storage server is behind: it may answer in a moment */
+       HWI_FDB_BEHIND = 1037, /* the same */
        HWI_FDB_CONFLICT = 1020,
        HWI_FDB_COMMIT_UNKNOWN = 1021,
        HWI_FDB_CANCELLED = 1025,
@@ -97,6 +97,9 @@ typedef struct hwi_fdb_api {
 /* The library with its network running; the same for every caller. HW_EUNSUPPORTED when there is
  * none, or none new enough, saying what to install. */
 HW_CHECKED hw_status hwi_fdb_api_take(const hwi_fdb_api **out, hw_error *err);
+
+/* To be called when the library has done something for us: after a first answer, and at a close. */
+void hwi_fdb_api_met(void);
 
 /* HW_EUNSUPPORTED in a process forked after hwi_fdb_api_take: the network thread stayed behind. */
 HW_CHECKED hw_status hwi_fdb_api_usable(hw_error *err);

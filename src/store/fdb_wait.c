@@ -154,6 +154,7 @@ hwi_fdb_snap_new(hwi_fdb *s, hwi_fdb_snap **out, hw_error *err)
         hwi_fdb_snap_unref(s, snap);
         return st;
     }
+    if (!atomic_exchange(&s->has_met, true)) hwi_fdb_api_met();
     remember(s, hwi_fdb_snap_ref(snap));
     *out = snap;
     return HW_OK;
