@@ -112,6 +112,11 @@ foreach(source IN LISTS sources)
   set_target_properties(${stem} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 endforeach()
 
+# One of the processes that fdb_cluster.py starts.
+add_executable(fdb_worker tests/e2e/fdb_worker.c)
+target_link_libraries(fdb_worker PRIVATE hashwood hashwood_flags)
+set_target_properties(fdb_worker PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+
 file(GLOB scripts CONFIGURE_DEPENDS tests/e2e/*.sh tests/e2e/*.py)
 if(NOT HASHWOOD_SERVER)
   list(FILTER scripts EXCLUDE REGEX "/(serve|rest_|page|remote|qdrant_|langchain|showcases)[^/]*$")

@@ -182,8 +182,12 @@ list_of(FDBFuture *f, int *count)
 static const char *
 list(FDBTransaction *t, const char *from, const char *to)
 {
-    return list_of(ask_range(t, (range_ask){.from = from, .to = to, .mode = FDB_MODE_WANT_ALL}),
-                   NULL);
+    static char text[100000];
+    range_ask r = {.from = from, .to = to, .mode = FDB_MODE_WANT_ALL};
+    snprintf(text, sizeof text, "%s", list_of(ask_range(t, r), NULL));
+    size_t size = strlen(text);
+    if (size > 0 && text[size - 1] == '+') text[size - 1] = 0; /* may be said of nothing */
+    return text;
 }
 
 /* ---- reading and writing */
@@ -629,14 +633,16 @@ range_modes_give_as_much_as_they_say(void **state)
     (void)state;
 
     fill(500, "0123456789");
-    t = begin();
     for (size_t i = 0; i < HWI_COUNT(cases); i++) {
+        t = begin(); /* what one has read already, it gives alone */
         range_ask r = {"",    "\xff", cases[i].limit, 0, cases[i].mode, cases[i].iteration,
                        false, false};
         const char *text = list_of(ask_range(t, r), &count);
         assert_in_range(count, cases[i].least, cases[i].most);
-        assert_int_equal(text[strlen(text) - 1] == '+', count < 500);
+        if (count < 500) assert_int_equal(text[strlen(text) - 1], '+');
+        fdb->fdb_transaction_destroy(t);
     }
+    t = begin();
     assert_string_equal(
         list_of(ask_range(t, (range_ask){"", "\xff", 0, 0, 0, 0, false, false}), NULL), "!2210");
     assert_string_equal(
@@ -752,11 +758,16 @@ on_error_resets_what_can_be_tried_again(void **state)
     set(t, "w", "y");
     commit_now(t);
 
-    t = begin();
     static const int final[] = {2101, 1031, 1036, 2004, 1025};
-    for (size_t i = 0; i < HWI_COUNT(final); i++)
+    for (size_t i = 0; i < HWI_COUNT(final); i++) {
+        t = begin();
         assert_int_equal(end_of(fdb->fdb_transaction_on_error(t, final[i])), final[i]);
-    fdb->fdb_transaction_destroy(t);
+        assert_int_equal(end_of(fdb->fdb_transaction_on_error(t, 1020)), 1025); /* it is over */
+        assert_string_equal(get(t, "a"), "!1025");
+        fdb->fdb_transaction_reset(t);
+        assert_string_equal(get(t, "a"), "2");
+        fdb->fdb_transaction_destroy(t);
+    }
 
     t = begin();
     static const int again[] = {1007, 1009, 1020, 1021, 1037, 1213};

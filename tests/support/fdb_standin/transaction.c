@@ -660,13 +660,14 @@ fdb_transaction_on_error(FDBTransaction *t, int error)
     pthread_mutex_lock(&sd_lock);
     FDBFuture *f = sd_future_new(t, SD_NOTHING);
     uint64_t pause_us = 100u << (t->tries < 7 ? t->tries : 7);
-    if (t->error == E_TIMED_OUT || t->error == E_TXN_CANCELLED)
+    bool is_final = !fdb_error_predicate(FDB_IS_RETRYABLE, error) ||
+                    (t->retry_limit >= 0 && t->tries >= t->retry_limit);
+    if (t->error == E_TIMED_OUT || t->error == E_TXN_CANCELLED) {
         sd_future_fail(f, t->error);
-    else if (!fdb_error_predicate(FDB_IS_RETRYABLE, error))
+    } else if (is_final) {
         sd_future_fail(f, error ? error : E_INVALID_OPERATION);
-    else if (t->retry_limit >= 0 && t->tries >= t->retry_limit)
-        sd_future_fail(f, error);
-    else {
+        t->error = E_TXN_CANCELLED; /* until it is reset */
+    } else {
         f->act = act_retry;
         sd_future_send_at(f, sd_now_us() + pause_us);
     }
