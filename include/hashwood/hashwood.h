@@ -340,7 +340,8 @@ HW_API HW_CHECKED hw_status hw_collection_configure(hw_collection *c, const char
 
 /* Adds a vector field to a collection in use: `config` as the value under "vectors" (or, with
  * `sparse`, under "sparse_vectors") of hw_collection_create. Points have none of it until they are
- * given one. HW_EEXIST. */
+ * given one. HW_EEXIST. A handle on a server's collection knows the fields it had when it was
+ * opened: open it again. */
 HW_API HW_CHECKED hw_status hw_collection_add_vector(hw_collection *c, const char *name,
                                                      bool sparse, const char *config,
                                                      hw_error *err);

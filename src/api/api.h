@@ -220,6 +220,9 @@ HW_CHECKED hw_status hwi_facet_far(hw_collection *c, const char *field, const ch
                                    size_t filter_bytes, uint32_t limit, char **json, hw_error *err);
 HW_CHECKED hw_status hwi_index_payload_far(hw_collection *c, const char *field, const char *type,
                                            hw_error *err);
+HW_CHECKED hw_status hwi_add_vector_far(hw_collection *c, const char *name, bool sparse,
+                                        const char *config, hw_error *err);
+HW_CHECKED hw_status hwi_drop_vector_far(hw_collection *c, const char *name, hw_error *err);
 HW_CHECKED hw_status hwi_unindex_payload_far(hw_collection *c, const char *field, hw_error *err);
 
 bool hwi_txn_is_far(const hw_txn *txn);

@@ -176,6 +176,77 @@ hwi_unindex_payload_far(hw_collection *c, const char *field, hw_error *err)
     return st;
 }
 
+/* A member of a field's config, by the name the server knows it by. */
+static void
+write_field_member(hwi_buf *b, const hwi_json *j)
+{
+    static const char *const metrics[][2] = {
+        {"cosine", "Cosine"}, {"l2", "Euclid"}, {"dot", "Dot"}, {"l1", "Manhattan"}};
+    if (strcmp(j->key, "dim") == 0) {
+        hwi_buf_text(b, "\"size\":");
+        hwi_json_write(b, j);
+        return;
+    }
+    if (strcmp(j->key, "metric") != 0 || j->kind != HWI_JSON_TEXT) {
+        hwi_json_write_text(b, j->key, j->key_bytes);
+        hwi_buf_text(b, ":");
+        hwi_json_write(b, j);
+        return;
+    }
+    const char *name = j->text;
+    for (size_t i = 0; i < HWI_COUNT(metrics); i++)
+        if (strcmp(j->text, metrics[i][0]) == 0) name = metrics[i][1];
+    hwi_buf_text(b, "\"distance\":");
+    hwi_json_write_text(b, name, strlen(name));
+}
+
+static hw_status
+tell_field(hw_collection *c, const char *method, const char *name, const hwi_buf *body,
+           hw_error *err)
+{
+    hwi_buf path = {0};
+    hwi_buf_text(&path, "/vectors/");
+    hwi_remote_escape(&path, name);
+    hwi_buf_text(&path, "?wait=true");
+    hwi_buf_fill(&path, 0, 1);
+    hw_status st = path.failed ? hwi_nomem(err, path.size)
+                               : hwi_far_tell(c->far, method, (const char *)path.data, body, err);
+    hwi_buf_release(&path);
+    return st;
+}
+
+hw_status
+hwi_add_vector_far(hw_collection *c, const char *name, bool sparse, const char *config,
+                   hw_error *err)
+{
+    hwi_buf body = {0};
+    hwi_arena arena = {0};
+    const hwi_json *tree;
+    hw_status st = hwi_json_parse(config, strlen(config), &arena, &tree, err);
+    if (st == HW_OK && tree->kind != HWI_JSON_OBJECT)
+        st = hwi_fail(err, HW_EINVAL, "config of a vector field: expected an object");
+    if (st == HW_OK && hwi_conf_field(c->far->conf, name))
+        st = hwi_fail(err, HW_EEXIST, "vector `%s` exists already", name);
+    if (st == HW_OK) {
+        hwi_buf_text(&body, sparse ? "{\"sparse\":{" : "{\"dense\":{");
+        for (const hwi_json *j = tree->child; j; j = j->next) {
+            if (j != tree->child) hwi_buf_text(&body, ",");
+            write_field_member(&body, j);
+        }
+        hwi_buf_text(&body, "}}");
+        st = tell_field(c, "PUT", name, &body, err);
+    }
+    hwi_arena_release(&arena);
+    hwi_buf_release(&body);
+    return st;
+}
+
+hw_status
+hwi_drop_vector_far(hw_collection *c, const char *name, hw_error *err)
+{
+    return tell_field(c, "DELETE", name, NULL, err);
+}
+
 /* What the server's PATCH would pass over in silence is refused here. */
 static hw_status
 check_patch(const char *patch, hw_error *err)

@@ -102,9 +102,9 @@ hw_status
 hw_collection_add_vector(hw_collection *c, const char *name, bool sparse, const char *config,
                          hw_error *err)
 {
-    HWI_NOT_FAR(c, "hw_collection_add_vector");
     change ch = {.apply = apply_add, .name = name ? name : "", .json = config, .sparse = sparse};
     if (!config) return hwi_fail(err, HW_EINVAL, "config is NULL");
+    HWI_FAR(c, hwi_add_vector_far(c, ch.name, sparse, config, err));
     return run_change(c->db, c->shared, &ch, err);
 }
 
@@ -120,8 +120,8 @@ apply_drop(change *ch, hw_store_txn *txn, hwi_conf *conf, hw_error *err)
 hw_status
 hw_collection_drop_vector(hw_collection *c, const char *name, hw_error *err)
 {
-    HWI_NOT_FAR(c, "hw_collection_drop_vector");
     change ch = {.apply = apply_drop, .name = name ? name : ""};
+    HWI_FAR(c, hwi_drop_vector_far(c, ch.name, err));
     HWI_TRY(run_change(c->db, c->shared, &ch, err));
     return ch.more ? hwi_fields_clean(c->db, c->shared, err) : HW_OK;
 }

@@ -62,6 +62,27 @@ def test_an_export_an_import_and_a_backup_cross_over():
     run("check", "again.hw")
 
 
+def test_fields_and_aliases_of_a_servers_collection():
+    with Server("far.hw") as server:
+        run("create", server.url, "c", "--field", "v1:2", "--metric", "l2")
+        run("import", server.url, "c", write_jsonl("old.jsonl", [{"id": 1, "vectors": {"v1": [1, 2]}, "payload": {"a": 1}}]))
+        for options in (["v2", "--dim", 3, "--metric", "l1"], ["words", "--sparse", "--idf"], ["rows", "--dim", 2, "--multi"]):
+            same(js("field", server.url, "c", "add", *options), {"added": True})
+        found = js("describe", server.url, "c")
+        same((found["vectors"]["v2"]["dim"], found["vectors"]["v2"]["metric"]), (3, "l1"))
+        same(found["sparse_vectors"]["words"]["modifier"], "idf")
+        new = write_jsonl("new.jsonl", [{"id": 1, "vector": [1, 2, 3]}, {"id": 9, "vector": [0, 0, 1]}])
+        run("import", server.url, "c", new, "--merge", "--using", "v2")
+        same(js("get", server.url, "c", 1, "--with", "vector,payload"),
+             [{"id": 1, "vectors": {"v1": [1, 2], "v2": [1, 2, 3]}, "payload": {"a": 1}}])
+        fails("field", server.url, "c", "add", "v2", "--dim", 3, says="v2")
+        run("field", server.url, "c", "drop", "v1")
+        fails("field", server.url, "c", "drop", "v1", code=2, says="v1")
+        run("alias", server.url, "now", "c")
+        same(js("count", server.url, "now"), {"count": 2})
+        run("alias", server.url, "now", "--remove")
+
+
 def test_failures_are_told_in_the_servers_words():
     with Server("far.hw", env={"HASHWOOD__SERVICE__API_KEY": "secret"}) as server:
         fails("collections", server.url, says="key")
