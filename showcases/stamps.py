@@ -35,7 +35,7 @@ def link_all(show):
     for at, _, names in sorted(os.walk(show.data(STAMPS, "tuxpaint-stamps-default"))):
         folder = os.path.relpath(at, STAMPS)
         for name in sorted(n for n in names if is_stamp(n, folder)):
-            if show.small and not folder.startswith(("animals/birds", "food/fruit", "vehicles/auto")):
+            if show.small and not folder.startswith(("animals/birds", "food/fruit", "vehicles/auto", "plants/flowers")):
                 continue
             stem = name[:-4]
             os.makedirs(os.path.join(to, folder), exist_ok=True)
