@@ -22,6 +22,7 @@
 
 #define NAME "store_bench"
 #define BATCH 100u
+#define INSERT_MOST 1000u
 
 typedef struct plan {
     uint64_t rows;
@@ -96,17 +97,19 @@ make_empty(const plan *p, const char *where)
 static void
 insert(const plan *p, const open_db *o, uint64_t first, uint32_t count, uint64_t *lost)
 {
+    hw_id ids[INSERT_MOST];
     hw_error err;
-    hw_status st;
+    hw_status st = HW_OK;
 
     do {
         hw_txn *txn;
         check(hw_txn_begin(o->db, &txn, &err), &err);
+        for (uint32_t i = 0; i < count; i++) ids[i] = (hw_id)HW_ID_U64(first + i);
+        hw_txn_expect(txn, o->c, ids, count);
         for (uint32_t i = 0; i < count; i++) {
-            hw_id id = HW_ID_U64(first + i);
             hw_vector v = {.values = p->x, .dim = p->dim};
             rows_make(p->basis, p->dim, first + i, p->x);
-            st = hw_txn_upsert(txn, o->c, &id, &v, 1, NULL, 0, &err);
+            st = hw_txn_upsert(txn, o->c, &ids[i], &v, 1, NULL, 0, &err);
             if (st != HW_OK) break;
         }
         if (st == HW_OK)

@@ -445,6 +445,11 @@ typedef struct hw_vector {
     const uint32_t *indices; /* sparse; else NULL */
 } hw_vector;
 
+/* Points of these ids are about to be written: a store over the network (FoundationDB) looks all of
+ * them up at once instead of one after the other. A hint, which changes nothing else; NULL arguments
+ * and ids that are none are passed over. */
+HW_API void hw_txn_expect(hw_txn *txn, hw_collection *c, const hw_id *ids, size_t count);
+
 /* Inserts the point, or replaces vectors and payload of the one with this id.
  *
  * vectors  one per field the point shall have; may be fewer than the collection has, even none

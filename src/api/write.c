@@ -245,6 +245,18 @@ check_array(const void *array, size_t count, const char *what, hw_error *err)
     return hwi_fail(err, HW_EINVAL, "%s is NULL, count is %zu", what, count);
 }
 
+void
+hw_txn_expect(hw_txn *txn, hw_collection *c, const hw_id *ids, size_t count)
+{
+    hwi_target *t;
+
+    if (!txn || txn->far || !c || !ids) return;
+    hw_status st = hwi_txn_target(txn, c, &t, NULL);
+    if (st == HW_OK) hwi_writer_want_ids(txn->writer, c->shared->coll, ids, count);
+    st = hwi_txn_leave(txn, st); /* a failure is met again by the operation itself */
+    (void)st;
+}
+
 hw_status
 hw_txn_upsert(hw_txn *txn, hw_collection *c, const hw_id *id, const hw_vector *vectors,
               size_t vector_count, const char *payload, size_t payload_bytes, hw_error *err)
@@ -327,7 +339,7 @@ upsert_rows(hw_txn *txn, hw_collection *c, const hw_id *ids, const float *vector
             const char *const *payloads, hw_error *err)
 {
     uint32_t dim = hw_collection_dim(c, NULL);
-    if (!txn->far) hwi_writer_want_ids(txn->writer, c->shared->coll, ids, count);
+    hw_txn_expect(txn, c, ids, count);
     for (size_t i = 0; i < count; i++) {
         hw_vector v = {.values = vectors ? vectors + i * dim : NULL, .dim = dim};
         const char *payload = payloads ? payloads[i] : NULL;

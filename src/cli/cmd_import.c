@@ -241,6 +241,7 @@ typedef struct slice {
     import_job *job;
     const hwi_row *batch, *rows;
     size_t count;
+    const hw_id *ids;
     const bool *present;
     uint64_t written;
 } slice;
@@ -274,6 +275,7 @@ write_body(hw_txn *txn, void *arg, hw_error *err)
     import_job *job = s->job;
 
     s->written = 0;
+    hw_txn_expect(txn, job->coll.c, s->ids, s->count);
     for (size_t i = 0; i < s->count; i++) {
         const hwi_row *row = &s->rows[i];
         char place[300];
@@ -295,16 +297,20 @@ import_slice(import_job *job, const hwi_row *batch, const hwi_row *rows, size_t 
              hw_error *err)
 {
     bool *present = hwi_alloc_zero(count);
+    hw_id *ids = hwi_alloc(count * sizeof *ids);
     uint64_t present_before = job->present;
     hw_status st = refuse_duplicates(job, batch, rows, count, err);
 
-    cli_need(present != NULL);
+    cli_need(present != NULL && ids != NULL);
+    for (size_t i = 0; i < count; i++) ids[i] = rows[i].id;
     if (st == HW_OK && job->compare) st = find_present(job, rows, count, present, err);
-    slice s = {.job = job, .batch = batch, .rows = rows, .count = count, .present = present};
+    slice s = {
+        .job = job, .batch = batch, .rows = rows, .count = count, .ids = ids, .present = present};
     if (st == HW_OK && job->present - present_before < count)
         st = hw_db_run(job->coll.db, write_body, &s, err);
     if (st == HW_OK) job->written += s.written;
     hwi_free(present);
+    hwi_free(ids);
     return st;
 }
 

@@ -135,7 +135,7 @@ write_payload(hwi_target *t, const hw_id *id, uint32_t slot, bool is_new, hw_byt
     HWI_TRY(hwi_slot_row_read(row, &ignored, &text_in_rec, err));
     if (text_in_rec) rec.id_text = hwi_bytes(id->as.text, id->text_bytes);
     HWI_TRY(hwi_pix_change(t->pix, slot, old, payload, err));
-    return hwi_rec_put(t->writer->txn, t->coll, slot, &rec, err);
+    return hwi_rec_put(t->writer->txn, t->coll, slot, is_new, &rec, err);
 }
 
 static hw_status

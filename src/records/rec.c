@@ -70,14 +70,15 @@ hwi_rec_get(hw_store_txn *txn, uint32_t coll, uint32_t slot, hwi_buf *large, hwi
 }
 
 hw_status
-hwi_rec_put(hw_store_txn *txn, uint32_t coll, uint32_t slot, const hwi_rec *rec, hw_error *err)
+hwi_rec_put(hw_store_txn *txn, uint32_t coll, uint32_t slot, bool is_new, const hwi_rec *rec,
+            hw_error *err)
 {
     hwi_key key;
     hwi_buf value = {0};
     bool is_large = rec->payload.size > HWI_REC_INLINE_MAX;
     HWI_ASSERT(rec->id_text.size <= HW_ID_TEXT_MAX);
 
-    HWI_TRY(hwi_rec_del(txn, coll, slot, err));
+    if (!is_new) HWI_TRY(hwi_rec_del(txn, coll, slot, err));
     if (rec->id_text.size == 0 && rec->payload.size == 0) return HW_OK;
     if (is_large) {
         blob_key(&key, coll, slot);

@@ -89,7 +89,8 @@ typedef struct hwi_rec {
  * from it (large NULL: left out). */
 HW_CHECKED hw_status hwi_rec_get(hw_store_txn *txn, uint32_t coll, uint32_t slot, hwi_buf *large,
                                  hwi_rec *out, hw_error *err);
-HW_CHECKED hw_status hwi_rec_put(hw_store_txn *txn, uint32_t coll, uint32_t slot,
+/* `is_new`: the slot is known to have none, which saves looking. */
+HW_CHECKED hw_status hwi_rec_put(hw_store_txn *txn, uint32_t coll, uint32_t slot, bool is_new,
                                  const hwi_rec *rec, hw_error *err);
 HW_CHECKED hw_status hwi_rec_del(hw_store_txn *txn, uint32_t coll, uint32_t slot, hw_error *err);
 

@@ -481,7 +481,7 @@ change(hwt_points *p, hw_store_txn *t, hwi_pix_writer *w, size_t place, bool liv
     if (live != p->live[place]) hwt_ok(hwi_pix_set_live(w, slot, live, &err), &err);
     if (live) {
         hwt_ok(hwi_id_put(t, p->coll, &id, slot, 1, &err), &err);
-        hwt_ok(hwi_rec_put(t, p->coll, slot, &rec, &err), &err);
+        hwt_ok(hwi_rec_put(t, p->coll, slot, false, &rec, &err), &err);
     } else {
         hwt_ok(hwi_id_del(t, p->coll, &id, &err), &err);
         hwt_ok(hwi_rec_del(t, p->coll, slot, &err), &err);

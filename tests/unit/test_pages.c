@@ -195,7 +195,7 @@ put_rec(hw_store_txn *t, uint32_t slot, const char *id, size_t id_bytes, const c
 {
     hw_error err;
     hwi_rec rec = {{id, id_bytes}, {payload, payload_bytes}};
-    hwt_ok(hwi_rec_put(t, 1, slot, &rec, &err), &err);
+    hwt_ok(hwi_rec_put(t, 1, slot, false, &rec, &err), &err);
 }
 
 static void

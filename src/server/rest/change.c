@@ -133,6 +133,7 @@ write_points(maker *m, const hwi_change *c)
     hw_error err;
     bool *chosen;
     if (!choose(m, c, &chosen)) return false;
+    hw_txn_expect(m->txn, m->shape->collection, c->ids, c->id_count);
     for (size_t i = 0; i < c->id_count; i++) {
         const struct hwi_change_point *p = &c->points[i];
         if (chosen && !chosen[i]) continue;
