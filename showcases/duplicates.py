@@ -202,7 +202,7 @@ def sheets(show, folder, every):
     mixed = sorted(((g, name) for name in ("pixels", "network") for g in every[name][0] if len({folder.of[p] for p in g}) > 1),
                    key=lambda m: len(m[0]))
     wrong = [(name, None, [Tile(folder.image[p], folder.of[p][4:] + "\n" + folder.change[p]) for p in
-                         sorted(g, key=lambda p: (folder.of[p], folder.change[p] != "original"))][:9]) for g, name in mixed[:6]]
+                         sorted(g, key=lambda p: (folder.change[p] != "original", folder.of[p]))][:9]) for g, name in mixed[:6]]
     if wrong:
         show.contact_sheet("mixed.jpg", wrong, size=80, title="Wrong, or is it?")
     number = {p: i for i, g in enumerate(groups) for p in g}

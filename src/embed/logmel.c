@@ -9,7 +9,9 @@
  * vary and whether they rise or fade, over whatever length the sound has; silence before and after
  * is cut off first, being of the recording and not of the sound. The whole is scaled to unit length.
  * Weighing the three thirds differently, or dividing each by its spread over a collection, was tried
- * on drum and instrument samples and gained nothing that held on both (docs/embedding.md). */
+ * on drum and instrument samples and gained nothing that held on both (docs/embedding.md). Nor did a
+ * floor below the loudest band: at 60 dB the nearest drum of another kit is right more often (0.57
+ * instead of 0.53), instruments (0.52, 0.54) and speakers (0.88, 0.90) less. */
 #include "embed/sound.h"
 
 #include <kissfft/kiss_fftr.h>
