@@ -90,6 +90,27 @@ def on_standin(faults):
     return "fdb:" + os.path.abspath("fdb.cluster"), env
 
 
+def judged(log, found):
+    history = History({1: log})
+    history.check_reads()
+    history.check_final(found)
+    return history.problems
+
+
+def test_false_histories_are_found():
+    """The judge itself: each of these differs from a sound history in one thing."""
+    log = ("B 0 10 upsert 1 2\nE 0 20 ok\nB 1 30 upsert 2\nE 1 40 ok\nB 2 50 get 1 2 3\n"
+           "E 2 60 ok 1=65536:1 2=65537:2\nB 3 70 count\nE 3 80 ok 2\nB 4 90 delete 1\n")
+    same(judged(log, {1: 65536, 2: 65537}), [])
+    same(judged(log, {2: 65537}), [])  # the delete was never answered
+    for lost in ({1: 65536}, {1: 65536, 2: 65536}, {1: 65536, 2: 65537, 3: 1}):
+        check(judged(log, lost), f"{lost} was not found out")
+    for right, wrong in (("2=65537:2", "2=65536:2"), ("2=65537:2", ""), ("2=65537:2", "2=65537:1"),
+                         ("80 ok 2", "80 ok 3"), ("1=65536:1 2", "1=65536:1 3=65537:3 2"),
+                         ("E 3 80 ok 2", "E 3 80 i/o error")):
+        check(judged(log.replace(right, wrong), {1: 65536, 2: 65537}), f"{wrong} was not found out")
+
+
 def test_two_processes_over_the_standin():
     crowd(*on_standin(""), 2, 1)
 
