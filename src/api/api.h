@@ -41,7 +41,7 @@ struct hw_db {
     hwi_shared *open[HWI_DB_BUCKETS]; /* by collection number */
     struct hwi_janitor *janitor;      /* NULL until a collection is opened */
     atomic_uint restores;             /* under way through this handle */
-    atomic_uint lane;                 /* where new points get their slots; another after a conflict */
+    atomic_uint lane; /* where new points get their slots; another after a conflict */
 };
 
 /* What hw_collection_hold made sure of. */

@@ -81,6 +81,7 @@ variables_have_values(void **state)
     assert_value("{\"formula\": \"\\\"odd.key\\\"\"}", 9);
     assert_value("{\"formula\": \"missing\", \"defaults\": {\"missing\": 6}}", 6);
     assert_value("{\"formula\": \"none\", \"defaults\": {\"none\": 6}}", 6);
+    assert_value("{\"formula\": \"null\", \"defaults\": {\"null\": 6}}", 6);
 }
 
 static void
@@ -145,7 +146,7 @@ mistakes_are_refused(void **state)
     (void)state;
     assert_refused("{\"formula\": \"missing\"}", 400, "No value found in a payload nor defaults");
     assert_refused("{\"formula\": \"text\"}", 400, "Value is not a number");
-    assert_refused("{\"formula\": \"null\"}", 400, "Value is not a number");
+    assert_refused("{\"formula\": \"null\"}", 400, "No value found in a payload nor defaults");
     assert_refused("{\"formula\": \"two\"}", 400, "several values");
     assert_refused("{\"formula\": {\"datetime_key\": \"text\"}}", 400, "not a date");
     assert_refused("{\"formula\": {\"datetime_key\": \"a\"}}", 400, "not a string");
