@@ -123,8 +123,7 @@ check_keys(hwi_check *c, const hwi_name *names, size_t count, uint64_t total)
             hwi_check_found(c, "names", "two names lead to collection %u", w.colls[i]);
         }
     }
-    hw_status st =
-        hwi_store_walk(c->txn, (hw_bytes){0}, (hw_bytes){0}, walk_key, &w, c->err);
+    hw_status st = hwi_store_walk(c->txn, (hw_bytes){0}, (hw_bytes){0}, walk_key, &w, c->err);
     hwi_free(w.colls);
     return st == HW_OK ? w.st : st;
 }

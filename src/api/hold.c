@@ -40,8 +40,8 @@ hold(hw_collection *c, uint64_t deadline_ms, const hw_cancel *cancel, hw_error *
         hwi_free(h);
         return st;
     }
-    h->stop = (hwi_stop){.cancel = cancel ? &cancel->is_set : NULL,
-                         .deadline_us = deadline_ms * 1000};
+    h->stop =
+        (hwi_stop){.cancel = cancel ? &cancel->is_set : NULL, .deadline_us = deadline_ms * 1000};
     h->own = *h->view;
     h->own.stop = &h->stop;
     c->hold = h;
