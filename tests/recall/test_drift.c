@@ -18,7 +18,7 @@ enum {
     DIM = 784,
     ROWS = HWT_SANITIZED ? 4000 : 60000,
     QUERIES = HWT_SANITIZED ? 50 : 500,
-    BATCH = 500,
+    BATCH = 200, /* in an index, more pictures are too large a transaction for FoundationDB */
     K = 10
 };
 
