@@ -114,6 +114,19 @@ take_from_group(hwi_holes *h, uint32_t slots_below, uint32_t *slot, hw_error *er
     return HW_OK;
 }
 
+/* A slot of the lane. When another lane has gone further, holes were filled before this one came to
+ * them: those it passes over. */
+static hw_status
+take_fresh(hwi_holes *h, uint32_t *slot, hw_error *err)
+{
+    bool live;
+    do {
+        HWI_TRY(hwi_lane_take(h->lane, h->txn, h->coll, slot, err));
+        HWI_TRY(is_live(h, *slot, &live, err));
+    } while (live);
+    return HW_OK;
+}
+
 hw_status
 hwi_holes_take(hwi_holes *h, uint32_t *slots_below, uint32_t *slot, hw_error *err)
 {
@@ -130,7 +143,7 @@ hwi_holes_take(hwi_holes *h, uint32_t *slots_below, uint32_t *slot, hw_error *er
         h->at++;
         h->next = 0;
     }
-    HWI_TRY(hwi_lane_take(h->lane, h->txn, h->coll, slot, err));
+    HWI_TRY(take_fresh(h, slot, err));
     *slots_below = HWI_MAX(*slots_below, *slot + 1);
     return HW_OK;
 }
