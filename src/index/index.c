@@ -114,6 +114,14 @@ hwi_index_model(hwi_index *ix, hw_store_txn *txn, const hwi_index_state *state, 
     return st;
 }
 
+/* Whether what a transaction reads is what every reader of its snapshot will see: not when it may yet be
+ * lost, nor when it may be newer. */
+static bool
+is_certain(const hw_store_txn *txn)
+{
+    return !txn->group && txn->mode != HW_TXN_LOOSE;
+}
+
 /* Remembers a tree unless another thread knows a newer one. */
 static void
 remember_tree(hwi_index *ix, const hwi_model *model, hwi_tree *tree, uint64_t snapshot)
@@ -141,7 +149,7 @@ hwi_index_tree(hwi_index *ix, hw_store_txn *txn, const hwi_index_state *state, h
     pthread_mutex_lock(&ix->lock);
     if (ix->tree && ix->model == model) old = hwi_tree_ref(ix->tree), seen = ix->tree_seen;
     pthread_mutex_unlock(&ix->lock);
-    if (old && seen == snapshot && !txn->group) {
+    if (old && seen == snapshot && is_certain(txn)) {
         *out = old;
         return HW_OK;
     }
@@ -150,7 +158,7 @@ hwi_index_tree(hwi_index *ix, hw_store_txn *txn, const hwi_index_state *state, h
              : hwi_tree_load(txn, ix->coll, ix->field.number, model, state, out, err);
     hwi_tree_unref(old);
     HWI_TRY(st);
-    if (!txn->group) remember_tree(ix, model, *out, snapshot);
+    if (is_certain(txn)) remember_tree(ix, model, *out, snapshot);
     return HW_OK;
 }
 
