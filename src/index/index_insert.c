@@ -312,7 +312,6 @@ flush_tree(hwi_index_writer *w, hw_error *err)
     hwi_index *ix = w->ix;
     hwi_key prefix;
 
-    if (w->changed_count == 0) return HW_OK;
     hwi_generation_key(&prefix, HWI_SUB_TREE, ix->coll, ix->field.number, w->state.generation);
     for (uint32_t i = 0; i < w->changed_count; i++) {
         uint32_t node = w->changed[i];
@@ -326,7 +325,7 @@ flush_tree(hwi_index_writer *w, hw_error *err)
             HWI_TRY(hwi_tree_put_leaf(w->txn, &prefix, w->tree, node, err));
     }
     HWI_TRY(hwi_tree_log(w->txn, ix->coll, ix->field.number, w->state.generation, w->changed,
-                         w->changed_count, err));
+                         w->changed_count, err)); /* nothing for no nodes */
     if (w->before.changes / TRIM_EVERY == w->state.changes / TRIM_EVERY) return HW_OK;
     return hwi_tree_log_trim(w->txn, ix->coll, ix->field.number, err);
 }
