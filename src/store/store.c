@@ -249,6 +249,8 @@ hwi_store_del_some(hw_store_txn *t, const hwi_key *prefix, bool *more, hw_error 
     count_some c;
 
     *more = false;
+    if (hwi_store_is_far(t)) /* a range is cleared without being read */
+        return hwi_store_del_range(t, hwi_key_view(prefix), hwi_key_view(&end), err);
     c.keys = 0;
     hwi_key_init(&c.next);
     HWI_TRY(hwi_store_scan(t, hwi_key_view(prefix), hwi_key_view(&end), false, count_key, &c, err));
