@@ -149,12 +149,13 @@ take_answer(hw_result *r, hwi_answer *answer)
 static void
 want_rows(hwi_view *view, const uint32_t *slots, size_t count, uint32_t with)
 {
-    hwi_wants w = {.txn = view->txn};
+    hwi_wants w;
 
     hwi_page_table_want(view->slots, slots, count);
     for (size_t f = 0; (with & HW_WITH_VECTOR) && f < view->conf->field_count; f++)
         if (view->fields[f].vecs) hwi_page_table_want(view->fields[f].vecs, slots, count);
     if (!(with & HW_WITH_PAYLOAD)) return;
+    w.txn = view->txn, w.count = 0;
     for (size_t i = 0; i < count; i++) hwi_key_rec(hwi_wants_next(&w), view->conf->coll, slots[i]);
     hwi_wants_send(&w);
 }

@@ -1,10 +1,12 @@
 /* wants.h - a list of keys that will be asked for soon, sent to the store a handful at a time.
  *
- *     hwi_wants w = {.txn = txn};
- *     if (hwi_store_is_far(txn)) {
- *         for (...) hwi_key_rec(hwi_wants_next(&w), coll, slot);
- *         hwi_wants_send(&w);
- *     }
+ *     hwi_wants w;
+ *     if (!hwi_store_is_far(txn)) return;
+ *     w.txn = txn, w.count = 0;
+ *     for (...) hwi_key_rec(hwi_wants_next(&w), coll, slot);
+ *     hwi_wants_send(&w);
+ *
+ * It is some 33 kB on the stack: set its two numbers, not all of it.
  */
 #ifndef HWI_WANTS_H
 #define HWI_WANTS_H
@@ -13,7 +15,6 @@
 
 #define HWI_WANTS_AT_ONCE 32u
 
-/* Set txn, and count to 0. */
 typedef struct hwi_wants {
     hw_store_txn *txn;
     size_t count;
