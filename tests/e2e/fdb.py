@@ -4,6 +4,7 @@ that processes share."""
 import threading
 
 from _cli import *
+from _rest import Server
 
 LIBRARY = os.path.join(os.environ.get("HASHWOOD_BUILD", "build"), "tests", "libfdb_c_standin.so")
 ENV = {"HASHWOOD_FDB_LIBRARY": os.path.abspath(LIBRARY)}
@@ -107,6 +108,21 @@ def test_processes_write_at_once_through_faults():
     same(js("count", db, "c")["count"], 1200)
     run("build", db, "c")
     run("check", db)
+
+
+def test_a_server_does_again_what_lost_a_race():
+    db = cluster()
+    run("create", db, "c", "--dim", 8, "--metric", "l2")
+    points = "/collections/c/points"
+    with Server(db, env={"HASHWOOD_STANDIN_SEED": "3", "HASHWOOD_STANDIN_FAULTS": "conflict=.4"}) as s:
+        for row in rows_of(0, 60):
+            s.ok("PUT", points + "?wait=true", {"points": [row]})
+        s.ok("POST", points + "/batch?wait=true", {"operations": [
+            {"delete": {"points": list(range(0, 30))}},
+            {"set_payload": {"payload": {"late": True}, "filter": {"must": [{"key": "n", "range": {"gte": 50}}]}}}]})
+        s.fails(404, "PUT", points + "/vectors?wait=true", {"points": [{"id": 5, "vector": [0] * 8}]}, "No point with id 5")
+    same(js("count", db, "c")["count"], 30)
+    same(js("count", db, "c", "--filter", '{"must": [{"key": "late", "match": {"value": true}}]}')["count"], 10)
 
 
 def test_what_is_missing_is_said():

@@ -7,18 +7,19 @@
 #include "server/rest/change.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #define STEPS_BETWEEN_LOOKS 64u /* at the clock */
-#define ATTEMPTS_MAX 20u        /* while other processes' transactions win */
 
 typedef struct maker {
     hwi_request *r;
     const hwi_shape *shape;
+    const hwi_change *changes;
+    size_t change_count;
+
+    /* Of one attempt. */
     hw_txn *txn;
     uint32_t steps;
-    hw_error *conflict; /* set: another transaction won, and nothing was answered */
-    bool is_lost;
+    hw_error lost; /* HW_ECONFLICT: another transaction won, and nothing was answered */
 } maker;
 
 /* As hwi_ok; a conflict is not answered, since all is done again. */
@@ -26,8 +27,7 @@ static bool
 ok(maker *m, hw_status st, const hw_error *err)
 {
     if (st != HW_ECONFLICT) return hwi_ok(m->r, st, err);
-    m->is_lost = true;
-    *m->conflict = *err;
+    m->lost = *err;
     return false;
 }
 
@@ -35,7 +35,7 @@ ok(maker *m, hw_status st, const hw_error *err)
 static bool
 is_in_time(maker *m)
 {
-    if (++m->steps % STEPS_BETWEEN_LOOKS != 0) return true;
+    if (m->steps++ % STEPS_BETWEEN_LOOKS != 0) return true;
     if (hwi_clock_us() / 1000 < m->r->deadline_ms) return true;
     return hwi_refuse(m->r, 408, "Timeout: the update did not finish in time, nothing has changed");
 }
@@ -214,39 +214,27 @@ make_one(maker *m, const hwi_change *c)
     return is_made;
 }
 
-static bool
-make_all(maker *m, const hwi_change *changes, size_t count)
+/* One attempt. What was refused is answered already, so its status only ends the transaction. */
+static hw_status
+make_all(hw_txn *txn, void *arg, hw_error *err)
 {
-    hw_error err;
-    m->is_lost = false;
-    if (!ok(m, hw_txn_begin(m->r->db, &m->txn, &err), &err)) return false;
-    for (size_t i = 0; i < count; i++) {
-        if (make_one(m, &changes[i])) continue;
-        hw_txn_abort(m->txn);
-        return false;
+    maker *m = arg;
+    m->txn = txn;
+    m->steps = 0;
+    m->lost = (hw_error){0};
+    for (size_t i = 0; i < m->change_count; i++) {
+        if (make_one(m, &m->changes[i])) continue;
+        *err = m->lost;
+        return m->lost.status == HW_ECONFLICT ? HW_ECONFLICT : HW_ECANCELED;
     }
-    return ok(m, hw_txn_commit(m->txn, &err), &err);
-}
-
-/* Longer for each attempt, and by chance. */
-static void
-pause_after(uint32_t attempt)
-{
-    uint64_t most_ns = (uint64_t)1000000 << HWI_MIN(attempt, 6u), now = hwi_clock_ns();
-    struct timespec pause = {0, (long)(most_ns / 2 + now / 64 % (most_ns / 2))};
-    nanosleep(&pause, NULL);
+    return HW_OK;
 }
 
 bool
 hwi_change_make(hwi_request *r, const hwi_shape *shape, const hwi_change *changes, size_t count)
 {
-    hw_error conflict;
-    maker m = {.r = r, .shape = shape, .conflict = &conflict};
-    for (uint32_t attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-        if (make_all(&m, changes, count)) return true;
-        if (!m.is_lost) return false;
-        if (hwi_clock_us() / 1000 >= r->deadline_ms) break;
-        pause_after(attempt);
-    }
-    return hwi_ok(r, HW_ECONFLICT, &conflict);
+    hw_error err = {0};
+    maker m = {.r = r, .shape = shape, .changes = changes, .change_count = count};
+    hw_status st = hw_db_run(r->db, make_all, &m, &err);
+    return r->refusal[0] == '\0' && hwi_ok(r, st, &err);
 }
