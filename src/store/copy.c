@@ -31,17 +31,34 @@ has_conflicts(const hw_store *s)
     return s->limits.txn_ms_max > 0;
 }
 
+/* One transaction's worth of a batch. */
+typedef struct batch_part {
+    const hwi_buf *batch;
+    size_t from, to;
+} batch_part;
+
 static hw_status
-put_batch(hw_store_txn *t, void *arg, hw_error *err)
+put_part(hw_store_txn *t, void *arg, hw_error *err)
 {
-    const hwi_buf *batch = arg;
-    for (size_t at = 0; at < batch->size;) {
-        const uint8_t *r = batch->data + at;
+    batch_part *p = arg;
+    p->to = p->from;
+    while (p->to < p->batch->size && !hwi_store_full(t)) {
+        const uint8_t *r = p->batch->data + p->to;
         hw_bytes key = {r + 8, hwi_get_u32(r)};
         hw_bytes value = {r + 8 + key.size, hwi_get_u32(r + 4)};
         HWI_TRY(hwi_store_put(t, key, value, err));
-        at += 8 + key.size + value.size;
+        p->to += 8 + key.size + value.size;
     }
+    return HW_OK;
+}
+
+/* In as many transactions as the store wants: small keys may cost it more than they weigh. */
+static hw_status
+put_batch(hwi_loader *l, hwi_buf *batch, hw_error *err)
+{
+    batch_part p = {batch, 0, 0};
+    for (; p.from < batch->size; p.from = p.to) HWI_TRY(hwi_store_run(l->to, put_part, &p, err));
+    hwi_buf_clear(batch);
     return HW_OK;
 }
 
@@ -83,8 +100,7 @@ put_batched(hwi_loader *l, hw_bytes key, hw_bytes value, hw_error *err)
     }
     HWI_TRY(add_to_batch(&l->batch, key, value, err));
     if (l->batch.size < l->to->limits.txn_bytes_soft) return HW_OK;
-    HWI_TRY(hwi_store_run(l->to, put_batch, &l->batch, err));
-    hwi_buf_clear(&l->batch);
+    HWI_TRY(put_batch(l, &l->batch, err));
     return hwi_progress_step(&l->progress, l->stage, l->keys, HWI_MAX(l->total, l->keys + 1), err);
 }
 
@@ -140,8 +156,8 @@ hw_status
 hwi_loader_finish(hwi_loader *l, hw_error *err)
 {
     if (has_conflicts(l->to)) {
-        if (l->batch.size) HWI_TRY(hwi_store_run(l->to, put_batch, &l->batch, err));
-        HWI_TRY(hwi_store_run(l->to, put_batch, &l->first, err));
+        HWI_TRY(put_batch(l, &l->batch, err));
+        HWI_TRY(put_batch(l, &l->first, err));
     } else {
         HWI_TRY(commit_part(l, err));
     }
