@@ -45,6 +45,7 @@ copy_element(hwi_key_reader *r, hwi_key *copy)
         return hwi_key_bytes(copy, room, bytes), true;
     case HWI_KEY_NULL:
         return hwi_key_null(copy), hwi_key_skip(r, NULL) == HW_OK;
+    case HWI_KEY_STAMP: /* only a store writes its bytes */
     case HWI_KEY_END:
     case HWI_KEY_UNKNOWN:
         break;
