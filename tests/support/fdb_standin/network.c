@@ -108,8 +108,8 @@ sd_future_new(FDBTransaction *t, sd_kind kind)
     return f;
 }
 
-static void
-leave_transaction(FDBFuture *f)
+void
+sd_future_leave(FDBFuture *f)
 {
     if (!f->txn) return;
     for (sd_waiting_watch *w = f->txn->watches; w; w = w->next)
@@ -127,7 +127,7 @@ static void
 free_future(FDBFuture *f)
 {
     unqueue(f);
-    leave_transaction(f);
+    sd_future_leave(f);
     sd_watch_drop(f);
     sd_commit_free(f->commit);
     sd_arena_release(&f->arena);
@@ -157,10 +157,21 @@ sd_future_fail(FDBFuture *f, int error)
     if (f->commit && !f->commit->started) orphan_commit(f);
     unqueue(f);
     sd_watch_drop(f);
-    leave_transaction(f);
+    sd_future_leave(f);
     f->act = NULL;
     f->error = error;
     enqueue(f, 0);
+}
+
+FDBFuture *
+sd_answer(FDBFuture *f, int error)
+{
+    if (error)
+        sd_future_fail(f, error);
+    else
+        sd_future_send(f);
+    pthread_mutex_unlock(&sd_lock);
+    return f;
 }
 
 /* ---- the network thread */
@@ -169,7 +180,7 @@ sd_future_fail(FDBFuture *f, int error)
 static void
 finish(FDBFuture *f)
 {
-    leave_transaction(f);
+    sd_future_leave(f);
     f->is_ready = true;
     pthread_cond_broadcast(&changed);
     if (f->is_destroyed) {

@@ -58,6 +58,7 @@ enum {
 #define SD_KEY_MAX 10000u
 #define SD_VALUE_MAX 100000u
 #define SD_TXN_MAX 10000000
+#define SD_RANGE_BYTES 24 /* what a conflict range counts beside its keys */
 #define SD_WINDOW 5000000 /* versions, which is microseconds: 5 s */
 #define SD_NEVER UINT64_MAX
 #define SD_STAMP 10u /* version and order in its batch */
@@ -257,6 +258,10 @@ void sd_future_send(FDBFuture *f);
 void sd_future_send_at(FDBFuture *f, uint64_t due_us);
 /* Ends it with an error, without its act. */
 void sd_future_fail(FDBFuture *f, int error);
+/* Its transaction does not end it any more. */
+void sd_future_leave(FDBFuture *f);
+/* How calls end: fails or sends it, gives up the lock, returns it. */
+FDBFuture *sd_answer(FDBFuture *f, int error);
 void sd_network_wake(void);
 bool sd_network_is_set_up(void);
 /* The next commit in the queue that is due and not begun, or NULL. */
@@ -293,7 +298,6 @@ struct FDBTransaction {
     FDBFuture *futures;          /* not ready yet */
     int64_t read_version;        /* -1: not asked for */
     int64_t committed_version;
-    uint8_t stamp[SD_STAMP];
     int error; /* of every call until reset */
     bool is_committing, is_committed;
     FDBFuture *stamp_wanted;
@@ -315,13 +319,8 @@ struct FDBTransaction {
 extern FDBTransaction *sd_transactions;
 uint64_t sd_txn_deadline(const FDBTransaction *t);
 void sd_txn_expire(FDBTransaction *t);
-void sd_txn_reset(FDBTransaction *t, int futures_error);
 /* The error that any call on t gives now, or 0. */
 int sd_txn_error(const FDBTransaction *t);
 int sd_txn_need_version(FDBTransaction *t);
-void sd_txn_note_read(FDBTransaction *t, sd_bytes from, sd_bytes to);
-void sd_txn_note_read_of_key(FDBTransaction *t, sd_bytes key);
-/* The value of a key as t sees it, in *out; an error, or 0. */
-int sd_txn_read(FDBTransaction *t, sd_bytes key, bool snapshot, bool *present, sd_bytes *out);
 
 #endif

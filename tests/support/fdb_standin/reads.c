@@ -27,8 +27,8 @@ own_from(const FDBTransaction *t, sd_bytes at)
     return NULL;
 }
 
-void
-sd_txn_note_read(FDBTransaction *t, sd_bytes from, sd_bytes to)
+static void
+note_read(FDBTransaction *t, sd_bytes from, sd_bytes to)
 {
     sd_bytes at = sd_copy(&t->arena, from);
 
@@ -45,15 +45,9 @@ sd_txn_note_read(FDBTransaction *t, sd_bytes from, sd_bytes to)
         bool stops_at_own = own && sd_compare(own->key, until) < 0;
         if (stops_at_own) until = sd_copy(&t->arena, own->key);
         sd_ranges_append(&t->reads, at, until);
-        t->size += 24 + (int64_t)(at.size + until.size);
+        t->size += SD_RANGE_BYTES + (int64_t)(at.size + until.size);
         at = stops_at_own ? sd_copy_after(&t->arena, own->key) : until;
     }
-}
-
-void
-sd_txn_note_read_of_key(FDBTransaction *t, sd_bytes key)
-{
-    sd_txn_note_read(t, key, sd_copy_after(&t->arena, key));
 }
 
 /* ---- single keys */
@@ -101,8 +95,9 @@ read_own(FDBTransaction *t, sd_node *n, bool *present, sd_bytes *out)
     return E_OK;
 }
 
-int
-sd_txn_read(FDBTransaction *t, sd_bytes key, bool snapshot, bool *present, sd_bytes *out)
+/* The value of a key as t sees it, in *out; an error, or 0. */
+static int
+read_key(FDBTransaction *t, sd_bytes key, bool snapshot, bool *present, sd_bytes *out)
 {
     if (sees_writes(t, snapshot)) {
         sd_node *own = sd_map_find(&t->writes, key);
@@ -141,17 +136,6 @@ begin_read(FDBTransaction *t)
     return error ? error : draw_read_fault();
 }
 
-static FDBFuture *
-answer(FDBFuture *f, int error)
-{
-    if (error)
-        sd_future_fail(f, error);
-    else
-        sd_future_send(f);
-    pthread_mutex_unlock(&sd_lock);
-    return f;
-}
-
 FDBFuture *
 fdb_transaction_get_read_version(FDBTransaction *t)
 {
@@ -167,7 +151,7 @@ fdb_transaction_get_read_version(FDBTransaction *t)
         if (t->read_version < 0) t->read_version = sd_cluster_read_version(t->cluster);
         f->number = t->read_version;
     }
-    return answer(f, error);
+    return sd_answer(f, error);
 }
 
 void
@@ -188,13 +172,13 @@ fdb_transaction_get(FDBTransaction *t, const uint8_t *key, int size, int snapsho
     int error = begin_read(t);
     sd_counts.gets++;
     if (!error && k.size > 0 && k.data[0] == 0xff) error = E_OUTSIDE_LEGAL_RANGE;
-    if (!error) error = sd_txn_read(t, k, snapshot, &f->is_present, &value);
+    if (!error) error = read_key(t, k, snapshot, &f->is_present, &value);
     if (!error) {
         if (f->is_present) f->bytes = sd_copy(&f->arena, value);
         sd_counts.bytes_read += value.size;
-        if (!snapshot) sd_txn_note_read_of_key(t, k);
+        if (!snapshot) note_read(t, k, sd_copy_after(&t->arena, k));
     }
-    return answer(f, error);
+    return sd_answer(f, error);
 }
 
 /* ---- ranges */
@@ -319,10 +303,9 @@ fdb_transaction_get_key(FDBTransaction *t, const uint8_t *key, int size, int or_
     }
     if (!error && !snapshot) {
         bool back = sd_compare(f->bytes, s.key) < 0;
-        sd_txn_note_read(t, back ? f->bytes : s.key,
-                         sd_copy_after(&f->arena, back ? s.key : f->bytes));
+        note_read(t, back ? f->bytes : s.key, sd_copy_after(&f->arena, back ? s.key : f->bytes));
     }
-    return answer(f, error);
+    return sd_answer(f, error);
 }
 
 typedef struct range_read {
@@ -385,7 +368,7 @@ note_range(FDBTransaction *t, const range_read *r, FDBFuture *f)
         else
             to = sd_copy_after(&f->arena, key);
     }
-    sd_txn_note_read(t, from, to);
+    note_read(t, from, to);
 }
 
 static int
@@ -441,7 +424,7 @@ fdb_transaction_get_range(FDBTransaction *t, const uint8_t *from, int from_size,
     sd_counts.ranges++;
     if (!error) error = begin_read(t);
     if (!error) error = read_range(t, f, begin, end, &r, snapshot);
-    return answer(f, error);
+    return sd_answer(f, error);
 }
 
 /* ---- watches and estimates */
@@ -457,8 +440,8 @@ fdb_transaction_watch(FDBTransaction *t, const uint8_t *key, int size)
     int error = begin_read(t);
     *w = (sd_waiting_watch){.next = t->watches, .future = f};
     w->key = sd_copy(&t->arena, sd_view(key, size));
-    if (!error) error = sd_txn_read(t, w->key, true, &w->is_present, &value);
-    if (error) return answer(f, error);
+    if (!error) error = read_key(t, w->key, true, &w->is_present, &value);
+    if (error) return sd_answer(f, error);
     w->value = sd_copy(&t->arena, value);
     t->watches = w;
     pthread_mutex_unlock(&sd_lock);
@@ -486,7 +469,7 @@ fdb_transaction_get_estimated_range_size_bytes(FDBTransaction *t, const uint8_t 
     FDBFuture *f = sd_future_new(t, SD_INT64);
     int error = begin_read(t);
     if (!error) f->number = range_bytes(t, sd_view(from, from_size), sd_view(to, to_size));
-    return answer(f, error);
+    return sd_answer(f, error);
 }
 
 static void
@@ -530,5 +513,5 @@ fdb_transaction_get_range_split_points(FDBTransaction *t, const uint8_t *from, i
     int error = begin_read(t);
     if (!error && chunk <= 0) error = E_INVALID_OPERATION;
     if (!error) split(t, f, sd_view(from, from_size), sd_view(to, to_size), chunk);
-    return answer(f, error);
+    return sd_answer(f, error);
 }

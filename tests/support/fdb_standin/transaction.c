@@ -9,9 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What FoundationDB counts beside keys and values. */
-#define MUTATION_BYTES 40
-#define RANGE_BYTES 24
+#define MUTATION_BYTES 40 /* what a mutation counts beside its key and value */
 
 FDBTransaction *sd_transactions;
 
@@ -126,12 +124,6 @@ fail_futures(FDBTransaction *t, int error)
 }
 
 static void
-drop_watches(FDBTransaction *t)
-{
-    t->watches = NULL; /* in the arena; their futures are among t's */
-}
-
-static void
 forget_writes(FDBTransaction *t)
 {
     free(t->mutations.at);
@@ -146,11 +138,11 @@ forget_writes(FDBTransaction *t)
     sd_arena_release(&t->arena);
 }
 
-void
-sd_txn_reset(FDBTransaction *t, int futures_error)
+static void
+reset(FDBTransaction *t)
 {
-    fail_futures(t, futures_error);
-    drop_watches(t);
+    fail_futures(t, E_TXN_CANCELLED);
+    t->watches = NULL; /* in the arena; their futures were among t's */
     forget_writes(t);
     t->read_version = t->committed_version = -1;
     t->error = E_OK;
@@ -164,7 +156,7 @@ void
 fdb_transaction_reset(FDBTransaction *t)
 {
     pthread_mutex_lock(&sd_lock);
-    sd_txn_reset(t, E_TXN_CANCELLED);
+    reset(t);
     t->tries = 0;
     begin_anew(t);
     t->snapshot_sees_no_writes = t->sees_no_writes = false;
@@ -251,12 +243,24 @@ may_write(FDBTransaction *t, sd_bytes key, sd_bytes value)
     return !error;
 }
 
+/* The error of a call on the keys in [from, to), or 0. */
+static int
+range_error(const FDBTransaction *t, sd_bytes from, sd_bytes to)
+{
+    int error = sd_txn_error(t);
+
+    if (error) return error;
+    if (sd_compare(from, end_of_keys()) > 0 || sd_compare(to, end_of_keys()) > 0)
+        return E_OUTSIDE_LEGAL_RANGE;
+    return sd_compare(from, to) > 0 ? E_INVERTED_RANGE : E_OK;
+}
+
 static void
 note_write(FDBTransaction *t, sd_bytes from, sd_bytes to)
 {
     if (!t->next_write_is_quiet) {
         sd_ranges_append(&t->conflicts, from, to);
-        t->size += RANGE_BYTES + (int64_t)(from.size + to.size);
+        t->size += SD_RANGE_BYTES + (int64_t)(from.size + to.size);
     }
     t->next_write_is_quiet = false;
 }
@@ -344,10 +348,7 @@ fdb_transaction_clear_range(FDBTransaction *t, const uint8_t *from, int from_siz
     sd_bytes a = sd_view(from, from_size), b = sd_view(to, to_size);
 
     pthread_mutex_lock(&sd_lock);
-    int error = sd_txn_error(t);
-    if (!error && (sd_compare(a, end_of_keys()) > 0 || sd_compare(b, end_of_keys()) > 0))
-        error = E_OUTSIDE_LEGAL_RANGE;
-    if (!error && sd_compare(a, b) > 0) error = E_INVERTED_RANGE;
+    int error = range_error(t, a, b);
     if (error && error != t->cluster->error) t->error = error;
     if (!error && sd_compare(a, b) < 0)
         clear_range(t, sd_copy(&t->arena, a), sd_copy(&t->arena, b));
@@ -431,15 +432,12 @@ fdb_transaction_add_conflict_range(FDBTransaction *t, const uint8_t *from, int f
     sd_bytes a = sd_view(from, from_size), b = sd_view(to, to_size);
 
     pthread_mutex_lock(&sd_lock);
-    int error = sd_txn_error(t);
-    if (!error && (sd_compare(a, end_of_keys()) > 0 || sd_compare(b, end_of_keys()) > 0))
-        error = E_OUTSIDE_LEGAL_RANGE;
-    if (!error && sd_compare(a, b) > 0) error = E_INVERTED_RANGE;
+    int error = range_error(t, a, b);
     if (!error && sd_compare(a, b) < 0) {
         a = sd_copy(&t->arena, a);
         b = sd_copy(&t->arena, b);
         sd_ranges_append(type == FDB_CONFLICT_READ ? &t->reads : &t->conflicts, a, b);
-        t->size += RANGE_BYTES + (int64_t)(a.size + b.size);
+        t->size += SD_RANGE_BYTES + (int64_t)(a.size + b.size);
     }
     pthread_mutex_unlock(&sd_lock);
     return error;
@@ -452,14 +450,8 @@ start_watches(FDBTransaction *t)
 {
     for (sd_waiting_watch *w = t->watches; w; w = w->next) {
         FDBFuture *f = w->future;
-        if (!f) continue; /* destroyed meanwhile */
-        if (f->txn_prev)
-            f->txn_prev->txn_next = f->txn_next;
-        else
-            t->futures = f->txn_next;
-        if (f->txn_next) f->txn_next->txn_prev = f->txn_prev;
-        f->txn_prev = f->txn_next = NULL;
-        f->txn = NULL; /* it outlives the transaction */
+        if (!f) continue;   /* destroyed meanwhile */
+        sd_future_leave(f); /* it outlives the transaction */
         sd_watch_add(t->cluster, f, w->key, w->is_present ? &w->value : NULL);
     }
     t->watches = NULL;
@@ -623,12 +615,7 @@ fdb_transaction_get_approximate_size(FDBTransaction *t)
     FDBFuture *f = sd_future_new(t, SD_INT64);
     int error = sd_txn_error(t);
     f->number = t->size;
-    if (error)
-        sd_future_fail(f, error);
-    else
-        sd_future_send(f);
-    pthread_mutex_unlock(&sd_lock);
-    return f;
+    return sd_answer(f, error);
 }
 
 /* ---- trying again */
@@ -641,16 +628,8 @@ act_retry(FDBFuture *f)
 
     f->act = NULL;
     if (!t) return;
-    FDBFuture *prev = f->txn_prev,
-              *next = f->txn_next; /* all but this one are ended by the reset */
-    if (prev)
-        prev->txn_next = next;
-    else
-        t->futures = next;
-    if (next) next->txn_prev = prev;
-    f->txn_prev = f->txn_next = NULL;
-    f->txn = NULL;
-    sd_txn_reset(t, E_TXN_CANCELLED);
+    sd_future_leave(f); /* all others are ended by the reset */
+    reset(t);
     t->tries = tries;
 }
 
