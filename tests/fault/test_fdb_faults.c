@@ -347,10 +347,7 @@ a_cluster_that_never_answers_is_told_within_bounds(void **state)
 
     hwt_scratch_new(scratch);
     snprintf(path, sizeof path, "%s/dead.cluster", scratch);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fputs("standin_dead:x@127.0.0.1:1\n", f);
-    fclose(f);
+    hwt_cluster_file(path, "standin_dead");
     snprintf(name, sizeof name, "fdb:%s", path);
     uint64_t from = hwi_clock_us();
     assert_int_equal(hw_db_open(name, NULL, &db, &err), HW_EIO);

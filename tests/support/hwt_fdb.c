@@ -65,10 +65,7 @@ hwt_fdb_start(void)
     open_library();
     hwt_scratch_new(scratch);
     snprintf(path, sizeof path, "%s/fdb.cluster", scratch);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fputs("standin:x@127.0.0.1:1\n", f);
-    fclose(f);
+    hwt_cluster_file(path, "standin");
 
     int version = fdb.fdb_get_max_api_version() >= 730 ? 730 : 710;
     assert_int_equal(fdb.fdb_select_api_version_impl(version, version), 0);

@@ -91,8 +91,8 @@ choose_store(void)
 static char cluster_scratch[HWT_PATH]; /* of the stand-in's cluster in memory */
 static pid_t cluster_owner;
 
-static void
-write_cluster_file(const char *path, const char *kind)
+void
+hwt_cluster_file(const char *path, const char *kind)
 {
     FILE *f = fopen(path, "w");
     assert_non_null(f);
@@ -115,7 +115,7 @@ cluster_file(void)
     if (!cluster_scratch[0]) {
         hwt_scratch_new(cluster_scratch);
         snprintf(path, sizeof path, "%s/fdb.cluster", cluster_scratch);
-        write_cluster_file(path, "standin");
+        hwt_cluster_file(path, "standin");
         cluster_owner = getpid();
         atexit(remove_cluster);
     }
@@ -133,7 +133,7 @@ new_place(hwt_place *p, bool is_shared)
     } else if (is_shared && hwt_on_standin()) {
         char path[HWT_PATH + 16];
         snprintf(path, sizeof path, "%s/fdb.cluster", p->scratch);
-        write_cluster_file(path, "standin_log");
+        hwt_cluster_file(path, "standin_log");
         snprintf(p->name, sizeof p->name, "fdb:%s", path);
     } else {
         snprintf(p->name, sizeof p->name, "fdb:%s?prefix=test-%d-%u", cluster_file(), (int)getpid(),

@@ -16,6 +16,9 @@
 
 #define HWT_PATH 512
 
+/* Writes the file of a cluster of the stand-in; kind: standin, standin_log or standin_dead. */
+void hwt_cluster_file(const char *path, const char *kind);
+
 /* Makes an empty folder under $TMPDIR or /tmp. */
 void hwt_scratch_new(char path[HWT_PATH]);
 /* Removes a folder and all in it. */
