@@ -236,7 +236,7 @@ typedef struct points {
 } points;
 
 static bool
-is_there(points *p, hw_collection *c, const int value[IDS])
+is_there(hw_collection *c, const int value[IDS])
 {
     hw_error err = {0};
     hw_id ids[IDS];
@@ -245,7 +245,6 @@ is_there(points *p, hw_collection *c, const int value[IDS])
     int found[IDS];
 
     memset(found, 0xff, sizeof found);
-    (void)p;
     for (uint64_t i = 0; i < IDS; i++) ids[i] = HW_ID_U64(i);
     for (int i = 0; i < TRIES && st == HW_ECONFLICT; i++)
         st = hw_collection_get(c, ids, IDS, HW_WITH_VECTOR, &r, &err);
@@ -285,11 +284,10 @@ round_of_points(points *p)
 
     if (st != HW_OK && st != HW_ECONFLICT && st != HW_EUNKNOWN)
         fail_msg("%s (%s)", hw_status_text(st), err.message);
-    if (st == HW_OK || (st == HW_EUNKNOWN && is_there(p, c, p->next)))
+    if (st == HW_OK || (st == HW_EUNKNOWN && is_there(c, p->next)))
         memcpy(p->value, p->next, sizeof p->value);
     for (int i = 0; i < 2; i++)
-        if (!is_there(p, p->c[i], p->value))
-            fail_msg("%s, then something else", hw_status_text(st));
+        if (!is_there(p->c[i], p->value)) fail_msg("%s, then something else", hw_status_text(st));
 }
 
 static void
@@ -316,9 +314,11 @@ play_points(const char *plan, uint64_t seed)
         hwt_ok(hw_collection_open(p.db[i], "things", &p.c[i], &err), &err);
     }
     print_message("  points, %s, seed %llu\n", plan, (unsigned long long)seed);
+    uint64_t met = hwt_faults_met();
     hwt_faults(seed, plan);
     for (int i = 0; i < ROUNDS; i++) round_of_points(&p);
     hwt_faults(1, "");
+    assert_true(hwt_faults_met() > met || is_quiet(plan));
     hwt_db_check(p.db[1]);
     for (int i = 0; i < 2; i++) {
         hw_collection_close(p.c[i]);

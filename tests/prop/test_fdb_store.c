@@ -494,15 +494,14 @@ static void
 run(uint64_t seed, const char *faults)
 {
     char path[HWT_PATH + 16];
+    fdb_standin_counts before, after;
 
     memset(&w, 0, sizeof w);
     hwi_rng_init(&w.rng, seed);
     hwt_scratch_new(w.scratch);
     snprintf(path, sizeof path, "%s/fdb.cluster", w.scratch);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fputs("standin:x@127.0.0.1:1\n", f);
-    fclose(f);
+    hwt_cluster_file(path, "standin");
+    fdb_standin_count(&before);
     assert_true(fdb_standin_plan(seed, faults));
     for (size_t i = 0; i < STORES; i++) open_store(i);
     for (size_t step = 0; step < STEPS; step++) {
@@ -522,6 +521,8 @@ run(uint64_t seed, const char *faults)
     printf("seed %llu, faults `%s`: %zu commits, %zu conflicts, %zu reads, %zu of them too old\n",
            (unsigned long long)seed, faults, w.commits, w.conflicts, w.reads, w.stale);
     assert_true(w.commits > STEPS / 50);
+    fdb_standin_count(&after);
+    assert_true((after.injected > before.injected) == (faults[0] != 0));
     hwt_scratch_remove(w.scratch);
 }
 
