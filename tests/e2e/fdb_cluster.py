@@ -11,7 +11,6 @@ HASHWOOD_TEST_FDB names its file:
                                  {n} in it is 0, 1, 2 ...
 """
 
-import collections
 import json
 import os
 import random
@@ -86,7 +85,7 @@ def crowd(database, env, count, kill_every, disturb=None):
 def on_standin(faults):
     write("fdb.cluster", b"standin_log:x@127.0.0.1:1\n")
     env = dict(os.environ, HASHWOOD_FDB_LIBRARY=os.path.join(BUILD, "tests", "libfdb_c_standin.so"),
-               HASHWOOD_STANDIN_FAULTS=faults, HASHWOOD_STANDIN_SEED=str(random.randrange(1 << 30)))
+               HASHWOOD_STANDIN_FAULTS=faults, HASHWOOD_STANDIN_SEED=str(seed()))
     return "fdb:" + os.path.abspath("fdb.cluster"), env
 
 
