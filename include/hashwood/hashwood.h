@@ -618,9 +618,10 @@ HW_API HW_CHECKED hw_status hw_collection_search_batch(hw_collection *c, const h
                                                        size_t count, uint32_t threads,
                                                        hw_result **out, hw_error *err);
 
-/* Why a point is or is not among the hits of a query: a JSON object with its exact rank and score,
- * and the step at which the search lost it (filter, leaf not opened, signature bound, refine,
- * rank). Free with hw_free. */
+/* Why a point is or is not among the hits of a query: a JSON object with its score, its exact rank
+ * among the points that compete (those that the filter lets through and the query does not name),
+ * and `lost_at` unless it is found: filter, score threshold, rank, offset, leaf not opened,
+ * signature bound or refine estimate. Cost: O(n) for the rank. Free with hw_free. */
 HW_API HW_CHECKED hw_status hw_collection_why(hw_collection *c, const hw_query *query,
                                               const hw_id *id, char **json, hw_error *err);
 
@@ -697,8 +698,10 @@ HW_API void hw_result_free(hw_result *r);
 /* Work counters of one search, for benchmarks. */
 typedef struct hw_search_work {
     size_t size;
-    uint64_t leaves;  /* opened */
-    uint64_t scanned; /* signatures (or rows, for flat) looked at */
+    uint64_t leaves; /* opened */
+    uint64_t
+        scanned; /* signatures (or rows, for flat) looked at; some rows twice by an exact search
+                         that opened leaves before it compared with everything */
     uint64_t refined; /* longer codes looked at */
     uint64_t exact;   /* full-precision distances */
 } hw_search_work;

@@ -33,9 +33,9 @@ run_why(cli *c, const void *args)
 const cli_command cli_why_command = {
     .name = "why",
     .summary = "tell why a point is or is not among the hits of a search",
-    .about = "Gives the point's exact rank and score for the query, and the step at which the "
-             "search lost it: "
-             "filter, leaf not opened, signature bound, refinement, rank.",
+    .about = "Gives the point's score and its exact rank for the query, and the step at which the "
+             "search lost it: filter, score threshold, rank, offset, leaf not opened, signature "
+             "bound or refinement. A point that the filter rejects has no rank.",
     .examples = "hashwood why photos.hw photos 7 --vector @query.json\n"
                 "hashwood why photos.hw photos 7 --like 12 -k 5\n",
     .operands =

@@ -120,10 +120,19 @@ HW_CHECKED hw_status hwi_index_search(hwi_index_view *v, const float *query, uin
                                       hwi_trace *trace, hwi_hit *hits, uint32_t *count,
                                       hw_error *err);
 
-/* Appends to `json` a JSON object telling at which step `slot` is lost or found for this query. */
-HW_CHECKED hw_status hwi_index_why(hwi_index_view *v, const float *query, uint32_t k, double recall,
-                                   const hwi_accept *accept, uint32_t slot, hwi_buf *json,
-                                   hw_error *err);
+/* A query and what makes an answer of its hits; the rest as for hwi_index_search. */
+typedef struct hwi_why_query {
+    const float *values;
+    uint32_t k, offset; /* the answer are hits offset + 1 to k */
+    double recall;
+    float max_distance;
+    const hwi_accept *accept;
+    const roaring_bitmap_t *left_out; /* of the hits; NULL: none */
+} hwi_why_query;
+
+/* Appends to `json` a JSON object telling at which step `slot` is lost, or its rank. */
+HW_CHECKED hw_status hwi_index_why(hwi_index_view *v, const hwi_why_query *q, uint32_t slot,
+                                   hwi_buf *json, hw_error *err);
 
 /* Points that have this vector. */
 uint64_t hwi_index_vectors(const hwi_index_view *v);

@@ -1,9 +1,8 @@
 /* index_why.c - at which step of the search a given vector is lost, or that it is found.
  *
- * The steps in order: is it in the index, does the filter let it through, was its leaf opened, did
- * its signature's bound beat the k-th best, was it among the candidates measured exactly, is it
- * among the k. The bound and the estimate are computed for this one row alone, the way a search
- * would.
+ * The steps in order: has it the vector, does the filter let it through, is its score good enough,
+ * is its rank, was its leaf opened; what is left are its signature's bound and the estimate. A
+ * point that does not compete has no rank.
  */
 #include <math.h>
 
@@ -96,10 +95,22 @@ distance_of(hwi_index_view *v, const float *query, uint32_t slot, float *distanc
     return HW_OK;
 }
 
-/* How many accepted vectors are nearer, by looking at all. */
+static bool
+is_left_out(const hwi_why_query *q, uint32_t slot)
+{
+    return q->left_out && roaring_bitmap_contains(q->left_out, slot);
+}
+
+static bool
+competes(const hwi_why_query *q, uint32_t slot)
+{
+    return hwi_may(q->accept, slot) && hwi_accepted(q->accept, slot) && !is_left_out(q, slot);
+}
+
+/* How many competing vectors are nearer, by looking at all. */
 static hw_status
-exact_rank(hwi_index_view *v, const float *query, const hwi_accept *accept, float distance,
-           uint64_t *nearer, hw_error *err)
+count_nearer(hwi_index_view *v, const hwi_why_query *q, float distance, uint64_t *nearer,
+             hw_error *err)
 {
     const hwi_space *space = &v->ix->space;
     float *prepared = hwi_alloc_aligned(space->dim * sizeof *prepared), *d = NULL;
@@ -108,16 +119,14 @@ exact_rank(hwi_index_view *v, const float *query, const hwi_accept *accept, floa
     *nearer = 0;
     if (prepared) d = hwi_alloc(space->rows_per_page * sizeof *d);
     if (!prepared || !d) st = hwi_nomem(err, space->dim * sizeof *prepared);
-    if (st == HW_OK) hwi_space_prepare(space, query, prepared);
+    if (st == HW_OK) hwi_space_prepare(space, q->values, prepared);
     for (uint32_t first = 0; st == HW_OK && first < v->slots_below; first += space->rows_per_page) {
         const uint8_t *page;
         uint32_t rows = HWI_MIN(space->rows_per_page, v->slots_below - first);
         st = hwi_page_table_get(v->vecs, first / space->rows_per_page, &page, err);
         if (st != HW_OK || !page) continue;
         hwi_space_rows(space, prepared, page + HWI_PAGE_HEADER, rows, d);
-        for (uint32_t i = 0; i < rows; i++)
-            *nearer +=
-                d[i] < distance && hwi_may(accept, first + i) && hwi_accepted(accept, first + i);
+        for (uint32_t i = 0; i < rows; i++) *nearer += d[i] < distance && competes(q, first + i);
     }
     hwi_free(prepared);
     hwi_free(d);
@@ -126,58 +135,55 @@ exact_rank(hwi_index_view *v, const float *query, const hwi_accept *accept, floa
 
 /* Runs the search itself and looks for the slot among the hits. */
 static hw_status
-search_for(hwi_index_view *v, const float *query, uint32_t k, double recall,
-           const hwi_accept *accept, uint32_t slot, hwi_trace *trace, uint32_t *rank, float *worst,
-           hw_error *err)
+search_for(hwi_index_view *v, const hwi_why_query *q, uint32_t slot, hwi_trace *trace,
+           uint32_t *rank, float *worst, hw_error *err)
 {
-    hwi_hit *hits = hwi_alloc(k * sizeof *hits);
-    uint32_t count;
+    uint32_t left_out = q->left_out ? (uint32_t)roaring_bitmap_get_cardinality(q->left_out) : 0;
+    uint32_t room = q->k + left_out, count, n = 0;
+    hwi_hit *hits = hwi_alloc(room * sizeof *hits);
 
     *rank = 0, *worst = INFINITY;
-    if (!hits) return hwi_nomem(err, k * sizeof *hits);
-    hw_status st =
-        hwi_index_search(v, query, k, recall, INFINITY, accept, trace, hits, &count, err);
-    for (uint32_t i = 0; st == HW_OK && i < count; i++)
-        if (hits[i].slot == slot) *rank = i + 1;
-    if (st == HW_OK && count == k) *worst = hits[k - 1].distance;
+    if (!hits) return hwi_nomem(err, room * sizeof *hits);
+    hw_status st = hwi_index_search(v, q->values, room, q->recall, q->max_distance, q->accept,
+                                    trace, hits, &count, err);
+    for (uint32_t i = 0; st == HW_OK && i < count && n < q->k; i++) {
+        if (is_left_out(q, hits[i].slot)) continue;
+        if (++n == q->k) *worst = hits[i].distance;
+        if (hits[i].slot == slot) *rank = n;
+    }
     hwi_free(hits);
     return st;
 }
 
 static const char *
-lost_at(const hwi_trace *trace, bool accepted, bool opened, uint64_t nearer, uint32_t k,
-        uint32_t rank)
+lost_at(const hwi_why_query *q, const hwi_trace *trace, float distance, bool opened,
+        uint64_t nearer)
 {
-    if (rank) return "found";
-    if (!accepted) return "filter";
-    if (nearer >= k) return "rank: k or more points are nearer";
+    if (distance > q->max_distance) return "score threshold";
+    if (nearer >= q->k) return "rank: k or more points are nearer";
     if (strcmp(trace->plan, "leaves") != 0) return "rank: tied with the last hit";
     if (!opened) return "leaf not opened";
     return "signature bound or refine estimate";
 }
 
-hw_status
-hwi_index_why(hwi_index_view *v, const float *query, uint32_t k, double recall,
-              const hwi_accept *accept, uint32_t slot, hwi_buf *json, hw_error *err)
+/* Of a point that competes: its rank, and what the search did about it. */
+static hw_status
+describe_search(hwi_index_view *v, const hwi_why_query *q, uint32_t slot, float distance,
+                hwi_buf *json, hw_error *err)
 {
     hwi_trace trace = {0};
     uint32_t rank;
     uint64_t nearer;
-    float distance, worst;
+    float worst;
     bool opened = true;
 
-    HWI_TRY(distance_of(v, query, slot, &distance, err));
-    if (distance == INFINITY) {
-        hwi_buf_text(json, "{\"found\": false, \"lost_at\": \"the point lacks this vector\"}");
-        return HW_OK;
-    }
-    bool accepted = hwi_may(accept, slot) && hwi_accepted(accept, slot);
-    HWI_TRY(search_for(v, query, k, recall, accept, slot, &trace, &rank, &worst, err));
-    HWI_TRY(exact_rank(v, query, accept, distance, &nearer, err));
-    hwi_buf_printf(json, "{\"found\": %s, \"plan\": \"%s\", \"exact_rank\": %llu, \"score\": ",
-                   rank ? "true" : "false", trace.plan, (unsigned long long)nearer + 1);
-    hwi_buf_printf(json, "%.6g, \"passes_filter\": %s",
-                   (double)hwi_score(v->ix->field.metric, distance), accepted ? "true" : "false");
+    HWI_TRY(search_for(v, q, slot, &trace, &rank, &worst, err));
+    HWI_TRY(count_nearer(v, q, distance, &nearer, err));
+    bool found = rank > q->offset;
+    hwi_buf_printf(json, "{\"found\": %s, \"plan\": \"%s\", \"exact_rank\": %llu, \"score\": %.6g",
+                   found ? "true" : "false", trace.plan, (unsigned long long)nearer + 1,
+                   (double)hwi_score(v->ix->field.metric, distance));
+    hwi_buf_text(json, ", \"passes_filter\": true");
     if (rank) hwi_buf_printf(json, ", \"rank\": %u", rank);
     if (isfinite(worst))
         hwi_buf_printf(json, ", \"score_of_last_hit\": %.6g",
@@ -186,9 +192,33 @@ hwi_index_why(hwi_index_view *v, const float *query, uint32_t k, double recall,
         place p;
         HWI_TRY(find_place(v, slot, &p, err));
         if (p.leaf && p.row < p.leaf->page.count && strcmp(trace.plan, "leaves") == 0)
-            HWI_TRY(describe_place(v, query, &p, (uint32_t)trace.leaves, json, &opened, err));
+            HWI_TRY(describe_place(v, q->values, &p, (uint32_t)trace.leaves, json, &opened, err));
     }
-    hwi_buf_printf(json, ", \"lost_at\": \"%s\"}",
-                   lost_at(&trace, accepted, opened, nearer, k, rank));
+    if (!found)
+        hwi_buf_printf(json, ", \"lost_at\": \"%s\"",
+                       rank ? "offset" : lost_at(q, &trace, distance, opened, nearer));
+    hwi_buf_text(json, "}");
+    return HW_OK;
+}
+
+hw_status
+hwi_index_why(hwi_index_view *v, const hwi_why_query *q, uint32_t slot, hwi_buf *json,
+              hw_error *err)
+{
+    float distance;
+
+    HWI_TRY(distance_of(v, q->values, slot, &distance, err));
+    if (distance == INFINITY) {
+        hwi_buf_text(json, "{\"found\": false, \"lost_at\": \"the point lacks this vector\"}");
+    } else if (is_left_out(q, slot)) {
+        hwi_buf_text(json, "{\"found\": false, \"lost_at\": \"the query names this point\"}");
+    } else if (!competes(q, slot)) {
+        hwi_buf_printf(json,
+                       "{\"found\": false, \"score\": %.6g, \"passes_filter\": false, "
+                       "\"lost_at\": \"filter\"}",
+                       (double)hwi_score(v->ix->field.metric, distance));
+    } else {
+        HWI_TRY(describe_search(v, q, slot, distance, json, err));
+    }
     return json->failed ? hwi_nomem(err, json->size) : HW_OK;
 }

@@ -124,6 +124,12 @@ answer_metric(const hwi_field *field, hw_rule rule)
     return rule > HW_RULE_AVERAGE || sums ? HWI_DOT : field->metric;
 }
 
+static float
+most_distance(const hw_query *q, hwi_metric metric)
+{
+    return q->has_score_threshold ? hwi_score_to_distance(metric, q->score_threshold) : INFINITY;
+}
+
 static hw_status
 search_sparse(const hwi_view *view, const hwi_view_field *field, const hwi_aim *aim, uint32_t room,
               float most, const hwi_accept *accept, hwi_answer *a, hw_error *err)
@@ -145,10 +151,9 @@ search_field(hwi_view *view, const hwi_view_field *field, const hw_query *q, con
              uint32_t room, const hwi_accept *accept, hwi_answer *a, hw_error *err)
 {
     bool nearest = q->rule <= HW_RULE_AVERAGE;
-    float most = INFINITY;
 
     a->metric = answer_metric(field->conf, q->rule);
-    if (q->has_score_threshold) most = hwi_score_to_distance(a->metric, q->score_threshold);
+    float most = most_distance(q, a->metric);
     if (nearest && field->conf->type == HWI_DENSE)
         return hwi_index_search(field->index, aim->target.values, room, q->exact ? 1 : q->recall,
                                 most, accept, &a->trace, a->hits, &a->count, err);
@@ -224,15 +229,22 @@ why(hwi_view *view, const hwi_view_field *field, const hw_query *q, const hwi_ai
     uint32_t slot, hwi_buf *json, hw_error *err)
 {
     hwi_filtering f;
-    uint32_t k = q->k + q->offset + aim->left_out_count;
+    roaring_bitmap_t *left_out = roaring_bitmap_of_ptr(aim->left_out_count, aim->left_out);
 
+    if (!left_out) return hwi_nomem(err, sizeof *left_out);
     hw_status st =
         hwi_filtering_open(&f, view, q->filter, q->filter_bytes, q->among, q->among_count, err);
-    if (st == HW_OK)
-        st = hwi_index_why(field->index, aim->target.values, k, q->exact ? 1 : q->recall,
-                           hwi_filtering_accept(&f), slot, json, err);
+    const hwi_why_query asked = {.values = aim->target.values,
+                                 .k = q->k + q->offset,
+                                 .offset = q->offset,
+                                 .recall = q->exact ? 1 : q->recall,
+                                 .max_distance = most_distance(q, field->conf->metric),
+                                 .accept = hwi_filtering_accept(&f),
+                                 .left_out = left_out};
+    if (st == HW_OK) st = hwi_index_why(field->index, &asked, slot, json, err);
     st = hwi_filtering_status(&f, st, err);
     hwi_filtering_release(&f);
+    roaring_bitmap_free(left_out);
     return st;
 }
 

@@ -746,6 +746,53 @@ why_tells_rank_and_score(void **state)
     hw_db_close(db);
 }
 
+/* Points 0 to 19 lie at 0 to 19; the query at 0. */
+static void
+why_names_what_took_the_point_out(void **state)
+{
+    (void)state;
+    hw_db *db = memory();
+    hw_error good;
+    char *json;
+    hw_collection *c = hwt_collection(db, "photos", photos);
+    for (uint64_t i = 0; i < 20; i++) put(c, i, (float)i, NULL);
+    const hw_id zero = HW_ID_U64(0), five = HW_ID_U64(5);
+    const char only_even[] = "{\"must\": [{\"has_id\": [0, 2, 4, 6]}]}";
+    const struct {
+        bool is_named; /* the query is point 0, and not a vector as good */
+        uint32_t k, offset;
+        const char *filter;
+        float threshold;
+        const hw_id *point;
+        const char *said, *unsaid;
+    } cases[] = {
+        {false, 6, 0, NULL, 100, &five, "\"found\": true", "lost_at"},
+        {false, 6, 0, NULL, 100, &five, "\"exact_rank\": 6", "lost_at"},
+        {false, 5, 0, NULL, 100, &five, "\"lost_at\": \"rank: k or more", "\"rank\":"},
+        {true, 5, 0, NULL, 100, &five, "\"exact_rank\": 5", "lost_at"},
+        {true, 4, 0, NULL, 100, &five, "\"lost_at\": \"rank: k or more", "\"rank\":"},
+        {true, 4, 0, NULL, 100, &zero, "the query names this point", "rank"},
+        {false, 9, 6, NULL, 100, &five, "\"lost_at\": \"offset\"", "\"found\": true"},
+        {false, 9, 5, NULL, 100, &five, "\"found\": true", "lost_at"},
+        {false, 9, 0, NULL, 4.5f, &five, "\"lost_at\": \"score threshold\"", "\"found\": true"},
+        {false, 9, 0, only_even, 100, &five, "\"lost_at\": \"filter\"", "rank"},
+        {false, 9, 0, only_even, 100, &zero, "\"exact_rank\": 1", "lost_at"},
+    };
+    for (size_t i = 0; i < HWI_COUNT(cases); i++) {
+        hw_query q = HW_QUERY_INIT;
+        if (cases[i].is_named) q.id = &zero;
+        if (!cases[i].is_named) q.vector = (float[]){0, 0, 0}, q.dim = 3;
+        q.k = cases[i].k, q.offset = cases[i].offset;
+        q.filter = cases[i].filter, q.filter_bytes = q.filter ? strlen(q.filter) : 0;
+        q.has_score_threshold = true, q.score_threshold = cases[i].threshold;
+        hwt_ok(hw_collection_why(c, &q, cases[i].point, &json, &good), &good);
+        if (strstr(json, cases[i].unsaid)) fail_msg("case %zu: %s", i, json);
+        assert_json_has(json, cases[i].said);
+    }
+    hw_collection_close(c);
+    hw_db_close(db);
+}
+
 static void
 get_leaves_absent_ids_out(void **state)
 {
@@ -856,6 +903,7 @@ main(void)
         cmocka_unit_test(a_batch_answers_as_single_searches_do),
         cmocka_unit_test(a_query_can_be_cancelled_and_has_a_deadline),
         cmocka_unit_test(why_tells_rank_and_score),
+        cmocka_unit_test(why_names_what_took_the_point_out),
         cmocka_unit_test(get_leaves_absent_ids_out),
         cmocka_unit_test(building_an_index_keeps_answers),
         cmocka_unit_test(slots_of_deleted_points_are_used_again),
