@@ -66,7 +66,7 @@ endforeach()
 
 # The same programs over FoundationDB: <test>.standin over the stand-in, <test>.fdb over the cluster
 # that HASHWOOD_TEST_FDB names, skipped without one.
-set(tests_on_fdb conform/store conform/store_concurrency prop/store prop/model prop/index_prop
+set(tests_on_fdb conform/store conform/store_concurrency prop/store prop/model prop/index_prop prop/build_catch_up
     prop/reads prop/txn_reads prop/kinds unit/aliases unit/concurrency unit/hold
     unit/many_collections unit/metrics fault/store_faults fault/fault_store fault/crash recall/drift)
 foreach(test IN LISTS tests_on_fdb)

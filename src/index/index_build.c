@@ -7,7 +7,8 @@
  *     partition  KD-tree and Lloyd over all vectors on the axes       tree/tree_build.c
  *     write      leaves, tree, locations, model: many transactions    index_build_write.c
  *     calibrate  on what was written                                  index_calibrate.c
- *     switch     bring the noted slots up to date, point the state at it: one transaction
+ *     catch up   bring the noted slots up to date: many transactions  index_catch_up.c
+ *     switch     the last noted slots, and point the state at it: one transaction
  *     clean      remove the old generation and the job
  *
  * A crash leaves the job record: the next build (or maintenance) reads from it which generation is
@@ -206,9 +207,11 @@ hwi_build_frame(const hwi_build *b, const uint32_t *slots, size_t count, float *
     for (size_t i = 0; i < count; i++) {
         const uint8_t *row;
         HWI_TRY(hwi_space_row(space, b->vecs, slots[i], &row, err));
-        if (!row) return hwi_fail(err, HW_ECORRUPT, "slot %u lost its vector", slots[i]);
-        hwi_model_frame(b->model, hwi_vec_row(row), hwi_vec_inv_norm(row, space->dim),
-                        x + i * space->dim);
+        if (row)
+            hwi_model_frame(b->model, hwi_vec_row(row), hwi_vec_inv_norm(row, space->dim),
+                            x + i * space->dim);
+        else /* deleted meanwhile, and noted: it is taken out before the switch */
+            memset(x + i * space->dim, 0, space->dim * sizeof *x);
     }
     return HW_OK;
 }
@@ -266,83 +269,14 @@ partition(hwi_build *b, hw_error *err)
 
 /* ---- switching ---- */
 
-/* Slots that writers noted while we built. */
-typedef struct noted {
-    uint32_t *slots;
-    size_t count, room, prefix_bytes;
-    hw_status status;
-} noted;
-
-static bool
-take_noted(void *arg, hw_bytes key, hw_bytes value)
-{
-    noted *n = arg;
-    hwi_key_reader r = {(const uint8_t *)key.data + n->prefix_bytes,
-                        (const uint8_t *)key.data + key.size};
-    uint32_t slot;
-
-    (void)value;
-    if (r.at == r.end) return true; /* the job record itself */
-    n->status = hwi_key_read_u32(&r, &slot, NULL);
-    if (n->status == HW_OK && n->count == n->room) {
-        size_t room = n->room * 2 + 256;
-        uint32_t *slots = hwi_realloc(n->slots, room * sizeof *slots);
-        if (slots)
-            n->slots = slots, n->room = room;
-        else
-            n->status = HW_ENOMEM;
-    }
-    if (n->status == HW_OK) n->slots[n->count++] = slot;
-    return n->status == HW_OK;
-}
-
-/* Brings one slot of the new generation to what the vectors say now. */
-static hw_status
-catch_up_slot(hwi_index_writer *w, uint32_t slot, hw_error *err)
-{
-    const uint8_t *row;
-    uint32_t node;
-
-    HWI_TRY(hwi_loc_get(w->locs, slot, &node, err));
-    if (node != HWI_NODE_NONE) HWI_TRY(hwi_writer_take_out(w, slot, node, err));
-    HWI_TRY(hwi_page_cache_read(w->vecs, slot, &row, err));
-    if (!row || hwi_vec_inv_norm(row, w->ix->field.dim) == 0) return HW_OK;
-    return hwi_writer_put_in(w, slot, err);
-}
-
-static hw_status
-catch_up(hwi_build *b, hw_store_txn *txn, hwi_index_state *state, hw_error *err)
-{
-    noted n = {0};
-    hwi_key key;
-    hwi_page_cache *vecs = NULL;
-    hwi_index_writer *w = NULL;
-
-    hwi_job_key(&key, b->ix->coll, b->ix->field.number);
-    n.prefix_bytes = key.size;
-    hw_status st = hwi_store_scan_prefix(txn, &key, take_noted, &n, err);
-    if (st == HW_OK && n.status != HW_OK)
-        st = hwi_fail(err, n.status, "reading the slots changed during the build");
-    if (st == HW_OK && n.count > 0) {
-        st = hwi_vec_cache_new(txn, b->ix->coll, &b->ix->field, &vecs, err);
-        if (st == HW_OK) st = hwi_index_writer_new(b->ix, txn, vecs, &w, err);
-        for (size_t i = 0; st == HW_OK && i < n.count; i++) st = catch_up_slot(w, n.slots[i], err);
-        if (st == HW_OK) w->touched = true, st = hwi_index_flush(w, err);
-        if (st == HW_OK) *state = w->state;
-    }
-    hwi_index_writer_free(w);
-    hwi_page_cache_free(vecs);
-    hwi_free(n.slots);
-    return st;
-}
-
 typedef struct switching {
     hwi_build *b;
     uint32_t calibration, outdated;
+    bool is_done;
 } switching;
 
-/* In one transaction: the new generation's state, the changed slots, and the job turned to cleaning
- * the old one. */
+/* In one transaction: the last of the changed slots, the new generation's state, and the job turned
+ * to cleaning the old one. */
 static hw_status
 switch_body(hw_store_txn *txn, void *arg, hw_error *err)
 {
@@ -351,6 +285,9 @@ switch_body(hw_store_txn *txn, void *arg, hw_error *err)
     hwi_index_state now, next = b->state;
     uint32_t coll = b->ix->coll, field = b->ix->field.number;
 
+    HWI_TRY(hwi_job_check(txn, coll, field, next.generation, err));
+    HWI_TRY(hwi_catch_up_rest(b, txn, &next, &s->is_done, err));
+    if (!s->is_done) return HW_OK;
     HWI_TRY(hwi_state_get(txn, coll, field, &now, err));
     next.next_generation = now.next_generation;
     next.vectors = now.vectors, next.vectors_since = now.vectors_since;
@@ -358,16 +295,18 @@ switch_body(hw_store_txn *txn, void *arg, hw_error *err)
     next.calibration = s->calibration;
     s->outdated = now.generation;
     HWI_TRY(hwi_state_put(txn, coll, field, &next, err));
-    HWI_TRY(catch_up(b, txn, &next, err));
     return hwi_job_put(txn, coll, field, HWI_CLEANING, s->outdated, err);
 }
 
 static hw_status
 switch_over(hwi_build *b, uint32_t calibration, uint32_t *outdated, hw_error *err)
 {
-    switching s = {b, calibration, 0};
+    switching s = {b, calibration, 0, false};
 
-    HWI_TRY(hwi_store_run(b->store, switch_body, &s, err));
+    while (!s.is_done) {
+        HWI_TRY(hwi_catch_up(b, err));
+        HWI_TRY(hwi_store_run(b->store, switch_body, &s, err));
+    }
     *outdated = s.outdated;
     return HW_OK;
 }

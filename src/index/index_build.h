@@ -1,5 +1,5 @@
-/* index_build.h - what the two halves of a build share: deciding (index_build.c) and writing
- * (index_build_write.c).
+/* index_build.h - what the parts of a build share: deciding (index_build.c), writing
+ * (index_build_write.c), catching up (index_catch_up.c).
  */
 #ifndef HWI_INDEX_BUILD_H
 #define HWI_INDEX_BUILD_H
@@ -40,5 +40,14 @@ HW_CHECKED hw_status hwi_build_buckets(hwi_build *b, hw_error *err);
 
 /* Writes leaves, tree, locations and model of the generation; fills b->state. */
 HW_CHECKED hw_status hwi_build_write(hwi_build *b, hw_error *err);
+
+/* index_catch_up.c: what writers changed since the snapshot, in b->state's generation, which nobody reads
+ * yet. First in as many transactions as it takes, until few slots are left. HW_EBUSY: another process
+ * has taken over. */
+HW_CHECKED hw_status hwi_catch_up(hwi_build *b, hw_error *err);
+/* Then those few, in the transaction that switches and that is to put *state. *all: false, and nothing
+ * is done, when there are many again. */
+HW_CHECKED hw_status hwi_catch_up_rest(const hwi_build *b, hw_store_txn *txn,
+                                       hwi_index_state *state, bool *all, hw_error *err);
 
 #endif

@@ -67,6 +67,7 @@ struct hwi_index_writer {
     hwi_page_cache *vecs;          /* borrowed */
     hwi_index_state state, before; /* now, and as the store has it */
     bool building;                 /* a build is under way: touched slots are noted for it */
+    bool catching_up; /* members may have lost their vectors and wait to be taken out */
     bool touched;
 
     /* of the generation, NULL while there is none */
@@ -88,8 +89,17 @@ struct hwi_index_writer {
     uint8_t *bytes, *codes;
 };
 
-/* Reads a slot's vector into w->x (framed) and w->y. HW_ECORRUPT if it has none. */
-HW_CHECKED hw_status hwi_writer_load_vector(hwi_index_writer *w, uint32_t slot, hw_error *err);
+/* A writer of this generation, in use or not; its state is the caller's to store. Freed by
+ * hwi_index_writer_free. */
+HW_CHECKED hw_status hwi_writer_open(hwi_index *ix, hw_store_txn *txn, hwi_page_cache *vecs,
+                                     const hwi_index_state *state, hwi_index_writer **out,
+                                     hw_error *err);
+/* Writes leaves, locations, tree and its log, but not the state. */
+HW_CHECKED hw_status hwi_writer_flush(hwi_index_writer *w, hw_error *err);
+
+/* The framed vector of a member of a leaf, dim floats. HW_ECORRUPT if it has none; while catching up
+ * that is a zero vector. */
+HW_CHECKED hw_status hwi_writer_frame(hwi_index_writer *w, uint32_t slot, float *x, hw_error *err);
 /* Position of the leaf that the vector in w->x, w->y belongs to; may add a leaf (kind lsh). */
 HW_CHECKED hw_status hwi_writer_choose_leaf(hwi_index_writer *w, uint32_t *node, hw_error *err);
 /* Kind lsh: a new empty bucket under a fresh node number; the tree must be ours. */

@@ -8,7 +8,7 @@
  * compared exactly.
  *
  * A build that is under way reads a snapshot; slots touched since then are noted under `job, c, v,
- * slot`, and the build brings them up to date before it switches (index_build.c).
+ * slot`, and the build brings them up to date before it switches (index_catch_up.c).
  */
 #include <math.h>
 
@@ -48,30 +48,39 @@ open_generation(hwi_index_writer *w, hw_error *err)
 }
 
 hw_status
-hwi_index_writer_new(hwi_index *ix, hw_store_txn *txn, hwi_page_cache *vecs, hwi_index_writer **out,
-                     hw_error *err)
+hwi_writer_open(hwi_index *ix, hw_store_txn *txn, hwi_page_cache *vecs,
+                const hwi_index_state *state, hwi_index_writer **out, hw_error *err)
 {
     hwi_index_writer *w = hwi_alloc_zero(sizeof *w);
-    hwi_key job;
-    hw_bytes value;
 
     *out = NULL;
     if (!w) return hwi_nomem(err, sizeof *w);
     w->ix = ix, w->txn = txn, w->vecs = vecs;
-    hw_status st = hwi_state_get(txn, ix->coll, ix->field.number, &w->state, err);
-    w->before = w->state;
-    if (st == HW_OK) {
-        hwi_job_key(&job, ix->coll, ix->field.number);
-        st = hwi_store_get(txn, hwi_key_view(&job), &value, err);
-        w->building = st == HW_OK;
-        if (st == HW_ENOTFOUND) st = HW_OK;
-    }
-    if (st == HW_OK && w->state.generation) st = open_generation(w, err);
+    w->state = w->before = *state;
+    hw_status st = w->state.generation ? open_generation(w, err) : HW_OK;
     if (st != HW_OK) {
         hwi_index_writer_free(w);
         return st;
     }
     *out = w;
+    return HW_OK;
+}
+
+hw_status
+hwi_index_writer_new(hwi_index *ix, hw_store_txn *txn, hwi_page_cache *vecs, hwi_index_writer **out,
+                     hw_error *err)
+{
+    hwi_index_state state;
+    hwi_key job;
+    hw_bytes value;
+
+    *out = NULL;
+    HWI_TRY(hwi_state_get(txn, ix->coll, ix->field.number, &state, err));
+    hwi_job_key(&job, ix->coll, ix->field.number);
+    hw_status st = hwi_store_get(txn, hwi_key_view(&job), &value, err);
+    if (st != HW_OK && st != HW_ENOTFOUND) return st;
+    HWI_TRY(hwi_writer_open(ix, txn, vecs, &state, out, err));
+    (*out)->building = st == HW_OK;
     return HW_OK;
 }
 
@@ -140,15 +149,26 @@ hwi_writer_new_node(hwi_index_writer *w, uint32_t *node, hw_error *err)
 }
 
 hw_status
-hwi_writer_load_vector(hwi_index_writer *w, uint32_t slot, hw_error *err)
+hwi_writer_frame(hwi_index_writer *w, uint32_t slot, float *x, hw_error *err)
 {
     const uint8_t *row;
     uint32_t dim = w->ix->field.dim;
 
     HWI_TRY(hwi_page_cache_read(w->vecs, slot, &row, err));
-    if (!row || hwi_vec_inv_norm(row, dim) == 0)
-        return hwi_fail(err, HW_ECORRUPT, "slot %u has no vector", slot);
-    hwi_model_frame(w->model, hwi_vec_row(row), hwi_vec_inv_norm(row, dim), w->x);
+    bool is_there = row && hwi_vec_inv_norm(row, dim) != 0;
+    if (!is_there && !w->catching_up)
+        return hwi_fail(err, HW_ECORRUPT, "slot %u is in a leaf and has no vector", slot);
+    if (is_there)
+        hwi_model_frame(w->model, hwi_vec_row(row), hwi_vec_inv_norm(row, dim), x);
+    else
+        memset(x, 0, dim * sizeof *x);
+    return HW_OK;
+}
+
+static hw_status
+load_vector(hwi_index_writer *w, uint32_t slot, hw_error *err)
+{
+    HWI_TRY(hwi_writer_frame(w, slot, w->x, err));
     hwi_model_axes(w->model, w->x, w->y);
     return HW_OK;
 }
@@ -245,7 +265,7 @@ hwi_writer_put_in(hwi_index_writer *w, uint32_t slot, hw_error *err)
     uint32_t node = HWI_NODE_NONE;
     hwi_leaf_edit *l;
 
-    HWI_TRY(hwi_writer_load_vector(w, slot, err));
+    HWI_TRY(load_vector(w, slot, err));
     HWI_TRY(hwi_writer_choose_leaf(w, &node, err));
     HWI_TRY(hwi_writer_place(w, node, slot, w->x, w->y, err));
     HWI_TRY(hwi_leaf_edits_get(w->edits, node, &l, err));
@@ -331,14 +351,18 @@ flush_tree(hwi_index_writer *w, hw_error *err)
 }
 
 hw_status
+hwi_writer_flush(hwi_index_writer *w, hw_error *err)
+{
+    HWI_TRY(hwi_leaf_edits_flush(w->edits, err));
+    HWI_TRY(hwi_page_cache_flush(w->locs, err));
+    return flush_tree(w, err);
+}
+
+hw_status
 hwi_index_flush(hwi_index_writer *w, hw_error *err)
 {
     if (!w->touched) return HW_OK;
-    if (w->model) {
-        HWI_TRY(hwi_leaf_edits_flush(w->edits, err));
-        HWI_TRY(hwi_page_cache_flush(w->locs, err));
-        HWI_TRY(flush_tree(w, err));
-    }
+    if (w->model) HWI_TRY(hwi_writer_flush(w, err));
     HWI_TRY(hwi_state_grow(w->txn, w->ix->coll, w->ix->field.number, &w->before, &w->state, err));
     w->before = w->state;
     return HW_OK;

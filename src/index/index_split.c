@@ -55,14 +55,8 @@ members_load(hwi_index_writer *w, const hwi_leaf_edit *l, const uint32_t *rows, 
     if (!g->slots || !g->x || !g->y || !g->side)
         return hwi_nomem(err, hwi_size_mul(n, m->dim * sizeof(float)));
     for (uint32_t i = 0; i < n; i++) {
-        const uint8_t *row;
-        uint32_t slot = g->slots[i] = l->slots[rows ? rows[i] : i];
-        HWI_TRY(hwi_page_cache_read(w->vecs, slot, &row, err));
-        if (!row || hwi_vec_inv_norm(row, m->dim) == 0)
-            return hwi_fail(err, HW_ECORRUPT, "leaf %u holds slot %u, which has no vector", l->node,
-                            slot);
-        hwi_model_frame(m, hwi_vec_row(row), hwi_vec_inv_norm(row, m->dim),
-                        g->x + (size_t)i * m->dim);
+        g->slots[i] = l->slots[rows ? rows[i] : i];
+        HWI_TRY(hwi_writer_frame(w, g->slots[i], g->x + (size_t)i * m->dim, err));
     }
     hwi_model_axes_many(m, g->x, n, g->y);
     return HW_OK;

@@ -95,6 +95,16 @@ hwi_job_is_alive(const hwi_job *job)
 
 /* ---- still alive ---- */
 
+hw_status
+hwi_job_check(hw_store_txn *txn, uint32_t coll, uint32_t field, uint32_t generation, hw_error *err)
+{
+    hwi_job job;
+
+    HWI_TRY(hwi_job_get(txn, coll, field, &job, err));
+    if (job.phase == HWI_BUILDING && job.generation == generation) return HW_OK;
+    return hwi_fail(err, HW_EBUSY, "another process has taken over this build");
+}
+
 typedef struct beat {
     uint32_t coll, field, generation;
 } beat;
@@ -103,11 +113,8 @@ static hw_status
 beat_body(hw_store_txn *txn, void *arg, hw_error *err)
 {
     const beat *b = arg;
-    hwi_job job;
 
-    HWI_TRY(hwi_job_get(txn, b->coll, b->field, &job, err));
-    if (job.phase != HWI_BUILDING || job.generation != b->generation)
-        return hwi_fail(err, HW_EBUSY, "another process has taken over this build");
+    HWI_TRY(hwi_job_check(txn, b->coll, b->field, b->generation, err));
     return hwi_job_put(txn, b->coll, b->field, HWI_BUILDING, b->generation, err);
 }
 

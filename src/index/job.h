@@ -31,6 +31,10 @@ HW_CHECKED hw_status hwi_job_put(hw_store_txn *txn, uint32_t coll, uint32_t fiel
 #define HWI_JOB_SILENCE_S 300u
 bool hwi_job_is_alive(const hwi_job *job);
 
+/* Whether this generation is still being built: HW_EBUSY when another process has taken the work over. */
+HW_CHECKED hw_status hwi_job_check(hw_store_txn *txn, uint32_t coll, uint32_t field,
+                                   uint32_t generation, hw_error *err);
+
 /* Says that this process is still building the generation, at most every few seconds: *last_us is
  * the caller's memory, 0 at first. HW_EBUSY when another process has taken the work over. */
 HW_CHECKED hw_status hwi_job_beat(hw_store *store, uint32_t coll, uint32_t field,
