@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 
 HASHWOOD = os.path.abspath(os.environ.get("HASHWOOD", "build/hashwood"))
@@ -62,6 +63,14 @@ def check(condition, message="check failed"):
 
 def same(found, expected, what=""):
     check(found == expected, f"{what} found {found!r}, expected {expected!r}")
+
+
+def wait_until(holds, what, seconds=60):
+    """Waits for holds() to be true. The machine may be slow: nothing is concluded from the time that passes."""
+    end = time.monotonic() + seconds
+    while not holds():
+        check(time.monotonic() < end, f"{what}: not within {seconds} s")
+        time.sleep(0.02)
 
 
 def write(path, data):

@@ -10,7 +10,7 @@ import time
 import urllib.parse
 
 import _openapi
-from _cli import HASHWOOD, Failure, check, main, same, seed  # noqa: F401 (for the scripts)
+from _cli import HASHWOOD, Failure, check, main, same, seed, wait_until  # noqa: F401 (for the scripts)
 
 
 class Server:
@@ -49,19 +49,23 @@ class Server:
         code = self.stop()
         if kind is None:
             same(code, 0, "exit code of the server")
-            with open(self.log_path, errors="replace") as f:
-                said = f.read()
+            said = self.logged()
             check("Sanitizer" not in said and " 500 " not in said, said[-3000:])
 
-    def log_until(self, is_there, seconds=20):
+    def logged(self):
+        with open(self.log_path, errors="replace") as f:
+            return f.read()
+
+    def log_until(self, is_there):
         """The log, once is_there(log): lines are written when their answer is on its way already."""
-        end = time.monotonic() + seconds
-        while True:
-            with open(self.log_path, errors="replace") as f:
-                said = f.read()
-            if is_there(said) or time.monotonic() > end:
-                return said
-            time.sleep(0.05)
+        wait_until(lambda: is_there(self.logged()), "the log says what was expected")
+        return self.logged()
+
+    def processor_seconds(self):
+        """What the process has computed, which tells its work on a busy machine as well."""
+        with open(f"/proc/{self.process.pid}/stat") as f:
+            user, system = f.read().rsplit(")", 1)[1].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def stop(self, how=signal.SIGTERM):
         if self.connection:

@@ -231,7 +231,7 @@ def test_slow_callers_hold_nothing():
         slow = socket.create_connection(("127.0.0.1", s.port))
         slow.sendall(f"POST {FILE} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(picture)}\r\n\r\n".encode() + picture[:30])
         same(send(s, picture)[0], 200)  # what is still on its way takes no place
-        slow.settimeout(20)
+        slow.settimeout(60)
         check(slow.recv(100).startswith(b"HTTP/1.1 408"))
         slow.close()
 

@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 
-from _cli import HASHWOOD, Failure, check, main, same
+from _cli import HASHWOOD, Failure, check, main, same, wait_until
 from _rest import Server
 
 DOT = {"vectors": {"size": 4, "distance": "Dot"}}
@@ -39,11 +39,9 @@ def ask(s, head, body=b"", seconds=30):
 
 
 def test_starts_fast_and_stops_clean():
-    begin = time.monotonic()
     with Server("a.hw") as s:
         same(s.raw("GET", "/readyz")[::2], (200, b"all shards are ready"), "ready")
-        took = time.monotonic() - begin
-        check(took < 20, f"ready after {took:.1f} s")  # the machine may be busy; see the kill test
+        check(s.processor_seconds() < 1, f"ready after {s.processor_seconds()} s of computing")
         same(s.raw("PUT", "/collections/c", DOT)[0], 200, "created")
         same(upsert(s, 0, 10)[0], 200, "stored")
     with Server("a.hw") as s:  # everything is there again
@@ -100,18 +98,13 @@ def test_keys_and_their_reload():
         with open("keys.yaml", "w") as f:
             f.write("service:\n  api_key: two\n")
         s.process.send_signal(signal.SIGHUP)
-        end = time.monotonic() + 20
-        while status("GET", "/collections", "two") != 200:
-            check(time.monotonic() < end, "the new key is not taken")
-            time.sleep(0.05)
+        wait_until(lambda: status("GET", "/collections", "two") == 200, "the new key is taken")
         same(status("GET", "/collections", "one"), 401, "old key")
         with open("keys.yaml", "w") as f:
             f.write("service:\n  apikey: three\n")
         s.process.send_signal(signal.SIGHUP)  # a broken file changes nothing
-        time.sleep(0.3)
+        s.log_until(lambda log: "settings stay as they were" in log and "AUDIT" in log)
         same(status("GET", "/collections", "two"), 200, "key after a broken file")
-        log = s.log_until(lambda log: "settings stay as they were" in log and "AUDIT" in log)
-        check("settings stay as they were" in log and "AUDIT" in log, log[-2000:])
 
 
 def make_certificate(name):
@@ -130,11 +123,10 @@ def test_tls_and_a_new_certificate():
     p = subprocess.Popen([HASHWOOD, "serve", "tls.hw", "--http-port", "0", "--enable-tls", "true",
                           "--tls-cert", "tls.crt", "--tls-key", "tls.key"], stdout=log, stderr=log)
     try:
-        end = time.monotonic() + 30
-        while not (found := re.search(r"https://[^ ]*:(\d+)", open("tls.log").read())):
-            check(time.monotonic() < end and p.poll() is None, open("tls.log").read())
-            time.sleep(0.02)
-        port = int(found.group(1))
+        said = lambda: re.search(r"https://[^ ]*:(\d+)", open("tls.log").read())
+        wait_until(lambda: said() or p.poll() is not None, "the server listens")
+        check(said(), open("tls.log").read())
+        port = int(said().group(1))
 
         def subject():
             context = ssl.create_default_context(cafile="tls.crt")
@@ -153,18 +145,17 @@ def test_tls_and_a_new_certificate():
             pass
         check(make_certificate("second"), "no certificate")
         p.send_signal(signal.SIGHUP)
-        end = time.monotonic() + 20
-        while True:
+
+        def is_second():
             try:
-                if subject() == "second":
-                    break
+                return subject() == "second"
             except ssl.SSLError:
-                pass  # still the first, which the file no longer vouches for
-            check(time.monotonic() < end, "the new certificate is not served")
-            time.sleep(0.05)
+                return False  # still the first, which the file no longer vouches for
+
+        wait_until(is_second, "the new certificate is served")
     finally:
         p.send_signal(signal.SIGTERM)
-        same(p.wait(30), 0, "exit code")
+        same(p.wait(60), 0, "exit code")
 
 
 def test_cors_and_compression():
@@ -204,7 +195,7 @@ def test_bodies_and_heads_have_limits():
         check(got[:12] in (b"HTTP/1.1 431", b""), got[:200])
         for nonsense in (b"\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\x02\x00" * 40,
                          b"GET / HTTP/9.9\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n"):
-            with socket.create_connection(("127.0.0.1", s.port), timeout=10) as c:
+            with socket.create_connection(("127.0.0.1", s.port), timeout=60) as c:
                 c.sendall(nonsense)
                 c.shutdown(socket.SHUT_WR)
                 got = c.recv(100)
@@ -261,9 +252,9 @@ def test_thousands_of_idle_connections():
             for c in idle[::500]:
                 c.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
                 check(c.recv(1000).startswith(b"HTTP/1.1 200"), "an idle one is not served")
-            begin = time.monotonic()
+            before = s.processor_seconds()
             same(s.raw("GET", "/healthz")[0], 200, "a new one is served")
-            check(time.monotonic() - begin < 10, "slowly")
+            check(s.processor_seconds() - before < 1, "with much computing")
             with open(f"/proc/{s.process.pid}/status") as f:
                 kb = int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
             print(f"{len(idle)} idle connections, {kb / 1024:.0f} MB")
@@ -283,32 +274,32 @@ def test_a_full_queue_is_503():
             for p in points:
                 p["id"] += 1000
             same(s.raw("PUT", "/collections/c/points?wait=true", {"points": points})[0], 200, "")
-        searches = {"searches": [{"vector": [1] * 64, "limit": 100, "params": {"exact": True}}] * 100}
+        searches = json.dumps({"searches": [{"vector": [1] * 64, "limit": 100, "params": {"exact": True}}] * 100})
         codes = []
 
         def search():
             c = http.client.HTTPConnection("127.0.0.1", s.port, timeout=120)
-            c.request("POST", "/collections/c/points/search/batch", json.dumps(searches),
+            c.request("POST", "/collections/c/points/search/batch", searches,
                       {"Content-Type": "application/json"})
             answer = c.getresponse()
             answer.read()
             codes.append((answer.status, answer.getheader("Retry-After")))
             c.close()
 
-        threads = [threading.Thread(target=search) for _ in range(16)]
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join()
+        def crowd():
+            threads = [threading.Thread(target=search) for _ in range(16)]
+            for t in threads:
+                t.start()
+            for t in threads:
+                t.join()
+            return 503 in {code for code, _ in codes}
+
+        wait_until(crowd, "more come at once than the queue holds")
         counts = {code: [c for c, _ in codes].count(code) for code in {c for c, _ in codes}}
-        check(counts.get(503, 0) > 0 and counts.get(200, 0) > 0, counts)
-        check(set(counts) <= {200, 503}, counts)
+        same(set(counts), {200, 503}, counts)
         check(all(after for code, after in codes if code == 503), "Retry-After")
         same(s.raw("GET", "/healthz")[0], 200, "health is answered without a worker")
-        end = time.monotonic() + 60
-        while "slow search explained" not in (log := open(s.log_path).read()):
-            check(time.monotonic() < end, "no slow search is explained")
-            time.sleep(0.1)
+        log = s.log_until(lambda log: "slow search explained" in log)
         check("slow search collection=c" in log and '"plan"' in log, log[-3000:])
 
 
@@ -337,10 +328,8 @@ def test_term_while_loaded_finishes_what_was_begun():
     threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
     for t in threads:
         t.start()
-    time.sleep(1)
-    begin = time.monotonic()
+    wait_until(lambda: len(acknowledged) > 100, "writes are acknowledged")
     same(s.stop(), 0, "exit code")
-    check(time.monotonic() - begin < 25, "stopping took too long")
     for t in threads:
         t.join()
     same(broken, [], "codes other than 200 and 503")
@@ -407,16 +396,16 @@ def test_after_a_kill_every_acknowledged_write_is_there():
         threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
         for t in threads:
             t.start()
-        time.sleep(0.7)
+        before = len(acknowledged)
+        wait_until(lambda: len(acknowledged) > before + 1000, "writes are acknowledged")
         same(s.stop(signal.SIGKILL), -signal.SIGKILL, "killed")
         stop.set()
         for t in threads:
             t.join()
     with Server("kill.hw") as s:
-        with open(s.log_path) as f:
-            took_ms = float(re.findall(r"\(([\d.]+) ms after the start\)", f.read())[-1])
-        print(f"{len(acknowledged)} writes, ready {took_ms} ms after the start")
-        check(took_ms < 1000, f"ready after {took_ms} ms")
+        seconds = s.processor_seconds()
+        print(f"{len(acknowledged)} writes, ready after {seconds} s of computing")
+        check(seconds < 1, f"ready after {seconds} s of computing")
         check_stored(s, acknowledged)
     r = subprocess.run([HASHWOOD, "check", "kill.hw"], capture_output=True, text=True)
     same(r.returncode, 0, r.stdout + r.stderr)
