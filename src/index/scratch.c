@@ -34,6 +34,8 @@ lay_out(hwi_scratch *s, uint8_t *base, uint32_t dim, const hwi_model *m, const h
     s->ranked = take(&c, leaves * sizeof *s->ranked);
     s->picked = take(&c, leaves * sizeof *s->picked);
     s->picked_score = take(&c, leaves * sizeof *s->picked_score);
+    s->strip = take(&c, leaves * sizeof *s->strip);
+    s->strip_score = take(&c, leaves * sizeof *s->strip_score);
     s->row = take(&c, rows * sizeof *s->row);
     s->bound = take(&c, rows * sizeof *s->bound);
     return c.used;

@@ -22,6 +22,8 @@ typedef struct hwi_scratch {
     hwi_top_entry *ranked; /* leaves + 32 */
     uint32_t *picked;      /* leaves + 32 */
     float *picked_score;   /* leaves + 32 */
+    uint32_t *strip;       /* leaves + 32 */
+    float *strip_score;    /* leaves + 32 */
     uint32_t *row;         /* two lots of HWI_LEAF_ROWS_MAX + 32 survivors */
     float *bound;          /* likewise */
 } hwi_scratch;

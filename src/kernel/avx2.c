@@ -27,6 +27,8 @@
 
 #include <immintrin.h>
 
+#include "cut.h"
+
 #define INLINE static inline __attribute__((always_inline))
 #define WIDTH 8u /* floats in a register */
 
@@ -618,6 +620,7 @@ const hwi_kernels hwi_kernels_avx2 = {
     .round_i8 = round_i8,
     .dot_u8_blocks = dot_u8_blocks,
     .rank_blocks = rank_blocks,
+    .cut = cut_for,
     .select_le = select_le,
     .scan = scan,
     .product = product,

@@ -32,6 +32,8 @@
 
 #include <immintrin.h>
 
+#include "cut.h"
+
 #define INLINE static inline __attribute__((always_inline))
 #define WIDTH 16u /* floats in a register */
 
@@ -611,6 +613,7 @@ const hwi_kernels hwi_kernels_avx512 = {
     .round_i8 = round_i8,
     .dot_u8_blocks = dot_u8_blocks,
     .rank_blocks = rank_blocks,
+    .cut = cut_for,
     .select_le = select_le,
     .scan = scan,
     .product = product,

@@ -92,6 +92,10 @@ typedef struct hwi_kernels {
                         const float *norm, const float *code_sum, size_t block_count, size_t dims,
                         float *out);
 
+    /* A cut for select_le: at least `want` (from 1) of v[i] are not above it, or all that are finite.
+     * A quarter more at most, unless many are equal; of lists above some thousands it may be more. */
+    float (*cut)(const float *v, size_t n, size_t want);
+
     /* Writes the indices i (ascending) and values of those v[i] <= cut; returns how many. index and
      * value have room for n rounded up to 16 + 16. */
     size_t (*select_le)(const float *v, size_t n, float cut, uint32_t *index, float *value);

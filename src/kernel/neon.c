@@ -19,6 +19,8 @@
 
 #include <arm_neon.h>
 
+#include "cut.h"
+
 #define INLINE static inline __attribute__((always_inline))
 #define WIDTH 4u /* floats in a register */
 
@@ -403,6 +405,7 @@ const hwi_kernels hwi_kernels_neon = {
     .round_i8 = round_i8,
     .dot_u8_blocks = dot_u8_blocks,
     .rank_blocks = rank_blocks,
+    .cut = cut_for,
     .select_le = select_le,
     .scan = scan,
     .product = product,

@@ -21,6 +21,8 @@
 
 #include <math.h>
 
+#include "cut.h"
+
 static float
 fold(float *sum)
 {
@@ -303,6 +305,7 @@ const hwi_kernels hwi_kernels_scalar = {
     .round_i8 = round_i8,
     .dot_u8_blocks = dot_u8_blocks,
     .rank_blocks = rank_blocks,
+    .cut = cut_for,
     .select_le = select_le,
     .scan = scan,
     .product = product,

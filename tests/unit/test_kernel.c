@@ -534,6 +534,66 @@ select_takes_what_is_at_the_cut(void **state)
     assert_true(value[0] == 1 && value[1] == 2 && value[2] == -4);
 }
 
+/* ---- cuts ---- */
+
+#define CUT_MAX 5000u
+
+static void
+check_cut(const hwi_kernels *scalar, const hwi_kernels *k, const float *v, size_t n, size_t want)
+{
+    float cut = k->cut(v, n, want), expected = scalar->cut(v, n, want);
+    size_t found = 0, finite = 0;
+
+    assert_memory_equal(&cut, &expected, sizeof cut);
+    for (size_t i = 0; i < n; i++) found += v[i] <= cut, finite += v[i] < INFINITY;
+    assert_true(found >= (want < finite ? want : finite));
+    assert_true(found <= finite);
+}
+
+static void
+cut_one_table(const hwi_kernels *scalar, const hwi_kernels *k)
+{
+    static const size_t sizes[] = {1, 2, 15, 16, 17, 33, 100, 1023, 2047, 2048, 3001, CUT_MAX};
+    static const size_t wants[] = {1, 2, 7, 32, 100, 256, 257, 3000};
+    static float v[CUT_MAX];
+    hwi_rng rng;
+
+    hwi_rng_init(&rng, SEED);
+    for (uint32_t kind = 0; kind < 3; kind++) /* all different; many equal; nearly all taken out */
+        for (size_t s = 0; s < HWI_COUNT(sizes); s++) {
+            for (size_t i = 0; i < CUT_MAX; i++) {
+                float x = (float)hwi_rng_normal(&rng);
+                v[i] = kind == 0 ? x : kind == 1 ? roundf(x) : i % 1024 ? INFINITY : x;
+            }
+            for (size_t w = 0; w < HWI_COUNT(wants); w++)
+                check_cut(scalar, k, v, sizes[s], wants[w]);
+        }
+}
+
+static void
+a_cut_lets_enough_through(void **state)
+{
+    (void)state;
+    for_each_table(cut_one_table);
+}
+
+static void
+a_cut_lets_few_more_through_than_wanted(void **state)
+{
+    static float v[1000];
+    hwi_rng rng;
+
+    (void)state;
+    hwi_rng_init(&rng, SEED);
+    for (size_t i = 0; i < 1000; i++) v[i] = (float)hwi_rng_normal(&rng);
+    for (size_t want = 1; want < 1000; want++) {
+        float cut = hwi_kernels_scalar.cut(v, 1000, want);
+        size_t found = 0;
+        for (size_t i = 0; i < 1000; i++) found += v[i] <= cut;
+        assert_in_range(found, want, want + want / 4 + 2);
+    }
+}
+
 /* ---- signatures ---- */
 
 enum { SCAN_BLOCKS = 9, SCAN_BYTES = SCAN_BLOCKS * (32 * 64 + 128) + 8 };
@@ -925,6 +985,8 @@ main(int argc, char **argv)
         cmocka_unit_test(rank_is_the_norm_minus_twice_the_inner_product),
         cmocka_unit_test(select_finds_the_same_none_some_and_all),
         cmocka_unit_test(select_takes_what_is_at_the_cut),
+        cmocka_unit_test(a_cut_lets_enough_through),
+        cmocka_unit_test(a_cut_lets_few_more_through_than_wanted),
         cmocka_unit_test(scan_finds_the_same_rows_and_bounds),
         cmocka_unit_test(scan_does_not_overflow_with_extreme_tables),
         cmocka_unit_test(scan_computes_the_bound_of_the_contract),

@@ -26,7 +26,6 @@
 #define FIRST_LEAST 16u     /* rows refined before there is a threshold, at least */
 #define STRIP 32u           /* leaves put in order at a time */
 #define USELESS 0.25f       /* what a leaf without a match counts under a filter */
-#define SAMPLE 128u         /* scores looked at to guess a cut */
 #define INTERRUPT_EVERY 16u /* leaves between looks at the clock */
 #define REFINE_BATCH 32u
 #define PREFETCH_BYTES 512u
@@ -70,64 +69,51 @@ prepare(hwi_search_run *run, lsh_query *q)
 
 /* ---- ranking ---- */
 
-/* A score that about `want` of `count` scores stay below, judged by a sample; INFINITY when all are
- * wanted. */
-static float
-guess_cut(const float *scores, uint32_t count, uint32_t want, double generosity)
-{
-    hwi_top_entry sample[SAMPLE + 1];
-    uint32_t stride = HWI_MAX(count / SAMPLE, 1u), n = 0;
-
-    for (uint32_t i = 0; i < count && n < SAMPLE; i += stride)
-        sample[n++] = (hwi_top_entry){scores[i], i};
-    size_t rank = (size_t)((double)want / count * n * generosity + 3);
-    if (rank >= n) return INFINITY;
-    hwi_top_select(sample, n, rank);
-    return sample[rank - 1].distance;
-}
-
-/* The leaves of a search in order of their scores: ranked[0 .. ordered) are, ranked[.. picked) come
- * after them in no order, all others (score still finite) after these. */
+/* The leaves of a search in order of their scores: some are picked, nearest first, and of these a strip
+ * at a time is put in order. What was taken out of scores or picked_score leaves INFINITY there. */
 typedef struct lineup {
     hwi_scratch *s;
     const hwi_kernels *kernels;
-    uint32_t count, picked, ordered;
+    uint32_t count, picked, ordered; /* leaves in all; of them picked; of these ranked in order */
+    uint32_t pool;                   /* length of s->picked */
 } lineup;
 
-/* Picks the `want` nearest of those not picked yet. */
+/* Takes about `want` least of the `left` scores that are there: their places and values. */
+static uint32_t
+take_least(const hwi_kernels *k, float *scores, uint32_t count, uint32_t left, uint32_t want,
+           uint32_t *place, float *value)
+{
+    float cut = left <= want + want / 4 ? FLT_MAX : k->cut(scores, count, want);
+    uint32_t found = (uint32_t)k->select_le(scores, count, cut, place, value);
+
+    for (uint32_t i = 0; i < found; i++) scores[place[i]] = INFINITY;
+    return found;
+}
+
+/* Picks about `want` of those not picked yet, the nearest; all that were picked are in order. */
 static void
 pick_leaves(lineup *l, uint32_t want)
 {
     hwi_scratch *s = l->s;
-    hwi_top_entry *to = s->ranked + l->picked;
-    size_t found = 0;
 
-    want = HWI_MIN(want, l->count - l->picked);
-    for (double generosity = 1.4; found < want; generosity *= 2) {
-        float cut = HWI_MIN(guess_cut(s->scores, l->count, want, generosity), FLT_MAX);
-        found = l->kernels->select_le(s->scores, l->count, cut, s->picked, s->picked_score);
-    }
-    for (size_t i = 0; i < found; i++) to[i] = (hwi_top_entry){s->picked_score[i], s->picked[i]};
-    if (found > want) hwi_top_select(to, found, want);
-    for (uint32_t i = 0; i < want; i++) s->scores[to[i].tag] = INFINITY;
-    l->picked += want;
+    l->pool = take_least(l->kernels, s->scores, l->count, l->count - l->picked, want, s->picked,
+                         s->picked_score);
+    l->picked += l->pool;
 }
 
 /* Puts the next strip in order; equal scores by position. */
 static void
 order_strip(lineup *l)
 {
-    hwi_top_entry *e = l->s->ranked + l->ordered;
-    uint32_t left = l->picked - l->ordered, n = HWI_MIN(left, STRIP);
+    hwi_scratch *s = l->s;
+    hwi_top_entry *e = s->ranked + l->ordered;
+    uint32_t n = take_least(l->kernels, s->picked_score, l->pool, l->picked - l->ordered, STRIP,
+                            s->strip, s->strip_score);
 
-    if (left > n) hwi_top_select(e, left, n);
-    for (uint32_t i = 1; i < n; i++) {
-        hwi_top_entry moving = e[i];
-        uint32_t at = i;
-        for (; at > 0 && (moving.distance < e[at - 1].distance ||
-                          (moving.distance == e[at - 1].distance && moving.tag < e[at - 1].tag));
-             at--)
-            e[at] = e[at - 1];
+    for (uint32_t i = 0; i < n; i++) {
+        hwi_top_entry moving = {s->strip_score[i], s->picked[s->strip[i]]};
+        uint32_t at = i; /* they come by position, so equal ones stay behind */
+        for (; at > 0 && moving.distance < e[at - 1].distance; at--) e[at] = e[at - 1];
         e[at] = moving;
     }
     l->ordered += n;
@@ -141,7 +127,7 @@ has_leaf(lineup *l, uint32_t place)
     if (place >= l->count) return false;
     if (l->ordered == l->picked) pick_leaves(l, HWI_MAX(l->picked, STRIP));
     order_strip(l);
-    return true;
+    return place < l->ordered; /* false where damage made scores NaN */
 }
 
 static void
@@ -253,29 +239,34 @@ scan_leaf(hwi_search_run *run, const lsh_query *q, float eps, float threshold, b
     return b->count;
 }
 
+/* Refines those of a first leaf's rows whose bound lies above `done` and up to `cut`. */
+static void
+refine_between(hwi_search_run *run, const lsh_query *q, const batch *b, float done, float cut)
+{
+    uint32_t row[HWI_LEAF_ROWS_MAX + 32];
+    float bound[HWI_LEAF_ROWS_MAX + 32];
+    batch part = {.leaf = b->leaf, .d = b->d, .row = row, .bound = bound};
+    size_t n = run->v->model->kernels->select_le(b->bound, b->count, cut, row, bound);
+
+    for (size_t i = 0; i < n; i++) {
+        row[part.count] = b->row[row[i]], bound[part.count] = bound[i];
+        part.count += bound[i] > done;
+    }
+    prefetch_rows(run->v, &part);
+    refine(run, q, &part);
+}
+
 /* While fewer than k are known there is no threshold: refine the rows that look best, then those
  * they do not rule out. */
 static void
 open_first(hwi_search_run *run, const lsh_query *q, float eps, batch *b)
 {
     size_t best = HWI_MAX(2 * (size_t)run->k, (size_t)FIRST_LEAST);
-    hwi_top_entry order[HWI_LEAF_ROWS_MAX];
     size_t n = scan_leaf(run, q, eps, INFINITY, b);
+    float cut = best < n ? run->v->model->kernels->cut(b->bound, n, best) : INFINITY;
 
-    if (best < n) {
-        for (size_t i = 0; i < n; i++) order[i] = (hwi_top_entry){b->bound[i], b->row[i]};
-        hwi_top_select(order, n, best);
-        for (size_t i = 0; i < n; i++) b->bound[i] = order[i].distance, b->row[i] = order[i].tag;
-        batch head = *b;
-        head.count = best;
-        prefetch_rows(run->v, &head);
-        refine(run, q, &head);
-        b->row += best, b->bound += best, b->count -= best;
-        refine(run, q, b);
-    } else {
-        prefetch_rows(run->v, b);
-        refine(run, q, b);
-    }
+    refine_between(run, q, b, -INFINITY, cut);
+    if (best < n) refine_between(run, q, b, cut, hwi_top_bound(&run->top, run->k) - b->d);
     b->count = 0;
 }
 
