@@ -699,9 +699,9 @@ HW_API void hw_result_free(hw_result *r);
 typedef struct hw_search_work {
     size_t size;
     uint64_t leaves; /* opened */
-    uint64_t
-        scanned; /* signatures (or rows, for flat) looked at; some rows twice by an exact search
-                         that opened leaves before it compared with everything */
+    /* signatures (or rows, for flat) looked at; some rows twice by an exact search that tried a few
+     * leaves before it compared with everything */
+    uint64_t scanned;
     uint64_t refined; /* longer codes looked at */
     uint64_t exact;   /* full-precision distances */
 } hw_search_work;

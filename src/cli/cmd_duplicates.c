@@ -338,7 +338,7 @@ const cli_command cli_duplicates_command = {
                 "hashwood duplicates a.hw c --threshold 0.5    # of an l2 collection: at most\n",
     .operands =
         (const cli_operand[]){
-            {"DB", "folder of the database", offsetof(duplicates_args, db), 0, 0},
+            {"DB", "folder of the database, or fdb:...", offsetof(duplicates_args, db), 0, 0},
             {"COLL", "name of the collection", offsetof(duplicates_args, coll), 0, 0},
             {0}},
     .options =

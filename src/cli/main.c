@@ -79,7 +79,8 @@ print_overview(void)
 {
     puts("Usage: hashwood COMMAND [operands] [options]\n\n"
          "A vector database in one folder: exact or fast nearest neighbours, filters,\n"
-         "transactions. DB is the path of that folder, or http://host:port of a server.\n");
+         "transactions. DB is the path of that folder, fdb:... of one in FoundationDB,\n"
+         "or http://host:port of a server.\n");
     for (size_t i = 0; cli_commands[i]; i++)
         printf("  %-12s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
     puts("\n`hashwood COMMAND --help` tells more. Every command takes --json and --quiet.\n"

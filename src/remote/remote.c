@@ -51,9 +51,14 @@ status_of(long code)
 static hw_status
 refused(const hwi_exchange *x, const hwi_json *tree, hw_error *err)
 {
+    /* a vector that is missing has the code of a request that is wrong */
+    static const char no_vector[] = "Wrong input: Not existing vector name error";
     const hwi_json *text = hwi_json_member(hwi_json_member(tree, "status"), "error");
     hw_status st = status_of(x->code);
-    if (text && text->kind == HWI_JSON_TEXT) return hwi_fail(err, st, "%s", text->text);
+    if (text && text->kind == HWI_JSON_TEXT) {
+        if (strncmp(text->text, no_vector, sizeof no_vector - 1) == 0) st = HW_ENOTFOUND;
+        return hwi_fail(err, st, "%s", text->text);
+    }
     return hwi_fail(err, st, "the server answered %ld: %.*s", x->code,
                     (int)HWI_MIN(x->answer.size, (size_t)200), (const char *)x->answer.data);
 }
@@ -203,7 +208,7 @@ exchange_at(hwi_remote *remote, hwi_buf *path, hwi_exchange *x, hwi_arena *arena
     return st;
 }
 
-/* A call below a collection whose result is of no interest. */
+/* A call below a collection whose result is only whether there was something to do. */
 static hw_status
 tell(hwi_remote *remote, hwi_exchange *x, const char *collection, const char *rest, hw_error *err)
 {
@@ -212,6 +217,8 @@ tell(hwi_remote *remote, hwi_exchange *x, const char *collection, const char *re
     const hwi_json *result;
     hwi_remote_path(&path, collection, rest);
     hw_status st = exchange_at(remote, &path, x, &arena, &result, err);
+    if (st == HW_OK && result->kind == HWI_JSON_BOOL && !result->boolean)
+        st = hwi_fail(err, HW_ENOTFOUND, "there is no collection `%s`", collection);
     hwi_arena_release(&arena);
     return st;
 }
