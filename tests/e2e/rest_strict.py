@@ -37,6 +37,7 @@ def test_limits_of_reads():
         s.fails(400, "GET", P + "/1?timeout=11", says="timeout")
         s.fails(400, "POST", P + "/count", {"exact": True}, says="Exact search disabled!")
         s.ok("POST", P + "/count", {"exact": False})
+        s.fails(400, "POST", "/collections/c/facet", {"key": "k", "limit": 5, "exact": True}, says="Exact search disabled!")
         three = {"must": [where()["must"][0]] * 2, "should": [{"must_not": where()["must"]}]}
         s.fails(400, "POST", P + "/count", {"exact": False, "filter": three},
                 says="Filter condition limit reached (3 > 2)")
@@ -121,6 +122,17 @@ def test_rates():
         s.ok("GET", "/collections/c")
         s.ok("PATCH", "/collections/c", {"strict_mode_config": {"read_rate_limit": 1}})  # begins anew
         s.ok("GET", P + "/1")
+        s.fails(429, "GET", P + "/1", says="Read rate limit exceeded")
+        s.ok("DELETE", "/collections/c")
+        make(s, read_rate_limit=2, write_rate_limit=4)  # tokens are points
+        s.fails(429, "PUT", P, points(*range(5)), says="request larger than rate limiter capacity")
+        s.ok("PUT", P, points(1, 2))
+        s.fails(429, "POST", P + "/batch", {"operations": [{"delete": {"points": [1]}}, {"delete": {"filter": where()}}]},
+                says="Operation requires 3 tokens but only 2.")
+        s.ok("POST", P + "/delete", {"filter": where()})
+        s.fails(429, "POST", P + "/delete", {"points": [1]}, says="Operation requires 1 tokens")
+        s.fails(429, "POST", P, {"ids": [1, 2, 3]}, says="request larger than rate limiter capacity")
+        s.ok("POST", P, {"ids": [1, 2]})
         s.fails(429, "GET", P + "/1", says="Read rate limit exceeded")
         s.ok("DELETE", "/collections/c")
         make(s, read_rate_limit=1)

@@ -52,10 +52,11 @@ hwi_admit(hwi_run *run, const hwi_search *searches, size_t count, const hwi_grou
 }
 
 bool
-hwi_admit_filter(hwi_request *r, const hwi_shape *shape, const hwi_json *body, uint64_t limit)
+hwi_admit_filter(hwi_request *r, const hwi_shape *shape, const hwi_json *body, uint64_t limit,
+                 bool exact)
 {
     const hwi_json *filter = hwi_json_member(body, "filter");
-    hwi_strict_ask ask = {.filter = filter, .has_limit = true, .limit = limit};
+    hwi_strict_ask ask = {.filter = filter, .has_limit = true, .limit = limit, .exact = exact};
     return hwi_strict_check(r, shape, &ask) &&
            hwi_strict_admit(r, shape, false, hwi_strict_cost(filter));
 }

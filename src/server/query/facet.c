@@ -37,7 +37,7 @@ hwi_handle_facet(hwi_request *r)
         return false;
     }
     if (!key) return hwi_refuse_format(r, "missing field `key`");
-    if (!hwi_admit_filter(r, &shape, r->body, limit)) return false;
+    if (!hwi_admit_filter(r, &shape, r->body, limit, exact)) return false;
     char *json;
     hw_error err = {0};
     hw_status st = hw_collection_facet(c, key, filter, filter_bytes, limit, &json, &err);

@@ -123,7 +123,7 @@ static bool
 compute(hwi_request *r, matrix *m)
 {
     return hwi_run_begin(&m->run, r) && decode(r, m) &&
-           hwi_admit_filter(r, &m->run.shape, r->body, (uint64_t)m->sample * m->limit) &&
+           hwi_admit_filter(r, &m->run.shape, r->body, (uint64_t)m->sample * m->limit, false) &&
            sample(m) && search(m);
 }
 

@@ -316,7 +316,8 @@ bool hwi_answer_groups(hwi_run *run, hwi_search *search, const hwi_grouping *g);
 /* `how` NULL: no groups. */
 bool hwi_admit(hwi_run *run, const hwi_search *searches, size_t count, const hwi_grouping *how);
 /* For calls with a filter and a limit alone. */
-bool hwi_admit_filter(hwi_request *r, const hwi_shape *shape, const hwi_json *body, uint64_t limit);
+bool hwi_admit_filter(hwi_request *r, const hwi_shape *shape, const hwi_json *body, uint64_t limit,
+                      bool exact);
 
 /* ---- Handlers of other files */
 

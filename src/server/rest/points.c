@@ -8,13 +8,23 @@
 
 /* ---- Changing */
 
-/* The sum of what the changes cost a rate limit. */
-static uint32_t
-cost_of(const hwi_change *changes, size_t count)
+/* A change costs a token for each point, and one at least. */
+static bool
+admit(hwi_request *r, const hwi_shape *shape, const hwi_change *changes, size_t count)
 {
-    uint32_t cost = 0;
-    for (size_t i = 0; i < count; i++) cost += hwi_strict_cost(changes[i].filter_json);
-    return cost;
+    uint64_t cost = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t points = changes[i].id_count;
+        bool is_open = !points && changes[i].filter && hwi_strict_limits_writes(shape);
+        hw_error err;
+        if (is_open && !hwi_ok(r,
+                               hw_collection_count(shape->collection, changes[i].filter,
+                                                   changes[i].filter_bytes, &points, &err),
+                               &err))
+            return false;
+        cost += HWI_MAX(points, (uint64_t)1);
+    }
+    return hwi_strict_admit(r, shape, true, cost);
 }
 
 static bool
@@ -28,7 +38,7 @@ change(hwi_request *r, hwi_change_kind kind)
     if (!collection || !hwi_args_write(r, &wait)) return false;
     if (!hwi_shape_of(r, collection, &shape)) return false;
     if (!hwi_change_read(r, &shape, kind, body, &c)) return false;
-    if (!hwi_strict_admit(r, &shape, true, cost_of(&c, 1))) return false;
+    if (!admit(r, &shape, &c, 1)) return false;
     if (!hwi_change_make(r, &shape, &c, 1)) return false;
     hwi_write_update(r, wait);
     return true;
@@ -126,7 +136,7 @@ batch(hwi_request *r)
     for (const hwi_json *j = operations->child; j; j = j->next) {
         if (!read_operation(r, &shape, j, &changes[count++])) return false;
     }
-    if (!hwi_strict_admit(r, &shape, true, cost_of(changes, count))) return false;
+    if (!admit(r, &shape, changes, count)) return false;
     if (count && !hwi_change_make(r, &shape, changes, count)) return false;
     hwi_buf_text(&r->out, "[");
     for (size_t i = 0; i < count; i++) {
@@ -189,8 +199,9 @@ get_many(hwi_request *r)
     const hwi_json *body = hwi_args_body(r);
     hw_collection *collection = body ? hwi_request_collection(r) : NULL;
     if (!collection || !hwi_args_read(r) || !hwi_shape_of(r, collection, &shape)) return false;
-    if (!hwi_args_shard(r, body) || !hwi_strict_admit(r, &shape, false, 1)) return false;
+    if (!hwi_args_shard(r, body)) return false;
     if (!hwi_read_ids(r, &shape, hwi_json_member(body, "ids"), &ids, &count)) return false;
+    if (!hwi_strict_admit(r, &shape, false, count)) return false;
     if (!hwi_read_selector(r, &shape, body, true, &selector)) return false;
     hw_status st =
         hw_collection_get(collection, ids, count, hwi_selector_with(&selector), &result, &err);

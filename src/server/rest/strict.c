@@ -372,14 +372,21 @@ check_rate(hwi_request *r, const hwi_shape *shape, bool is_write, double cost)
 }
 
 bool
-hwi_strict_admit(hwi_request *r, const hwi_shape *shape, bool is_write, uint32_t cost)
+hwi_strict_limits_writes(const hwi_shape *shape)
+{
+    double limit;
+    return limit_of(shape, "write_rate_limit", &limit);
+}
+
+bool
+hwi_strict_admit(hwi_request *r, const hwi_shape *shape, bool is_write, uint64_t cost)
 {
     const char *timeout = hwi_request_arg(r, "timeout");
     if (!settings(shape)) return true;
     if (timeout && !hwi_strict_limit(r, shape, "max_timeout", "timeout", strtod(timeout, NULL))) {
         return false;
     }
-    return check_rate(r, shape, is_write, cost);
+    return check_rate(r, shape, is_write, (double)cost);
 }
 
 /* ---- Growth */

@@ -28,9 +28,11 @@ bool hwi_strict_group(hwi_request *r, const hwi_shape *shape, const char *field)
 bool hwi_strict_limit(hwi_request *r, const hwi_shape *shape, const char *key, const char *what,
                       double value);
 
-/* One call per request, before the work: ?timeout= against max_timeout, and the rate. `cost` is
- * the sum of hwi_strict_cost over the request's parts. */
-bool hwi_strict_admit(hwi_request *r, const hwi_shape *shape, bool is_write, uint32_t cost);
+/* One call per request, before the work: ?timeout= against max_timeout, and the rate. `cost` is, of
+ * reads by filter, the sum of hwi_strict_cost over the request's parts; else the number of points. */
+bool hwi_strict_admit(hwi_request *r, const hwi_shape *shape, bool is_write, uint64_t cost);
+/* Whether there is a rate of writes, so that the number of points they concern matters. */
+bool hwi_strict_limits_writes(const hwi_shape *shape);
 /* Rates of the collection start from full buckets: it is new, or its limits were set. */
 void hwi_strict_refill(const char *name);
 /* 1 for the operation and 1 for each condition of its filter (NULL: none). */
