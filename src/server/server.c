@@ -272,14 +272,52 @@ announce(hwi_server *s)
                 (double)(hwi_clock_us() - s->start_us) / 1000);
 }
 
+static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP};
+static pthread_t waiter; /* for them, which it blocks but while it waits */
+
+typedef struct signals {
+    sigset_t set, mask_before;
+    struct sigaction before[HWI_COUNT(signal_numbers)];
+} signals;
+
+/* Threads that were there before the server block nothing: the sampler, those that libraries begin
+ * when they are loaded. While the waiter does something else, a signal may reach one of them. */
+static void
+hand_on(int number)
+{
+    pthread_kill(waiter, number);
+}
+
+static void
+take_signals(signals *s)
+{
+    const struct sigaction action = {.sa_handler = hand_on, .sa_flags = SA_RESTART};
+
+    waiter = pthread_self();
+    sigemptyset(&s->set);
+    for (size_t i = 0; i < HWI_COUNT(signal_numbers); i++) sigaddset(&s->set, signal_numbers[i]);
+    pthread_sigmask(SIG_BLOCK, &s->set, &s->mask_before);
+    for (size_t i = 0; i < HWI_COUNT(signal_numbers); i++)
+        sigaction(signal_numbers[i], &action, &s->before[i]);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void
+give_signals_back(const signals *s)
+{
+    for (size_t i = 0; i < HWI_COUNT(signal_numbers); i++)
+        sigaction(signal_numbers[i], &s->before[i], NULL);
+    pthread_sigmask(SIG_SETMASK, &s->mask_before, NULL);
+}
+
 /* Returns when it is time to stop. */
 static void
-wait_for_signals(hwi_server *s, const sigset_t *signals, hwi_config_again again, void *arg)
+wait_for_signals(hwi_server *s, const sigset_t *set, hwi_config_again again, void *arg)
 {
     for (;;) {
         int number = 0;
 
-        if (sigwait(signals, &number) != 0) return;
+        if (sigwait(set, &number) != 0) return;
         if (number != SIGHUP) {
             hwi_log_say(&s->log, HWI_INFO, "stopping");
             return;
@@ -297,15 +335,10 @@ worker_count(const hwi_config *c)
 hw_status
 hwi_server_run(hwi_server *s, hwi_config_again again, void *arg, hw_error *err)
 {
-    sigset_t signals, before;
+    signals taken;
     hw_status st;
 
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &signals, &before);
-    signal(SIGPIPE, SIG_IGN);
+    take_signals(&taken);
     st = hwi_queue_new(worker_count(&s->config), s->config.service_queue_length, hwi_http_work,
                        &s->queue, err);
     if (st == HW_OK)
@@ -314,7 +347,7 @@ hwi_server_run(hwi_server *s, hwi_config_again again, void *arg, hw_error *err)
     if (st == HW_OK) st = hwi_http_start(s, err);
     if (st == HW_OK) {
         announce(s);
-        wait_for_signals(s, &signals, again, arg);
+        wait_for_signals(s, &taken.set, again, arg);
         atomic_store(&s->is_stopping, true);
         hwi_http_quiesce(s->http);
         wait_for_requests(s);
@@ -328,6 +361,6 @@ hwi_server_run(hwi_server *s, hwi_config_again again, void *arg, hw_error *err)
     hwi_queue_free(s->queue);
     hwi_queue_free(s->long_queue);
     s->queue = s->long_queue = NULL;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    give_signals_back(&taken);
     return st;
 }

@@ -1,6 +1,7 @@
 """The server as an operator meets it: start and stop, keys, TLS, limits, slow and many callers, a
 kill in the middle of writing."""
 
+import ctypes
 import gzip
 import http.client
 import json
@@ -105,6 +106,22 @@ def test_keys_and_their_reload():
         s.process.send_signal(signal.SIGHUP)  # a broken file changes nothing
         s.log_until(lambda log: "settings stay as they were" in log and "AUDIT" in log)
         same(status("GET", "/collections", "two"), 200, "key after a broken file")
+
+
+def test_a_signal_stops_it_whichever_thread_takes_it():
+    s = Server("a.hw", "--recall-sample", "1")
+
+    def takes_term(thread):
+        with open(f"/proc/{s.process.pid}/task/{thread}/status") as f:
+            blocked = int(re.search(r"SigBlk:\s*(\w+)", f.read()).group(1), 16)
+        return not blocked >> (signal.SIGTERM - 1) & 1
+
+    threads = [t for t in os.listdir(f"/proc/{s.process.pid}/task") if t != str(s.process.pid) and takes_term(t)]
+    check(threads, "no thread but the first would take a signal")
+    same(ctypes.CDLL(None).tgkill(s.process.pid, int(threads[0]), signal.SIGTERM), 0, "sent")
+    same(s.process.wait(60), 0, "exit code")
+    check("stopping" in s.logged(), s.logged())
+    s.stop()
 
 
 def make_certificate(name):
