@@ -185,7 +185,7 @@ class Films:
                 chart.append((words, recall))
         show.figure("strangers", len(users), "strangers measured")
         show.bars("strangers.svg", chart, title="Recommending to strangers: recall@10 by what is known", form="{:.3f}", label_width=190,
-                  note=f"{len(users)} users of whom nothing was learnt from")
+                  note=f"{len(users)} users from whom nothing was learnt")
 
     # ---- showing ----
 
