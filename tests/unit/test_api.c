@@ -1,50 +1,9 @@
-/* Every public function: what it does, and each error its header documents. */
-#include "support/hwt_db.h"
+/* Every public function on databases, collections and their indexes: what it does, and each error its
+ * header documents. Those on points are in test_api_points.c. */
+#include "support/hwt_api.h"
 
-#include "base/json.h"
-
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-static const char photos[] = "{\"dim\": 3, \"metric\": \"l2\"}";
-
-static hw_db *
-memory(void)
-{
-    hw_db *db;
-    hw_error err;
-    hwt_ok(hw_db_open("mem:", NULL, &db, &err), &err);
-    return db;
-}
-
-static void
-put(hw_collection *c, uint64_t id, float x, const char *payload)
-{
-    hw_error err;
-    hw_id key = HW_ID_U64(id);
-    hwt_ok(hw_collection_upsert(c, &key, (float[]){x, 0, 0}, 1, payload ? &payload : NULL, &err),
-           &err);
-}
-
-static uint64_t
-count(hw_collection *c, const char *filter)
-{
-    uint64_t n;
-    hw_error err;
-    hwt_ok(hw_collection_count(c, filter, filter ? strlen(filter) : 0, &n, &err), &err);
-    return n;
-}
-
-/* Expects a status and a message that has a part in it. */
-#define fails(expected, part, call)                                                                \
-    do {                                                                                           \
-        hw_error err = {0};                                                                        \
-        assert_int_equal((expected), (call));                                                      \
-        if (!strstr(err.message, (part))) fail_msg("\"%s\" lacks \"%s\"", err.message, (part));    \
-    } while (0)
 
 /* ---- Databases ---- */
 
@@ -65,20 +24,20 @@ open_says_why_it_fails(void **state)
     hw_db_opts opts = HW_DB_OPTS_INIT;
     char scratch[HWT_PATH], path[HWT_PATH + 16];
     hwt_scratch_new(scratch);
-    fails(HW_EINVAL, "where", hw_db_open("", NULL, &db, &err));
-    fails(HW_EINVAL, "where", hw_db_open(NULL, NULL, &db, &err));
+    hwt_fails(HW_EINVAL, "where", hw_db_open("", NULL, &db, &err));
+    hwt_fails(HW_EINVAL, "where", hw_db_open(NULL, NULL, &db, &err));
     opts.must_exist = true;
     snprintf(path, sizeof path, "%s/none", scratch);
-    fails(HW_ENOTFOUND, "none", hw_db_open(path, &opts, &db, &err));
+    hwt_fails(HW_ENOTFOUND, "none", hw_db_open(path, &opts, &db, &err));
     assert_null(db);
     opts.must_exist = false;
     opts.read_only = true;
-    fails(HW_ENOTFOUND, "none", hw_db_open(path, &opts, &db, &err));
+    hwt_fails(HW_ENOTFOUND, "none", hw_db_open(path, &opts, &db, &err));
     snprintf(path, sizeof path, "%s/file", scratch);
     FILE *f = fopen(path, "w");
     fputs("no database\n", f);
     fclose(f);
-    fails(HW_ECORRUPT, "file", hw_db_open(path, NULL, &db, &err));
+    hwt_fails(HW_ECORRUPT, "file", hw_db_open(path, NULL, &db, &err));
     hwt_scratch_remove(scratch);
 }
 
@@ -93,8 +52,8 @@ a_read_only_database_is_not_written(void **state)
     hw_result *r;
     hw_id id = HW_ID_U64(1);
     hwt_db_open(&d, true);
-    c = hwt_collection(d.db, "photos", photos);
-    put(c, 1, 1, NULL);
+    c = hwt_collection(d.db, "photos", HWT_PHOTOS);
+    hwt_put_photo(c, 1, 1, NULL);
     hw_collection_close(c);
     d.opts.read_only = true;
     hwt_db_reopen(&d);
@@ -104,7 +63,7 @@ a_read_only_database_is_not_written(void **state)
     hw_result_free(r);
     assert_int_equal(HW_EREADONLY, hw_txn_begin(d.db, &txn, &err));
     assert_null(txn);
-    assert_int_equal(HW_EREADONLY, hw_collection_create(d.db, "x", photos, &err));
+    assert_int_equal(HW_EREADONLY, hw_collection_create(d.db, "x", HWT_PHOTOS, &err));
     assert_int_equal(HW_EREADONLY, hw_collection_drop(d.db, "photos", &err));
     assert_int_equal(HW_EREADONLY, hw_collection_delete(c, &id, 1, NULL, &err));
     hw_collection_close(c);
@@ -155,15 +114,15 @@ a_full_database_refuses_and_loses_nothing(void **state)
     } while (st == HW_OK && acknowledged < 100000);
     assert_int_equal(HW_ENOSPC, st);
     assert_true(strlen(err.message) > 0);
-    assert_int_equal(acknowledged, count(c, NULL));
+    assert_int_equal(acknowledged, hwt_count(c, NULL));
     hwt_db_check(d.db);
     hw_collection_close(c);
     d.opts.map_bytes = 64 << 20;
     hwt_db_reopen(&d);
     hwt_ok(hw_collection_open(d.db, "things", &c, &err), &err);
-    assert_int_equal(acknowledged, count(c, NULL));
+    assert_int_equal(acknowledged, hwt_count(c, NULL));
     hwt_ok(hw_collection_upsert(c, ids, &rows[0][0], BATCH, NULL, &err), &err);
-    assert_int_equal(acknowledged + BATCH, count(c, NULL));
+    assert_int_equal(acknowledged + BATCH, hwt_count(c, NULL));
     hwt_db_check(d.db);
     hw_collection_close(c);
     hwt_db_close(&d);
@@ -181,8 +140,8 @@ compact_backup_and_restore_keep_everything(void **state)
     const char *names[] = {"compacted", "backup", "restored"};
     hwt_db_open(&d, true);
     for (int i = 0; i < 3; i++) snprintf(path[i], sizeof *path, "%s/%s", d.place.scratch, names[i]);
-    c = hwt_collection(d.db, "photos", photos);
-    for (uint64_t i = 0; i < 50; i++) put(c, i, (float)i, "{\"a\": 1}");
+    c = hwt_collection(d.db, "photos", HWT_PHOTOS);
+    for (uint64_t i = 0; i < 50; i++) hwt_put_photo(c, i, (float)i, "{\"a\": 1}");
     hw_collection_close(c);
     hwt_ok((hwt_on_fdb() ? hw_db_copy : hw_db_compact)(d.db, path[0], NULL, NULL, &err), &err);
     hwt_ok(hw_db_backup(d.db, path[1], NULL, NULL, &err), &err);
@@ -195,22 +154,11 @@ compact_backup_and_restore_keep_everything(void **state)
         hwt_ok(hw_db_open(path[i], NULL, &copy, &err), &err);
         hwt_db_check(copy);
         hwt_ok(hw_collection_open(copy, "photos", &c, &err), &err);
-        assert_int_equal(50, count(c, NULL));
+        assert_int_equal(50, hwt_count(c, NULL));
         hw_collection_close(c);
         hw_db_close(copy);
     }
     hwt_db_close(&d);
-}
-
-static void
-assert_json_has(char *json, const char *part)
-{
-    hwi_arena arena = {0};
-    const hwi_json *tree;
-    assert_int_equal(HW_OK, hwi_json_parse(json, strlen(json), &arena, &tree, NULL));
-    if (!strstr(json, part)) fail_msg("%s lacks %s", json, part);
-    hwi_arena_release(&arena);
-    hw_free(json);
 }
 
 static void
@@ -219,13 +167,13 @@ facts_are_json(void **state)
     (void)state;
     char *json;
     hw_error err;
-    hw_db *db = memory();
+    hw_db *db = hwt_memory_db();
     hw_collection *c =
         hwt_collection(db, "p\"hotos",
                        "{\"vectors\": {\"a\": {\"dim\": 3, \"metric\": \"dot\", \"note\": [1]}},"
                        " \"payload_indexes\": {\"label\": \"keyword\"}, \"mine\": {\"x\": null}}");
     hwt_ok(hw_db_stats(db, &json, &err), &err);
-    assert_json_has(json, "\"collections\":1");
+    hwt_assert_json_has(json, "\"collections\":1");
     const char *parts[] = {"\"dim\":3",
                            "\"metric\":\"dot\"",
                            "\"note\":[1]",
@@ -234,10 +182,10 @@ facts_are_json(void **state)
                            "\"points\":0"};
     for (size_t i = 0; i < HWI_COUNT(parts); i++) {
         hwt_ok(hw_collection_describe(c, &json, &err), &err);
-        assert_json_has(json, parts[i]);
+        hwt_assert_json_has(json, parts[i]);
     }
     hwt_ok(hw_collection_stats(c, &json, &err), &err);
-    assert_json_has(json, "\"points\":0");
+    hwt_assert_json_has(json, "\"points\":0");
     assert_int_equal(3, hw_collection_dim(c, "a"));
     assert_int_equal(0, hw_collection_dim(c, NULL));
     hw_collection_close(c);
@@ -250,42 +198,44 @@ static void
 collections_come_and_go(void **state)
 {
     (void)state;
-    hw_db *db = memory();
+    hw_db *db = hwt_memory_db();
     hw_error good;
     hw_collection *c, *other;
     char **names;
     size_t n;
-    c = hwt_collection(db, "b", photos);
-    other = hwt_collection(db, "a", photos);
-    put(c, 1, 1, NULL);
+    c = hwt_collection(db, "b", HWT_PHOTOS);
+    other = hwt_collection(db, "a", HWT_PHOTOS);
+    hwt_put_photo(c, 1, 1, NULL);
     hwt_ok(hw_collection_list(db, &names, &n, &good), &good);
     assert_int_equal(2, n);
     assert_string_equal("a", names[0]);
     assert_string_equal("b", names[1]);
     hw_free(names);
-    fails(HW_EEXIST, "`a`", hw_collection_create(db, "a", photos, &err));
-    fails(HW_EINVAL, "metric", hw_collection_create(db, "x", "{\"dim\":3}", &err));
-    fails(HW_EINVAL, "NULL", hw_collection_create(db, "x", NULL, &err));
-    fails(HW_EINVAL, "NULL", hw_collection_create(db, NULL, photos, &err));
-    fails(HW_EINVAL, "empty", hw_collection_create(db, "", photos, &err));
-    fails(HW_EINVAL, "payload_indexes",
-          hw_collection_create(db, "x",
-                               "{\"dim\":1,\"metric\":\"l2\",\"payload_indexes\":{\"a..b\":"
-                               "\"keyword\"}}",
-                               &err));
-    fails(HW_ENOTFOUND, "`x`", hw_collection_drop(db, "x", &err));
+    hwt_fails(HW_EEXIST, "`a`", hw_collection_create(db, "a", HWT_PHOTOS, &err));
+    hwt_fails(HW_EINVAL, "metric", hw_collection_create(db, "x", "{\"dim\":3}", &err));
+    hwt_fails(HW_EINVAL, "NULL", hw_collection_create(db, "x", NULL, &err));
+    hwt_fails(HW_EINVAL, "NULL", hw_collection_create(db, NULL, HWT_PHOTOS, &err));
+    hwt_fails(HW_EINVAL, "empty", hw_collection_create(db, "", HWT_PHOTOS, &err));
+    hwt_fails(HW_EINVAL, "payload_indexes",
+              hw_collection_create(db, "x",
+                                   "{\"dim\":1,\"metric\":\"l2\",\"payload_indexes\":{\"a..b\":"
+                                   "\"keyword\"}}",
+                                   &err));
+    hwt_fails(HW_ENOTFOUND, "`x`", hw_collection_drop(db, "x", &err));
     hw_collection *none;
-    fails(HW_ENOTFOUND, "`x`", hw_collection_open(db, "x", &none, &err));
+    hwt_fails(HW_ENOTFOUND, "`x`", hw_collection_open(db, "x", &none, &err));
     assert_null(none);
 
     hwt_ok(hw_collection_drop(db, "b", &good), &good);
     uint64_t points;
     hw_id id = HW_ID_U64(1);
-    fails(HW_ENOTFOUND, "dropped", hw_collection_count(c, NULL, 0, &points, &err));
-    fails(HW_ENOTFOUND, "dropped", hw_collection_upsert(c, &id, (float[]){1, 2, 3}, 1, NULL, &err));
+    hwt_fails(HW_ENOTFOUND, "dropped", hw_collection_count(c, NULL, 0, &points, &err));
+    hwt_fails(HW_ENOTFOUND, "dropped",
+              hw_collection_upsert(c, &id, (float[]){1, 2, 3}, 1, NULL, &err));
     hw_collection_close(c);
-    c = hwt_collection(db, "b", photos); /* the name is free, and nothing is left of the first */
-    assert_int_equal(0, count(c, NULL));
+    c = hwt_collection(db, "b",
+                       HWT_PHOTOS); /* the name is free, and nothing is left of the first */
+    assert_int_equal(0, hwt_count(c, NULL));
     hwt_db_check(db);
     hw_collection_close(c);
     hw_collection_close(other);
@@ -298,12 +248,12 @@ static void
 a_large_collection_is_dropped_in_parts(void **state)
 {
     (void)state;
-    hw_db *db = memory();
+    hw_db *db = hwt_memory_db();
     hw_error err;
     static char text[30000];
     static const char *payloads[200];
     static hw_id ids[200];
-    hw_collection *c = hwt_collection(db, "big", photos);
+    hw_collection *c = hwt_collection(db, "big", HWT_PHOTOS);
     memset(text, 'x', sizeof text);
     memcpy(text, "{\"a\":\"", 6);
     memcpy(text + sizeof text - 3, "\"}", 3);
@@ -322,197 +272,22 @@ static void
 handles_see_each_others_commits(void **state)
 {
     (void)state;
-    hw_db *db = memory();
+    hw_db *db = hwt_memory_db();
     hw_error err;
-    hw_collection *a = hwt_collection(db, "photos", photos), *b;
+    hw_collection *a = hwt_collection(db, "photos", HWT_PHOTOS), *b;
     hwt_ok(hw_collection_open(db, "photos", &b, &err), &err);
     for (uint64_t i = 0; i < 20; i++) {
-        put(i % 2 ? a : b, i, 1, NULL);
-        assert_int_equal(i + 1, count(a, NULL));
-        assert_int_equal(i + 1, count(b, NULL));
+        hwt_put_photo(i % 2 ? a : b, i, 1, NULL);
+        assert_int_equal(i + 1, hwt_count(a, NULL));
+        assert_int_equal(i + 1, hwt_count(b, NULL));
     }
     hw_collection_close(a);
-    assert_int_equal(20, count(b, NULL));
+    assert_int_equal(20, hwt_count(b, NULL));
     hw_collection_close(b);
     hw_db_close(db);
 }
 
-/* ---- Writing ---- */
-
-static void
-bad_points_are_refused_and_the_transaction_goes_on(void **state)
-{
-    (void)state;
-    hw_db *db = memory();
-    hw_error good;
-    hw_txn *txn;
-    hw_collection *c = hwt_collection(db, "photos", photos);
-    hw_id id = HW_ID_U64(5), empty = {.kind = HW_ID_KIND_TEXT};
-    hw_vector v = {.values = (float[]){1, 2, 3}, .dim = 3};
-    hw_vector shorter = {.values = v.values, .dim = 2};
-    hw_vector nan = {.values = (float[]){1, NAN, 3}, .dim = 3};
-    hw_vector named = {.name = "other", .values = v.values, .dim = 3}, twice[] = {v, v};
-    hwt_ok(hw_txn_begin(db, &txn, &good), &good);
-    fails(HW_EINVAL, "2 values", hw_txn_upsert(txn, c, &id, &shorter, 1, NULL, 0, &err));
-    fails(HW_EINVAL, "expects 3", hw_txn_upsert(txn, c, &id, &shorter, 1, NULL, 0, &err));
-    fails(HW_EINVAL, "position 1", hw_txn_upsert(txn, c, &id, &nan, 1, NULL, 0, &err));
-    fails(HW_EINVAL, "twice", hw_txn_upsert(txn, c, &id, twice, 2, NULL, 0, &err));
-    fails(HW_EINVAL, "NULL", hw_txn_upsert(txn, c, &id, NULL, 1, NULL, 0, &err));
-    fails(HW_ENOTFOUND, "`other`", hw_txn_upsert(txn, c, &id, &named, 1, NULL, 0, &err));
-    fails(HW_EINVAL, "payload", hw_txn_upsert(txn, c, &id, &v, 1, "{", 1, &err));
-    fails(HW_EINVAL, "id", hw_txn_upsert(txn, c, &empty, &v, 1, NULL, 0, &err));
-    fails(HW_ENOTFOUND, "point 5", hw_txn_update_vectors(txn, c, &id, &v, 1, &err));
-    fails(HW_ENOTFOUND, "point 5", hw_txn_delete_vectors(txn, c, &id, NULL, 0, &err));
-    fails(HW_ENOTFOUND, "point 5",
-          hw_txn_update_payload(txn, c, &id, HW_PAYLOAD_CLEAR, NULL, NULL, 0, &err));
-    fails(HW_EINVAL, "NULL", hw_txn_upsert(txn, NULL, &id, &v, 1, NULL, 0, &err));
-    hwt_ok(hw_txn_upsert(txn, c, &id, &v, 1, "{\"a\":1}", 7, &good), &good);
-    hwt_ok(hw_txn_commit(txn, &good), &good);
-    assert_int_equal(1, count(c, NULL));
-    hwt_db_check(db);
-    hw_collection_close(c);
-    hw_db_close(db);
-}
-
-static void
-a_batch_is_all_or_nothing_and_names_the_row(void **state)
-{
-    (void)state;
-    hw_db *db = memory();
-    hw_error good;
-    uint64_t deleted;
-    hw_collection *c = hwt_collection(db, "photos", photos);
-    hw_id ids[] = {HW_ID_U64(1), HW_ID_U64(2), HW_ID_U64(1)};
-    float rows[] = {1, 0, 0, 2, 0, 0, 3, 0, NAN};
-    const char *payloads[] = {"{\"n\":1}", NULL, "{\"n\":3}"};
-    fails(HW_EINVAL, "row 2", hw_collection_upsert(c, ids, rows, 3, NULL, &err));
-    fails(HW_EINVAL, "NULL", hw_collection_upsert(c, NULL, rows, 3, NULL, &err));
-    assert_int_equal(0, count(c, NULL));
-
-    hw_result *r;
-    rows[8] = 0;
-    hwt_ok(hw_collection_upsert(c, ids, rows, 3, payloads, &good), &good);
-    assert_int_equal(2, count(c, NULL)); /* of two rows with one id the later wins */
-    hwt_ok(hw_collection_get(c, ids, 1, HW_WITH_PAYLOAD | HW_WITH_VECTOR, &r, &good), &good);
-    assert_string_equal("{\"n\":3}", hw_result_payload(r, 0, NULL));
-    assert_float_equal(3, hw_result_vector(r, 0, NULL, NULL)[0], 0);
-    hw_result_free(r);
-    hwt_ok(hw_collection_delete(c, ids, 3, &deleted, &good), &good);
-    assert_int_equal(2, deleted);
-    assert_int_equal(0, count(c, NULL));
-    hwt_ok(hw_collection_upsert(c, NULL, NULL, 0, NULL, &good), &good);
-    hw_collection_close(c);
-    hw_db_close(db);
-}
-
-static void
-a_transaction_spans_collections_and_can_be_aborted(void **state)
-{
-    (void)state;
-    hw_db *db = memory(), *elsewhere = memory();
-    hw_error good;
-    hw_txn *txn;
-    hw_id id = HW_ID_U64(1);
-    hw_vector v = {.values = (float[]){1, 2, 3}, .dim = 3};
-    hw_collection *a = hwt_collection(db, "a", photos), *b = hwt_collection(db, "b", photos);
-    hw_collection *stranger = hwt_collection(elsewhere, "a", photos);
-    for (int round = 0; round < 2; round++) {
-        hwt_ok(hw_txn_begin(db, &txn, &good), &good);
-        hwt_ok(hw_txn_upsert(txn, a, &id, &v, 1, NULL, 0, &good), &good);
-        hwt_ok(hw_txn_upsert(txn, b, &id, &v, 1, NULL, 0, &good), &good);
-        fails(HW_EINVAL, "another database",
-              hw_txn_upsert(txn, stranger, &id, &v, 1, NULL, 0, &err));
-        assert_int_equal(0, count(a, NULL)); /* not visible before the commit */
-        if (round == 0) hw_txn_abort(txn);
-        assert_int_equal(0, count(b, NULL));
-    }
-    hwt_ok(hw_txn_commit(txn, &good), &good);
-    assert_int_equal(1, count(a, NULL));
-    assert_int_equal(1, count(b, NULL));
-    hw_txn_abort(NULL);
-    hw_collection_close(a);
-    hw_collection_close(b);
-    hw_collection_close(stranger);
-    hw_db_close(db);
-    hw_db_close(elsewhere);
-}
-
-/* What comes back is what was given, bit for bit, also under cosine and for payloads of any size.
- */
-static void
-vectors_and_payloads_come_back_as_given(void **state)
-{
-    (void)state;
-    enum { LARGE = 200000 };
-    hwt_db d;
-    hw_error err;
-    hw_result *r;
-    hw_id id = {
-        .kind = HW_ID_KIND_TEXT, .text_bytes = 30, .as.text = "a string id of thirty bytes..."};
-    float v[3] = {0.1f, -2.7182818f, 1e-7f};
-    char *large = malloc(LARGE + 1);
-    memset(large, ' ', LARGE);
-    memcpy(large, "{\"a\" :\t1e0", 10);
-    large[LARGE - 1] = '}';
-    large[LARGE] = '\0';
-    hwt_db_open(&d, true);
-    hw_collection *c = hwt_collection(d.db, "c", "{\"dim\":3,\"metric\":\"cosine\"}");
-    const char *payloads[] = {" { \"a\":1 } ", large, "{}"};
-    for (size_t i = 0; i < HWI_COUNT(payloads); i++) {
-        size_t bytes;
-        uint32_t dim;
-        hwt_ok(hw_collection_upsert(c, &id, v, 1, &payloads[i], &err), &err);
-        hwt_ok(hw_collection_get(c, &id, 1, HW_WITH_PAYLOAD | HW_WITH_VECTOR, &r, &err), &err);
-        assert_string_equal(payloads[i], hw_result_payload(r, 0, &bytes));
-        assert_int_equal(strlen(payloads[i]), bytes);
-        assert_memory_equal(v, hw_result_vector(r, 0, "", &dim), sizeof v);
-        assert_int_equal(3, dim);
-        assert_int_equal(0, hw_id_compare(&id, hw_result_ids(r)));
-        assert_null(hw_result_scores(r));
-        assert_null(hw_result_vector(r, 0, "nope", NULL));
-        assert_null(hw_result_payload(r, 9, NULL));
-        hw_result_free(r);
-    }
-    hwt_db_check(d.db);
-    hw_collection_close(c);
-    hwt_db_close(&d);
-    free(large);
-}
-
-/* A vector too long for one value of the store. */
-static void
-the_longest_vector_is_kept(void **state)
-{
-    (void)state;
-    hwt_db d;
-    hw_error err;
-    hw_result *r;
-    float *v = malloc(HW_DIM_MAX * sizeof *v);
-    for (uint32_t i = 0; i < HW_DIM_MAX; i++) v[i] = (float)i;
-    hwt_db_open(&d, true);
-    hw_collection *c = hwt_collection(d.db, "long", "{\"dim\":65536,\"metric\":\"l2\"}");
-    for (uint64_t i = 0; i < 3; i++) {
-        hw_id id = HW_ID_U64(i);
-        v[0] = (float)i;
-        hwt_ok(hw_collection_upsert(c, &id, v, 1, NULL, &err), &err);
-    }
-    hw_query q = HW_QUERY_INIT;
-    q.vector = v;
-    q.dim = HW_DIM_MAX;
-    q.with = HW_WITH_VECTOR;
-    hwt_ok(hw_collection_search(c, &q, &r, &err), &err);
-    assert_int_equal(3, hw_result_count(r));
-    assert_int_equal(2, hw_result_ids(r)[0].as.u64);
-    assert_float_equal(0, hw_result_scores(r)[0], 0);
-    assert_memory_equal(v, hw_result_vector(r, 0, NULL, NULL), HW_DIM_MAX * sizeof *v);
-    hw_result_free(r);
-    hwt_db_check(d.db);
-    hw_collection_close(c);
-    hwt_db_close(&d);
-    free(v);
-}
-
-/* ---- Payload indexes ---- */
+/* ---- Indexes ---- */
 
 static bool
 stop_at_once(void *arg, const char *stage, uint64_t done, uint64_t total)
@@ -530,295 +305,43 @@ payload_indexes_are_built_resumed_and_removed(void **state)
     static hw_id ids[N];
     static const char *payloads[N];
     static char texts[N][16];
-    hw_db *db = memory();
+    hw_db *db = hwt_memory_db();
     hw_error good;
     char *json;
-    hw_collection *c = hwt_collection(db, "photos", photos);
+    hw_collection *c = hwt_collection(db, "photos", HWT_PHOTOS);
     for (uint64_t i = 0; i < N; i++) {
         ids[i] = HW_ID_U64(i);
         snprintf(texts[i], sizeof *texts, "{\"n\":%d}", (int)(i % 10));
         payloads[i] = texts[i];
     }
     hwt_ok(hw_collection_upsert(c, ids, NULL, N, payloads, &good), &good);
-    assert_int_equal(N / 10, count(c, three));
-    fails(HW_EINVAL, "word", hw_collection_index_payload(c, "n", "word", NULL, NULL, &err));
-    fails(HW_EINVAL, "empty", hw_collection_index_payload(c, "", "integer", NULL, NULL, &err));
-    fails(HW_EINVAL, "path", hw_collection_index_payload(c, "a..b", "integer", NULL, NULL, &err));
-    fails(HW_ENOTFOUND, "`n`", hw_collection_unindex_payload(c, "n", &err));
+    assert_int_equal(N / 10, hwt_count(c, three));
+    hwt_fails(HW_EINVAL, "word", hw_collection_index_payload(c, "n", "word", NULL, NULL, &err));
+    hwt_fails(HW_EINVAL, "empty", hw_collection_index_payload(c, "", "integer", NULL, NULL, &err));
+    hwt_fails(HW_EINVAL, "path",
+              hw_collection_index_payload(c, "a..b", "integer", NULL, NULL, &err));
+    hwt_fails(HW_ENOTFOUND, "`n`", hw_collection_unindex_payload(c, "n", &err));
 
     assert_int_equal(HW_ECANCELED,
                      hw_collection_index_payload(c, "n", "integer", stop_at_once, NULL, &good));
     hwt_ok(hw_collection_describe(c, &json, &good), &good);
-    assert_json_has(json, "\"ready\":false");
-    put(c, 7, 1, "{\"n\": 3}"); /* while the index is half built, on either side */
-    put(c, N - 1, 1, "{\"n\": 3}");
-    put(c, N, 1, "{\"n\": 3}");
-    assert_int_equal(N / 10 + 3, count(c, three));
+    hwt_assert_json_has(json, "\"ready\":false");
+    hwt_put_photo(c, 7, 1, "{\"n\": 3}"); /* while the index is half built, on either side */
+    hwt_put_photo(c, N - 1, 1, "{\"n\": 3}");
+    hwt_put_photo(c, N, 1, "{\"n\": 3}");
+    assert_int_equal(N / 10 + 3, hwt_count(c, three));
     hwt_ok(hw_collection_index_payload(c, "n", "integer", NULL, NULL, &good), &good);
     hwt_ok(hw_collection_describe(c, &json, &good), &good);
-    assert_json_has(json, "\"ready\":true");
-    assert_int_equal(N / 10 + 3, count(c, three));
+    hwt_assert_json_has(json, "\"ready\":true");
+    assert_int_equal(N / 10 + 3, hwt_count(c, three));
     hwt_db_check(db);
     hwt_ok(hw_collection_index_payload(c, "n", "integer", NULL, NULL, &good), &good);
-    fails(HW_EEXIST, "integer", hw_collection_index_payload(c, "n", "keyword", NULL, NULL, &err));
+    hwt_fails(HW_EEXIST, "integer",
+              hw_collection_index_payload(c, "n", "keyword", NULL, NULL, &err));
     hwt_ok(hw_collection_unindex_payload(c, "n", &good), &good);
-    assert_int_equal(N / 10 + 3, count(c, three));
+    assert_int_equal(N / 10 + 3, hwt_count(c, three));
     hwt_db_check(db);
     hwt_ok(hw_collection_index_payload(c, "n", "keyword", NULL, NULL, &good), &good);
-    hw_collection_close(c);
-    hw_db_close(db);
-}
-
-/* ---- Reading ---- */
-
-static void
-search_checks_its_arguments(void **state)
-{
-    (void)state;
-    hw_db *db = memory();
-    hw_result *r;
-    hw_collection *c = hwt_collection(db, "photos", photos);
-    hw_id absent = HW_ID_U64(99);
-    put(c, 1, 1, NULL);
-    hw_query ok = HW_QUERY_INIT, q;
-    ok.vector = (float[]){1, 0, 0};
-    ok.dim = 3;
-#define refuses(expected, part, change)                                                            \
-    do {                                                                                           \
-        q = ok;                                                                                    \
-        change;                                                                                    \
-        fails(expected, part, hw_collection_search(c, &q, &r, &err));                              \
-        assert_null(r);                                                                            \
-    } while (0)
-    refuses(HW_EINVAL, "3", q.dim = 2);
-    refuses(HW_EINVAL, "finite", q.vector = ((float[]){1, NAN, 0}));
-    refuses(HW_EINVAL, "k", q.k = 0);
-    refuses(HW_EINVAL, "10000", q.k = HW_K_MAX + 1);
-    refuses(HW_EINVAL, "10000", q.offset = HW_K_MAX);
-    refuses(HW_EINVAL, "recall", q.recall = 0);
-    refuses(HW_EINVAL, "recall", q.recall = 1.5);
-    refuses(HW_ENOTFOUND, "nope", q.vector_name = "nope");
-    refuses(HW_EINVAL, "filter", (q.filter = "{\"must\": 3}", q.filter_bytes = 11));
-    refuses(HW_ENOTFOUND, "99", (q.vector = NULL, q.id = &absent));
-    refuses(HW_EINVAL, "", q.vector = NULL);
-    refuses(HW_EINVAL, "with", q.with = 64);
-    fails(HW_EINVAL, "NULL", hw_collection_search(c, NULL, &r, &err));
-    hw_collection_close(c);
-    hw_db_close(db);
-}
-
-static void
-search_by_vector_and_by_id(void **state)
-{
-    (void)state;
-    hw_db *db = memory();
-    hw_error err;
-    hw_result *r;
-    hw_search_work work = {.size = sizeof work};
-    hw_collection *c = hwt_collection(db, "photos", photos);
-    for (uint64_t i = 0; i < 30; i++) put(c, i, (float)i, "{\"p\":1}");
-    hw_query q = HW_QUERY_INIT;
-    q.vector = (float[]){7.2f, 0, 0};
-    q.dim = 3;
-    q.k = 3;
-    q.with = HW_WITH_PAYLOAD;
-    q.explain = true;
-    hwt_ok(hw_collection_search(c, &q, &r, &err), &err);
-    assert_int_equal(3, hw_result_count(r));
-    assert_int_equal(7, hw_result_ids(r)[0].as.u64);
-    assert_int_equal(8, hw_result_ids(r)[1].as.u64);
-    assert_float_equal(0.2, hw_result_scores(r)[0], 1e-5);
-    assert_string_equal("{\"p\":1}", hw_result_payload(r, 2, NULL));
-    assert_null(hw_result_vector(r, 0, NULL, NULL));
-    assert_non_null(hw_result_explain(r));
-    assert_true(hw_result_recall(r) > 0);
-    hw_result_work(r, &work);
-    assert_true(work.scanned + work.exact > 0);
-    hw_result_free(r);
-
-    hw_id seven = HW_ID_U64(7);
-    q.vector = NULL;
-    q.id = &seven;
-    q.offset = 1;
-    hwt_ok(hw_collection_search(c, &q, &r, &err), &err);
-    assert_int_equal(3, hw_result_count(r));
-    for (size_t i = 0; i < 3; i++) assert_true(hw_result_ids(r)[i].as.u64 != 7);
-    assert_float_equal(1, hw_result_scores(r)[0], 0); /* the other of 6 and 8 */
-    hw_result_free(r);
-
-    q.offset = 0;
-    q.has_score_threshold = true;
-    q.score_threshold = 1;
-    q.k = 10;
-    hwt_ok(hw_collection_search(c, &q, &r, &err), &err);
-    assert_int_equal(2, hw_result_count(r));
-    hw_result_free(r);
-    hw_result_free(NULL);
-    hw_collection_close(c);
-    hw_db_close(db);
-}
-
-static void
-a_batch_answers_as_single_searches_do(void **state)
-{
-    (void)state;
-    enum { N = 40 };
-    hw_db *db = memory();
-    hw_error good;
-    hw_query q[N];
-    hw_result *r[N], *single;
-    static float v[N][3];
-    hw_collection *c = hwt_collection(db, "photos", photos);
-    for (uint64_t i = 0; i < 300; i++) put(c, i, (float)(i * i % 311), NULL);
-    for (int i = 0; i < N; i++) {
-        v[i][0] = (float)i * 7.3f;
-        q[i] = HW_QUERY_INIT;
-        q[i].vector = v[i];
-        q[i].dim = 3;
-    }
-    for (uint32_t threads = 0; threads < 4; threads++) {
-        hwt_ok(hw_collection_search_batch(c, q, N, threads, r, &good), &good);
-        for (int i = 0; i < N; i++) {
-            hwt_ok(hw_collection_search(c, &q[i], &single, &good), &good);
-            assert_int_equal(hw_result_count(single), hw_result_count(r[i]));
-            for (size_t j = 0; j < hw_result_count(single); j++) {
-                assert_true(hw_result_ids(single)[j].as.u64 == hw_result_ids(r[i])[j].as.u64);
-            }
-            hw_result_free(single);
-            hw_result_free(r[i]);
-        }
-    }
-    q[17].dim = 2;
-    fails(HW_EINVAL, "query 17", hw_collection_search_batch(c, q, N, 2, r, &err));
-    for (int i = 0; i < N; i++) assert_null(r[i]);
-    hwt_ok(hw_collection_search_batch(c, NULL, 0, 2, r, &good), &good);
-    hw_collection_close(c);
-    hw_db_close(db);
-}
-
-static void
-a_query_can_be_cancelled_and_has_a_deadline(void **state)
-{
-    (void)state;
-    hw_db *db = memory();
-    hw_error err;
-    hw_cancel *cancel;
-    hw_result *r;
-    hw_collection *c = hwt_collection(db, "photos", photos);
-    for (uint64_t i = 0; i < 20; i++) put(c, i, (float)i, NULL);
-    hw_query q = HW_QUERY_INIT;
-    q.vector = (float[]){1, 0, 0};
-    q.dim = 3;
-    hwt_ok(hw_cancel_new(&cancel, &err), &err);
-    q.cancel = cancel;
-    hwt_ok(hw_collection_search(c, &q, &r, &err), &err);
-    hw_result_free(r);
-    hw_cancel_signal(cancel);
-    assert_int_equal(HW_ECANCELED, hw_collection_search(c, &q, &r, &err));
-    hw_cancel_free(cancel);
-    q.cancel = NULL;
-    q.deadline_ms = 1;
-    assert_int_equal(HW_ETIMEOUT, hw_collection_search(c, &q, &r, &err));
-    hw_collection_close(c);
-    hw_db_close(db);
-}
-
-static void
-why_tells_rank_and_score(void **state)
-{
-    (void)state;
-    hw_db *db = memory();
-    hw_error good;
-    char *json;
-    hw_collection *c = hwt_collection(db, "photos", photos);
-    for (uint64_t i = 0; i < 20; i++) put(c, i, (float)i, NULL);
-    hw_query q = HW_QUERY_INIT;
-    hw_id id = HW_ID_U64(5), absent = HW_ID_U64(77);
-    q.vector = (float[]){1, 0, 0};
-    q.dim = 3;
-    hwt_ok(hw_collection_why(c, &q, &id, &json, &good), &good);
-    assert_json_has(json, "rank");
-    fails(HW_ENOTFOUND, "77", hw_collection_why(c, &q, &absent, &json, &err));
-    fails(HW_EINVAL, "NULL", hw_collection_why(c, &q, NULL, &json, &err));
-    fails(HW_EINVAL, "NULL", hw_collection_why(c, NULL, &id, &json, &err));
-    assert_null(json);
-    hw_collection_close(c);
-    hw_db_close(db);
-}
-
-/* Points 0 to 19 lie at 0 to 19; the query at 0. */
-static void
-why_names_what_took_the_point_out(void **state)
-{
-    (void)state;
-    hw_db *db = memory();
-    hw_error good;
-    char *json;
-    hw_collection *c = hwt_collection(db, "photos", photos);
-    for (uint64_t i = 0; i < 20; i++) put(c, i, (float)i, NULL);
-    const hw_id zero = HW_ID_U64(0), five = HW_ID_U64(5);
-    const char only_even[] = "{\"must\": [{\"has_id\": [0, 2, 4, 6]}]}";
-    const struct {
-        bool is_named; /* the query is point 0, and not a vector as good */
-        uint32_t k, offset;
-        const char *filter;
-        float threshold;
-        const hw_id *point;
-        const char *said, *unsaid;
-    } cases[] = {
-        {false, 6, 0, NULL, 100, &five, "\"found\": true", "lost_at"},
-        {false, 6, 0, NULL, 100, &five, "\"exact_rank\": 6", "lost_at"},
-        {false, 5, 0, NULL, 100, &five, "\"lost_at\": \"rank: k or more", "\"rank\":"},
-        {true, 5, 0, NULL, 100, &five, "\"exact_rank\": 5", "lost_at"},
-        {true, 4, 0, NULL, 100, &five, "\"lost_at\": \"rank: k or more", "\"rank\":"},
-        {true, 4, 0, NULL, 100, &zero, "the query names this point", "rank"},
-        {false, 9, 6, NULL, 100, &five, "\"lost_at\": \"offset\"", "\"found\": true"},
-        {false, 9, 5, NULL, 100, &five, "\"found\": true", "lost_at"},
-        {false, 9, 0, NULL, 4.5f, &five, "\"lost_at\": \"score threshold\"", "\"found\": true"},
-        {false, 9, 0, only_even, 100, &five, "\"lost_at\": \"filter\"", "rank"},
-        {false, 9, 0, only_even, 100, &zero, "\"exact_rank\": 1", "lost_at"},
-    };
-    for (size_t i = 0; i < HWI_COUNT(cases); i++) {
-        hw_query q = HW_QUERY_INIT;
-        if (cases[i].is_named) q.id = &zero;
-        if (!cases[i].is_named) q.vector = (float[]){0, 0, 0}, q.dim = 3;
-        q.k = cases[i].k, q.offset = cases[i].offset;
-        q.filter = cases[i].filter, q.filter_bytes = q.filter ? strlen(q.filter) : 0;
-        q.has_score_threshold = true, q.score_threshold = cases[i].threshold;
-        hwt_ok(hw_collection_why(c, &q, cases[i].point, &json, &good), &good);
-        if (strstr(json, cases[i].unsaid)) fail_msg("case %zu: %s", i, json);
-        assert_json_has(json, cases[i].said);
-    }
-    hw_collection_close(c);
-    hw_db_close(db);
-}
-
-static void
-get_leaves_absent_ids_out(void **state)
-{
-    (void)state;
-    hw_db *db = memory();
-    hw_error good;
-    hw_result *r;
-    hw_collection *c = hwt_collection(db, "photos", photos);
-    put(c, 1, 1, NULL);
-    put(c, 3, 3, NULL);
-    hw_id ids[] = {HW_ID_U64(3), HW_ID_U64(2), HW_ID_U64(1), HW_ID_U64(3)};
-    hwt_ok(hw_collection_get(c, ids, 4, 0, &r, &good), &good);
-    assert_int_equal(3, hw_result_count(r));
-    assert_int_equal(3, hw_result_ids(r)[0].as.u64);
-    assert_int_equal(1, hw_result_ids(r)[1].as.u64);
-    hw_result_free(r);
-    hwt_ok(hw_collection_get(c, NULL, 0, 0, &r, &good), &good);
-    assert_int_equal(0, hw_result_count(r));
-    hw_result_free(r);
-    fails(HW_EINVAL, "NULL", hw_collection_get(c, NULL, 2, 0, &r, &err));
-    fails(HW_EINVAL, "with", hw_collection_get(c, ids, 1, 8, &r, &err));
-    fails(HW_EINVAL, "limit", hw_collection_scroll(c, NULL, 0, NULL, 0, 0, &r, NULL, NULL, &err));
-    fails(HW_EINVAL, "filter",
-          hw_collection_scroll(c, "{\"must\":1}", 10, NULL, 5, 0, &r, NULL, NULL, &err));
-    uint64_t n;
-    fails(HW_EINVAL, "filter", hw_collection_count(c, "{\"must\":1}", 10, &n, &err));
     hw_collection_close(c);
     hw_db_close(db);
 }
@@ -827,13 +350,13 @@ static void
 building_an_index_keeps_answers(void **state)
 {
     (void)state;
-    hw_db *db = memory();
+    hw_db *db = hwt_memory_db();
     hw_error err;
     hw_result *r;
     hw_collection *c =
         hwt_collection(db, "photos", "{\"dim\":3,\"metric\":\"l2\",\"index\":{\"flat_below\":50}}");
     hwt_ok(hw_collection_build(c, NULL, NULL, &err), &err); /* nothing there yet */
-    for (uint64_t i = 0; i < 500; i++) put(c, i, (float)i, NULL);
+    for (uint64_t i = 0; i < 500; i++) hwt_put_photo(c, i, (float)i, NULL);
     assert_int_equal(HW_ECANCELED, hw_collection_build(c, stop_at_once, NULL, &err));
     hwt_db_check(db);
     hwt_ok(hw_collection_build(c, NULL, NULL, &err), &err);
@@ -859,10 +382,10 @@ slots_of_deleted_points_are_used_again(void **state)
     enum { N = 500 };
     static hw_id ids[N];
     static float rows[N][3];
-    hw_db *db = memory();
+    hw_db *db = hwt_memory_db();
     hw_error err;
     char *json;
-    hw_collection *c = hwt_collection(db, "photos", photos);
+    hw_collection *c = hwt_collection(db, "photos", HWT_PHOTOS);
     for (int round = 0; round < 12; round++) {
         for (uint64_t i = 0; i < N; i++) ids[i] = HW_ID_U64(i + (uint64_t)(round * N));
         hwt_ok(hw_collection_upsert(c, ids, &rows[0][0], N, NULL, &err), &err);
@@ -892,19 +415,7 @@ main(void)
         cmocka_unit_test(collections_come_and_go),
         cmocka_unit_test(a_large_collection_is_dropped_in_parts),
         cmocka_unit_test(handles_see_each_others_commits),
-        cmocka_unit_test(bad_points_are_refused_and_the_transaction_goes_on),
-        cmocka_unit_test(a_batch_is_all_or_nothing_and_names_the_row),
-        cmocka_unit_test(a_transaction_spans_collections_and_can_be_aborted),
-        cmocka_unit_test(vectors_and_payloads_come_back_as_given),
-        cmocka_unit_test(the_longest_vector_is_kept),
         cmocka_unit_test(payload_indexes_are_built_resumed_and_removed),
-        cmocka_unit_test(search_checks_its_arguments),
-        cmocka_unit_test(search_by_vector_and_by_id),
-        cmocka_unit_test(a_batch_answers_as_single_searches_do),
-        cmocka_unit_test(a_query_can_be_cancelled_and_has_a_deadline),
-        cmocka_unit_test(why_tells_rank_and_score),
-        cmocka_unit_test(why_names_what_took_the_point_out),
-        cmocka_unit_test(get_leaves_absent_ids_out),
         cmocka_unit_test(building_an_index_keeps_answers),
         cmocka_unit_test(slots_of_deleted_points_are_used_again),
     };
