@@ -147,6 +147,9 @@ hw_status hwi_txn_leave(hw_txn *txn, hw_status st);
  * one HW_ECANCELED and HW_ETIMEOUT as well. */
 HW_CHECKED hw_status hwi_reading_begin(hw_collection *c, hwi_view **out, hw_error *err);
 void hwi_reading_end(hw_collection *c, hwi_view *view); /* NULL is fine */
+/* Whether to read once more, in a newer view: the store no longer had what this one asked for
+ * (HW_ECONFLICT, a snapshot older than a cluster keeps). *attempt is 0 at first. */
+bool hwi_reading_again(const hw_collection *c, hw_status st, uint32_t *attempt);
 void hwi_hold_release(hw_collection *c);                /* when there is one */
 
 /* ---- read.c */

@@ -22,6 +22,14 @@ hwi_reading_end(hw_collection *c, hwi_view *view)
     if (view && !c->hold) hwi_view_release(c->shared->views, view);
 }
 
+#define READINGS_MAX 4u
+
+bool
+hwi_reading_again(const hw_collection *c, hw_status st, uint32_t *attempt)
+{
+    return st == HW_ECONFLICT && !c->hold && ++*attempt < READINGS_MAX;
+}
+
 void
 hwi_hold_release(hw_collection *c)
 {

@@ -45,10 +45,14 @@ hw_collection_search(hw_collection *c, const hw_query *query, hw_result **out, h
 {
     HWI_FAR(c, hwi_search_far(c, query, out, err));
     hwi_view *view;
+    uint32_t attempt = 0;
+    hw_status st;
     *out = NULL;
-    HWI_TRY(hwi_reading_begin(c, &view, err));
-    hw_status st = search_view(c->db, view, query, out, err);
-    hwi_reading_end(c, view);
+    do {
+        st = hwi_reading_begin(c, &view, err);
+        if (st == HW_OK) st = search_view(c->db, view, query, out, err);
+        hwi_reading_end(c, view);
+    } while (hwi_reading_again(c, st, &attempt));
     return st;
 }
 
@@ -103,7 +107,6 @@ hw_collection_search_batch(hw_collection *c, const hw_query *queries, size_t cou
                            uint32_t threads, hw_result **out, hw_error *err)
 {
     HWI_FAR(c, hwi_search_batch_far(c, queries, count, out, err));
-    batch b = {.db = c->db, .queries = queries, .out = out};
     for (size_t i = 0; i < count; i++) out[i] = NULL;
     if (count == 0) return HW_OK;
     if (!queries) return hwi_fail(err, HW_EINVAL, "queries is NULL, count is %zu", count);
@@ -112,9 +115,14 @@ hw_collection_search_batch(hw_collection *c, const hw_query *queries, size_t cou
         return hwi_fail(err, HW_EINVAL, "queries of %zu bytes, this library's have %zu", stride,
                         sizeof(hw_query));
     }
-    HWI_TRY(hwi_reading_begin(c, &b.view, err));
-    hw_status st = run_batch(&b, count, threads, err);
-    hwi_reading_end(c, b.view);
+    uint32_t attempt = 0;
+    hw_status st;
+    do {
+        batch b = {.db = c->db, .queries = queries, .out = out};
+        st = hwi_reading_begin(c, &b.view, err);
+        if (st == HW_OK) st = run_batch(&b, count, threads, err);
+        hwi_reading_end(c, b.view);
+    } while (hwi_reading_again(c, st, &attempt));
     return st;
 }
 
@@ -180,9 +188,13 @@ hw_collection_get(hw_collection *c, const hw_id *ids, size_t count, uint32_t wit
     hwi_view *view;
     *out = NULL;
     if (!ids && count) return hwi_fail(err, HW_EINVAL, "ids is NULL, count is %zu", count);
-    HWI_TRY(hwi_reading_begin(c, &view, err));
-    hw_status st = hwi_view_get(view, ids, count, with, out, err);
-    hwi_reading_end(c, view);
+    uint32_t attempt = 0;
+    hw_status st;
+    do {
+        st = hwi_reading_begin(c, &view, err);
+        if (st == HW_OK) st = hwi_view_get(view, ids, count, with, out, err);
+        hwi_reading_end(c, view);
+    } while (hwi_reading_again(c, st, &attempt));
     return st;
 }
 
@@ -210,10 +222,14 @@ hw_collection_count(hw_collection *c, const char *filter, size_t filter_bytes, u
 {
     HWI_FAR(c, hwi_far_count(c->far, filter, filter_bytes, count, err));
     hwi_view *view;
+    uint32_t attempt = 0;
+    hw_status st;
     *count = 0;
-    HWI_TRY(hwi_reading_begin(c, &view, err));
-    hw_status st = count_matches(view, filter, filter_bytes, count, err);
-    hwi_reading_end(c, view);
+    do {
+        st = hwi_reading_begin(c, &view, err);
+        if (st == HW_OK) st = count_matches(view, filter, filter_bytes, count, err);
+        hwi_reading_end(c, view);
+    } while (hwi_reading_again(c, st, &attempt));
     return st;
 }
 
@@ -313,29 +329,44 @@ scroll_result(scroll *s, uint32_t beyond, uint32_t with, hw_result **out, bool *
     return HW_OK;
 }
 
+static hw_status
+scroll_view(hwi_view *view, const char *filter, size_t filter_bytes, const hw_id *from,
+            uint32_t limit, uint32_t with, hw_result **out, bool *more, hw_id *next, hw_error *err)
+{
+    uint32_t beyond;
+    scroll *s = hwi_alloc_zero(sizeof *s);
+    if (!s) return hwi_nomem(err, sizeof *s);
+    s->view = view;
+    s->err = err;
+    s->limit = limit;
+    hw_status st = begin_scroll(s, filter, filter_bytes, from);
+    if (st == HW_OK) st = find_page(s, &beyond);
+    if (st == HW_OK) st = scroll_result(s, beyond, with, out, more, next);
+    hwi_filtering_release(&s->filtering);
+    hwi_free(s->slots);
+    hwi_free(s);
+    return st;
+}
+
 hw_status
 hw_collection_scroll(hw_collection *c, const char *filter, size_t filter_bytes, const hw_id *from,
                      uint32_t limit, uint32_t with, hw_result **out, bool *more, hw_id *next,
                      hw_error *err)
 {
     HWI_FAR(c, hwi_scroll_far(c, filter, filter_bytes, from, limit, with, out, more, next, err));
-    uint32_t beyond;
+    hwi_view *view;
+    uint32_t attempt = 0;
+    hw_status st;
     *out = NULL;
     if (more) *more = false;
     if (limit == 0 || limit > SCROLL_LIMIT_MAX) {
         return hwi_fail(err, HW_EINVAL, "limit %u is not in 1 to %u", limit, SCROLL_LIMIT_MAX);
     }
-    scroll *s = hwi_alloc_zero(sizeof *s);
-    if (!s) return hwi_nomem(err, sizeof *s);
-    s->err = err;
-    s->limit = limit;
-    hw_status st = hwi_reading_begin(c, &s->view, err);
-    if (st == HW_OK) st = begin_scroll(s, filter, filter_bytes, from);
-    if (st == HW_OK) st = find_page(s, &beyond);
-    if (st == HW_OK) st = scroll_result(s, beyond, with, out, more, next);
-    hwi_reading_end(c, s->view);
-    hwi_filtering_release(&s->filtering);
-    hwi_free(s->slots);
-    hwi_free(s);
+    do {
+        st = hwi_reading_begin(c, &view, err);
+        if (st == HW_OK)
+            st = scroll_view(view, filter, filter_bytes, from, limit, with, out, more, next, err);
+        hwi_reading_end(c, view);
+    } while (hwi_reading_again(c, st, &attempt));
     return st;
 }

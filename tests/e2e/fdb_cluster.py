@@ -79,6 +79,8 @@ def crowd(database, env, count, kill_every, disturb=None):
     print(f"         {count} processes, {workers.killed} killed, {blows} disturbances: "
           + ", ".join(f"{n} {what}" for what, n in sorted(history.outcomes.items())))
     check(not history.problems, "\n".join(history.problems[:10]))
+    for asked in ("get", "search", "count"):
+        same(history.outcomes[asked + " conflict"], 0, asked)
     check(history.outcomes["upsert ok"] > 20, "hardly anything was written")
 
 

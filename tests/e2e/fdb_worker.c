@@ -7,7 +7,7 @@
  * leaves a call without an end. Times are microseconds of CLOCK_MONOTONIC.
  *
  *     B 7 <time> upsert|delete|get|count|search id ...   the value of an upsert is NUMBER * 65536 + 7
- *     E 7 <time> ok|conflict|unknown|<text>  id=value ... | count
+ *     E 7 <time> ok|conflict <text>|unknown <text>|<text>  id=value ... | count
  *
  * A point's vector is (value, id): what is found says who wrote it, and for which point. */
 #include <hashwood/hashwood.h>
@@ -69,10 +69,11 @@ end(uint32_t call, hw_status st, const hw_error *err, hw_result *r, const uint64
     line l = {.used = 0};
     ADD(&l, "E %u %llu ", call, (unsigned long long)now_us());
     if (st != HW_OK) {
-        ADD(&l, "%s",
-            st == HW_ECONFLICT  ? "conflict"
-            : st == HW_EUNKNOWN ? "unknown"
-                                : err->message);
+        ADD(&l, "%s%s",
+            st == HW_ECONFLICT  ? "conflict "
+            : st == HW_EUNKNOWN ? "unknown "
+                                : "",
+            err->message);
     } else {
         ADD(&l, "ok");
         if (number) ADD(&l, " %llu", (unsigned long long)*number);
