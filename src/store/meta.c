@@ -99,10 +99,13 @@ static hw_status
 create_meta(hw_store_txn *t, void *arg, hw_error *err)
 {
     hwi_store_meta *meta = arg;
+    hw_error why;
 
-    hw_status st = look(t, meta, NULL);
-    if (st == HW_OK) return HW_OK;
-    if (st != HW_ENOTFOUND) return look(t, meta, err);
+    hw_status st = look(t, meta, &why);
+    if (st != HW_ENOTFOUND) {
+        if (st != HW_OK && err) *err = why;
+        return st;
+    }
     HWI_TRY(make_meta(meta, err));
     return hwi_store_meta_put(t, meta, err);
 }
@@ -112,12 +115,15 @@ hwi_store_meta_check(hw_store *s, bool create, hwi_store_meta *out, hw_error *er
 {
     hwi_store_meta meta;
     hw_store_txn *t;
+    hw_error why;
 
     HWI_TRY(hwi_store_begin(s, HW_TXN_READ, &t, err));
-    hw_status st = look(t, &meta, create ? NULL : err);
-    if (st != HW_OK && st != HW_ENOTFOUND && create) st = look(t, &meta, err);
+    hw_status st = look(t, &meta, &why);
     hwi_store_abort(t);
-    if (st == HW_ENOTFOUND && create) st = hwi_store_run(s, create_meta, &meta, err);
+    if (st == HW_ENOTFOUND && create)
+        st = hwi_store_run(s, create_meta, &meta, err);
+    else if (st != HW_OK && err)
+        *err = why;
     if (st == HW_OK && out) *out = meta;
     return st;
 }
