@@ -170,8 +170,9 @@ write_once(scene *sc, hw_store *s)
 }
 
 static void
-step(scene *sc, int number)
+step(void *arg, int number)
 {
+    scene *sc = arg;
     hw_store *writer = sc->s[hwi_rng_below(&sc->rng, 2)];
     hw_status st = write_once(sc, writer);
 
@@ -195,6 +196,27 @@ is_quiet(const char *plan)
     return strncmp(plan, "jump", 4) == 0 || strncmp(plan, "slow", 4) == 0;
 }
 
+/* Takes the steps while the faults of a plan come, and sees that they came. */
+static void
+step_under(const char *plan, uint64_t seed, void (*take_step)(void *arg, int number), void *arg,
+           int steps)
+{
+    uint64_t met = hwt_faults_met();
+
+    print_message("  %s, seed %llu\n", plan, (unsigned long long)seed);
+    hwt_faults(seed, plan);
+    for (int i = 0; i < steps; i++) take_step(arg, i);
+    hwt_faults(1, "");
+    assert_true(hwt_faults_met() > met || is_quiet(plan));
+}
+
+static void
+under_every_plan(void (*play)(const char *plan, uint64_t seed))
+{
+    for (uint64_t seed = 1; seed <= seeds(); seed++)
+        for (size_t i = 0; i < HWI_COUNT(plans); i++) play(plans[i], seed * 100 + i);
+}
+
 static void
 play(const char *plan, uint64_t seed)
 {
@@ -208,12 +230,7 @@ play(const char *plan, uint64_t seed)
     memset(sc.now.value, 0xff, sizeof sc.now.value);
     hwi_rng_init(&sc.rng, seed);
     for (int i = 0; i < 2; i++) hwt_ok(hwi_store_open(place.name, &opts, &sc.s[i], &err), &err);
-    print_message("  %s, seed %llu\n", plan, (unsigned long long)seed);
-    uint64_t met = hwt_faults_met();
-    hwt_faults(seed, plan);
-    for (int i = 0; i < STEPS; i++) step(&sc, i);
-    hwt_faults(1, "");
-    assert_true(hwt_faults_met() > met || is_quiet(plan));
+    step_under(plan, seed, step, &sc, STEPS);
     for (int i = 0; i < 2; i++) hwi_store_close(sc.s[i]);
     hwt_place_remove(&place);
 }
@@ -222,8 +239,7 @@ static void
 two_handles_agree_whatever_happens(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= seeds(); seed++)
-        for (size_t i = 0; i < HWI_COUNT(plans); i++) play(plans[i], seed * 100 + i);
+    under_every_plan(play);
 }
 
 /* ---- the database */
@@ -276,9 +292,11 @@ write_points(points *p, hw_collection *c, hw_error *err)
 }
 
 static void
-round_of_points(points *p)
+round_of_points(void *arg, int number)
 {
+    points *p = arg;
     hw_error err = {0};
+    (void)number;
     hw_collection *c = p->c[hwi_rng_below(&p->rng, 2)];
     hw_status st = write_points(p, c, &err);
 
@@ -313,12 +331,7 @@ play_points(const char *plan, uint64_t seed)
                 &err);
         hwt_ok(hw_collection_open(p.db[i], "things", &p.c[i], &err), &err);
     }
-    print_message("  points, %s, seed %llu\n", plan, (unsigned long long)seed);
-    uint64_t met = hwt_faults_met();
-    hwt_faults(seed, plan);
-    for (int i = 0; i < ROUNDS; i++) round_of_points(&p);
-    hwt_faults(1, "");
-    assert_true(hwt_faults_met() > met || is_quiet(plan));
+    step_under(plan, seed, round_of_points, &p, ROUNDS);
     hwt_db_check(p.db[1]);
     for (int i = 0; i < 2; i++) {
         hw_collection_close(p.c[i]);
@@ -331,8 +344,7 @@ static void
 points_are_as_acknowledged_whatever_happens(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= seeds(); seed++)
-        for (size_t i = 0; i < HWI_COUNT(plans); i++) play_points(plans[i], seed * 100 + i);
+    under_every_plan(play_points);
 }
 
 /* ---- what is not there */
