@@ -33,6 +33,8 @@ typedef struct import_job {
     cli_collection coll;
     cli_progress progress;
     bool compare; /* the collection was not empty */
+    char **names; /* of its vectors, when comparing */
+    size_t name_count;
     bool created;
     bool built;
     uint64_t written, present;
@@ -117,7 +119,7 @@ open_collection(import_job *job, const hwi_row *rows, size_t count, hw_error *er
     }
     HWI_TRY(hw_collection_count(job->coll.c, NULL, 0, &points, err));
     job->compare = points > 0;
-    return HW_OK;
+    return job->compare ? cli_vector_names(job->coll.c, &job->names, &job->name_count, err) : HW_OK;
 }
 
 /* ---- one transaction */
@@ -199,17 +201,21 @@ same_vector(const hw_vector *v, const hw_vector *stored)
     return memcmp(v->values, stored->values, (size_t)rows * v->dim * sizeof *v->values) == 0;
 }
 
+/* A vector that the row lacks is a difference, unless rows are merged. */
 static bool
-same_vectors(const hwi_row *row, const hw_result *r, size_t at)
+same_vectors(const import_job *job, const hwi_row *row, const hw_result *r, size_t at)
 {
+    hw_vector stored;
+    size_t stored_count = 0;
+
     for (size_t i = 0; i < row->vector_count; i++) {
         const hw_vector *v = &row->vectors[i];
-        hw_vector stored;
-
         if (!hw_result_stored_vector(r, at, v->name, &stored) || !same_vector(v, &stored))
             return false;
     }
-    return true;
+    for (size_t i = 0; i < job->name_count; i++)
+        stored_count += hw_result_stored_vector(r, at, job->names[i], &stored);
+    return job->a->merge || stored_count == row->vector_count;
 }
 
 /* Marks rows that are stored exactly as they are. */
@@ -228,7 +234,7 @@ find_present(import_job *job, const hwi_row *rows, size_t count, bool *present, 
         if (hw_id_compare(&ids[i], &hw_result_ids(r)[at]) != 0) continue; /* absent */
         bool has_payload = job->a->merge && !rows[i].payload; /* then it stays as it is */
         present[i] =
-            (has_payload || same_payload(&rows[i], r, at)) && same_vectors(&rows[i], r, at);
+            (has_payload || same_payload(&rows[i], r, at)) && same_vectors(job, &rows[i], r, at);
         job->present += present[i];
         at++;
     }
@@ -444,6 +450,7 @@ run_import(cli *c, const void *args)
     st = run_job(&job, &err);
     cli_progress_end(&job.progress);
     cli_feed_close(job.feed);
+    hwi_free(job.names);
     cli_close_collection(c, &job.coll);
     if (st == HW_OK) {
         report(&job);

@@ -146,6 +146,13 @@ def test_import_merges_into_points():
     same(js("import", "a.hw", "c", write_jsonl("again.jsonl", [{"id": 0, "vector": [5]}]), "--merge", "--using", "v2")["imported"], 0)
     run("import", "a.hw", "c", new, "--using", "v2")
     same(js("get", "a.hw", "c", 0, "--with", "vector,payload"), [{"id": 0, "vectors": {"v2": [5]}, "payload": None}], "replaced without:")
+    run("import", "a.hw", "c", write_jsonl("two.jsonl", [{"id": 2, "vector": [8]}]), "--merge", "--using", "v2")
+    same(js("import", "a.hw", "c", "old.jsonl", "--merge")["present"], 1, "0 and 1 have other vectors, 2 has all it would get")
+    same(js("import", "a.hw", "c", "old.jsonl")["imported"], 3, "without, a vector more is a difference")
+    same(js("get", "a.hw", "c", 2, "--with", "vector"), [{"id": 2, "vectors": {"v1": [2, 0]}}])
+    same(js("import", "a.hw", "c", "old.jsonl")["imported"], 0)
+    run("import", "a.hw", "c", "two.jsonl", "--merge", "--using", "v2")
+    run("import", "a.hw", "c", write_jsonl("zero.jsonl", [{"id": 0, "vector": [5]}]), "--using", "v2")
     run("import", "a.hw", "c", write_jsonl("bare.jsonl", [{"id": 0}, {"id": 9}]), "--merge")
     same([len(p.get("vectors", {})) for p in js("get", "a.hw", "c", 0, 9, "--with", "vector")], [1, 0], "a row of an id alone")
 
