@@ -368,6 +368,7 @@ why_names_what_took_the_point_out(void **state)
     hw_collection *c = hwt_collection(db, "photos", HWT_PHOTOS);
     for (uint64_t i = 0; i < 20; i++) hwt_put_photo(c, i, (float)i, NULL);
     const hw_id zero = HW_ID_U64(0), five = HW_ID_U64(5);
+    const float origin[] = {0, 0, 0};
     const char only_even[] = "{\"must\": [{\"has_id\": [0, 2, 4, 6]}]}";
     const struct {
         bool is_named; /* the query is point 0, and not a vector as good */
@@ -392,7 +393,7 @@ why_names_what_took_the_point_out(void **state)
     for (size_t i = 0; i < HWI_COUNT(cases); i++) {
         hw_query q = HW_QUERY_INIT;
         if (cases[i].is_named) q.id = &zero;
-        if (!cases[i].is_named) q.vector = (float[]){0, 0, 0}, q.dim = 3;
+        if (!cases[i].is_named) q.vector = origin, q.dim = 3;
         q.k = cases[i].k, q.offset = cases[i].offset;
         q.filter = cases[i].filter, q.filter_bytes = q.filter ? strlen(q.filter) : 0;
         q.has_score_threshold = true, q.score_threshold = cases[i].threshold;
