@@ -62,6 +62,14 @@ def test_unindexed_filters():
         s.ok("POST", P + "/scroll", {"filter": {"must": [{"key": "n", "range": {"gt": 1}}]}})
         s.fails(400, "POST", P + "/count", {"filter": where("k", 5)}, says="Index required")
         s.ok("POST", P + "/count", {"filter": {"must": [{"has_id": [1]}, {"is_empty": {"key": "k"}}]}})
+        formula = lambda x: {"prefetch": {"query": [1, 0, 0, 0]}, "query": {"formula": x}}
+        s.ok("POST", P + "/query", formula({"sum": ["$score", "n", {"key": "k", "match": {"value": "v"}}]}))
+        s.fails(400, "POST", P + "/query", formula({"mult": [2, {"neg": "price"}]}),
+                says='"price" of one of the following types: [float, integer]. Help: Create an index for this key or use a different formula')
+        s.fails(400, "POST", P + "/query", formula({"sum": ["$score", {"key": "other", "match": {"value": "v"}}]}), says='"other"')
+        s.fails(400, "POST", P + "/query", {"prefetch": formula("n") | {"filter": where("other")}, "query": {"fusion": "rrf"}}, says='"other"')
+        s.fails(400, "POST", P + "/query", formula({"geo_distance": {"origin": {"lat": 1, "lon": 2}, "to": "k"}}), says="[geo]")
+        s.fails(400, "POST", P + "/query", formula({"datetime_key": "k"}), says="[datetime]")
         # What may be changed by id needs no filter.
         s.ok("PUT", P, points(4) | {"update_filter": where("other", "x")})
         s.ok("POST", P + "/delete", {"filter": where()})

@@ -2,7 +2,7 @@
  *
  * Every step of every tree is checked as a search of its own: a prefetch costs as much as a root.
  */
-#include "server/query/query.h"
+#include "server/query/formula.h"
 #include "server/rest/strict.h"
 
 static bool
@@ -21,6 +21,33 @@ check_vectors(hwi_run *run, const hwi_plan *p)
 }
 
 static bool
+check_expression(hwi_run *run, const hwi_expr *x)
+{
+    static const char *const types[] = {
+        [HWI_OP_PAYLOAD] = "float, integer", [HWI_OP_GEO] = "geo", [HWI_OP_DATE] = "datetime"};
+    const char *of = (size_t)x->op < HWI_COUNT(types) ? types[x->op] : NULL;
+    if (of && !hwi_strict_field(run->request, &run->shape, x->path, of)) return false;
+    for (size_t i = 0; i < x->part_count; i++) {
+        if (!check_expression(run, &x->parts[i])) return false;
+    }
+    return true;
+}
+
+static bool
+check_formula(hwi_run *run, const hwi_formula *f)
+{
+    hwi_request *r = run->request;
+    hw_error err;
+    for (size_t i = 0; i < f->condition_count; i++) {
+        const hwi_json *filter;
+        hw_status st = hwi_json_parse(f->conditions[i].filter, f->conditions[i].bytes, &r->arena,
+                                      &filter, &err);
+        if (!hwi_ok(r, st, &err) || !hwi_strict_condition(r, &run->shape, filter)) return false;
+    }
+    return check_expression(run, &f->root);
+}
+
+static bool
 check(hwi_run *run, const hwi_plan *p, uint32_t group_size, uint32_t *cost)
 {
     const hwi_json *filter = hwi_json_member(p->source, "filter");
@@ -32,6 +59,7 @@ check(hwi_run *run, const hwi_plan *p, uint32_t group_size, uint32_t *cost)
                           .params = params};
     *cost += hwi_strict_cost(filter);
     if (!hwi_strict_check(run->request, &run->shape, &ask) || !check_vectors(run, p)) return false;
+    if (p->formula && !check_formula(run, p->formula)) return false;
     for (size_t i = 0; i < p->prefetch_count; i++) {
         if (!check(run, &p->prefetches[i], 1, cost)) return false;
     }

@@ -197,6 +197,13 @@ key_of(const hwi_json *condition)
     return key && key->kind == HWI_JSON_TEXT ? key : NULL;
 }
 
+static bool
+is_indexed(const hwi_json *indexes, const char *key, const char *types)
+{
+    const hwi_json *type = hwi_json_member(hwi_json_member(indexes, key), "type");
+    return type && type->kind == HWI_JSON_TEXT && strstr(types, type->text);
+}
+
 /* False, and its key and types noted, for a condition that no index serves. */
 static bool
 find_index(void *arg, const char *prefix, const hwi_json *condition)
@@ -206,22 +213,42 @@ find_index(void *arg, const char *prefix, const hwi_json *condition)
     const char *types = key ? types_for(condition) : NULL;
     if (!types) return true;
     snprintf(s->key, sizeof s->key, "%s%s", prefix, key->text);
-    const hwi_json *type = hwi_json_member(hwi_json_member(s->indexes, s->key), "type");
-    if (type && type->kind == HWI_JSON_TEXT && strstr(types, type->text)) return true;
+    if (is_indexed(s->indexes, s->key, types)) return true;
     s->types = types;
     return false;
 }
 
 static bool
-check_indexed(hwi_request *r, const hwi_shape *shape, const hwi_json *filter)
+refuse_unindexed(hwi_request *r, const char *key, const char *types, const char *instead)
 {
-    index_search s = {.indexes = hwi_json_member(shape->described, "payload_indexes")};
-    if (each_condition(filter, "", find_index, &s)) return true;
     return hwi_refuse(r, 400,
                       "Bad request: Index required but not found for \"%s\" of one of the "
                       "following types: [%s]. Help: Create an index for this key or use a "
-                      "different filter.",
-                      s.key, s.types);
+                      "different %s.",
+                      key, types, instead);
+}
+
+static bool
+check_indexed(hwi_request *r, const hwi_shape *shape, const hwi_json *filter, const char *instead)
+{
+    index_search s = {.indexes = hwi_json_member(shape->described, "payload_indexes")};
+    if (each_condition(filter, "", find_index, &s)) return true;
+    return refuse_unindexed(r, s.key, s.types, instead);
+}
+
+bool
+hwi_strict_condition(hwi_request *r, const hwi_shape *shape, const hwi_json *filter)
+{
+    return !is_forbidden(shape, "unindexed_filtering_retrieve") ||
+           check_indexed(r, shape, filter, "formula expression");
+}
+
+bool
+hwi_strict_field(hwi_request *r, const hwi_shape *shape, const char *field, const char *types)
+{
+    if (!is_forbidden(shape, "unindexed_filtering_retrieve")) return true;
+    return is_indexed(hwi_json_member(shape->described, "payload_indexes"), field, types) ||
+           refuse_unindexed(r, field, types, "formula expression");
 }
 
 bool
@@ -269,7 +296,8 @@ hwi_strict_check(hwi_request *r, const hwi_shape *shape, const hwi_strict_ask *a
         !hwi_strict_limit(r, shape, "max_query_limit", "limit", (double)ask->limit)) {
         return false;
     }
-    if (ask->filter && is_forbidden(shape, rule) && !check_indexed(r, shape, ask->filter)) {
+    if (ask->filter && is_forbidden(shape, rule) &&
+        !check_indexed(r, shape, ask->filter, "filter")) {
         return false;
     }
     if (ask->filter && !check_filter_size(r, shape, ask->filter)) return false;

@@ -21,6 +21,10 @@ typedef struct hwi_strict_ask {
 bool hwi_strict_check(hwi_request *r, const hwi_shape *shape, const hwi_strict_ask *ask);
 /* A batch of so many searches. */
 bool hwi_strict_batch(hwi_request *r, const hwi_shape *shape, size_t searches);
+/* A formula's conditions, and the fields it computes with, want an index where unindexed filtering is
+ * forbidden; `types` as in "float, integer". */
+bool hwi_strict_condition(hwi_request *r, const hwi_shape *shape, const hwi_json *filter);
+bool hwi_strict_field(hwi_request *r, const hwi_shape *shape, const char *field, const char *types);
 /* group_by wants an index where unindexed filtering is forbidden. */
 bool hwi_strict_group(hwi_request *r, const hwi_shape *shape, const char *field);
 /* Any other number with a limit: search_max_... by its name in strict_mode_config; `what` is how the
