@@ -173,7 +173,6 @@ change_body(hw_store_txn *txn, void *arg, hw_error *err)
 hw_status
 hw_db_alias(hw_db *db, const hw_alias *aliases, size_t count, hw_error *err)
 {
-    HWI_FAR(db, hwi_remote_alias(db->far, aliases, count, err));
     change c = {aliases, count};
     if (count == 0) return HW_OK;
     if (!aliases) return hwi_fail(err, HW_EINVAL, "aliases is NULL, count is %zu", count);
@@ -181,6 +180,7 @@ hw_db_alias(hw_db *db, const hw_alias *aliases, size_t count, hw_error *err)
         if (!aliases[i].name) return hwi_fail(err, HW_EINVAL, "name of alias %zu is NULL", i);
         HWI_TRY(hwi_name_check("alias", aliases[i].name, strlen(aliases[i].name), err));
     }
+    HWI_FAR(db, hwi_remote_alias(db->far, aliases, count, err));
     HWI_TRY(hwi_store_run(db->store, change_body, &c, err));
     hwi_db_committed(db);
     return HW_OK;

@@ -193,10 +193,10 @@ canonical_paths(hwi_conf *conf, hw_error *err)
 hw_status
 hw_collection_create(hw_db *db, const char *name, const char *config, hw_error *err)
 {
-    HWI_FAR(db, hwi_remote_create(db->far, name, config, err));
     hwi_conf *conf;
     if (!name) return hwi_fail(err, HW_EINVAL, "collection name is NULL");
     if (!config) return hwi_fail(err, HW_EINVAL, "config is NULL");
+    HWI_FAR(db, hwi_remote_create(db->far, name, config, err));
     HWI_TRY(hwi_conf_parse(name, config, strlen(config), &conf, err));
     hw_status st = canonical_paths(conf, err);
     if (st == HW_OK) st = hwi_store_run(db->store, create_body, conf, err);
@@ -233,9 +233,9 @@ drop_body(hw_store_txn *txn, void *arg, hw_error *err)
 hw_status
 hw_collection_drop(hw_db *db, const char *name, hw_error *err)
 {
-    HWI_FAR(db, hwi_remote_drop(db->far, name, err));
     drop d = {.name = name};
     if (!name) return hwi_fail(err, HW_EINVAL, "collection name is NULL");
+    HWI_FAR(db, hwi_remote_drop(db->far, name, err));
     HWI_TRY(hwi_store_run(db->store, drop_body, &d, err));
     hwi_db_committed(db);
     hw_status st = hwi_drops_finish(db, d.more ? err : NULL);
@@ -295,11 +295,11 @@ find(hw_db *db, const char *name, char own_name[HW_NAME_MAX + 1], uint32_t *coll
 hw_status
 hw_collection_open(hw_db *db, const char *name, hw_collection **out, hw_error *err)
 {
-    HWI_FAR(db, hwi_collection_open_far(db, name, out, err));
     uint32_t coll;
     char own_name[HW_NAME_MAX + 1];
     *out = NULL;
     if (!name) return hwi_fail(err, HW_EINVAL, "collection name is NULL");
+    HWI_FAR(db, hwi_collection_open_far(db, name, out, err));
     HWI_TRY(find(db, name, own_name, &coll, err));
     hw_collection *c = hwi_alloc_zero(sizeof *c);
     if (!c) return hwi_nomem(err, sizeof *c);

@@ -184,10 +184,10 @@ hw_status
 hw_collection_get(hw_collection *c, const hw_id *ids, size_t count, uint32_t with, hw_result **out,
                   hw_error *err)
 {
-    HWI_FAR(c, hwi_get_far(c, ids, count, with, out, err));
     hwi_view *view;
     *out = NULL;
     if (!ids && count) return hwi_fail(err, HW_EINVAL, "ids is NULL, count is %zu", count);
+    HWI_FAR(c, hwi_get_far(c, ids, count, with, out, err));
     uint32_t attempt = 0;
     hw_status st;
     do {

@@ -342,12 +342,12 @@ hw_status
 hw_collection_restore(hw_db *db, const char *name, const char *file, bool replace,
                       hw_progress_fn progress, void *arg, hw_error *err)
 {
-    HWI_FAR(db, hwi_remote_restore(db->far, name, file, err));
     restoring r = {.db = db, .file = file, .name = name, .replace = replace};
     r.progress = (hwi_progress){.fn = progress, .arg = arg};
     if (!name) return hwi_fail(err, HW_EINVAL, "collection name is NULL");
     if (!file || !file[0]) return hwi_fail(err, HW_EINVAL, "the file to restore is empty");
     HWI_TRY(hwi_name_check("collection name", name, strlen(name), err));
+    HWI_FAR(db, hwi_remote_restore(db->far, name, file, replace, err));
     (void)!hwi_drops_finish(db, NULL); /* somebody else's rubbish */
     atomic_fetch_add(&db->restores, 1);
     hw_status st = restore(&r, err);

@@ -391,14 +391,67 @@ hwi_remote_backup(hwi_remote *remote, const char *collection, const char *file, 
     return st;
 }
 
+/* HW_EEXIST when the name is taken; asked beforehand, since a server replaces what is there. */
+static hw_status
+must_be_free(hwi_remote *remote, const char *collection, hw_error *err)
+{
+    hwi_exchange ask = {.method = "GET"};
+    hwi_buf path = {0};
+    hwi_arena arena = {0};
+    const hwi_json *result;
+    hwi_remote_path(&path, collection, "/exists");
+    hw_status st = exchange_at(remote, &path, &ask, &arena, &result, err);
+    const hwi_json *exists = hwi_json_member(result, "exists");
+    if (st == HW_OK && !(exists && exists->kind == HWI_JSON_BOOL))
+        st = hwi_fail(err, HW_EIO, "the server's answer does not say what exists");
+    if (st == HW_OK && exists->boolean)
+        st = hwi_fail(err, HW_EEXIST, "collection `%s` exists", collection);
+    hwi_arena_release(&arena);
+    return st;
+}
+
 hw_status
-hwi_remote_restore(hwi_remote *remote, const char *collection, const char *file, hw_error *err)
+hwi_remote_restore(hwi_remote *remote, const char *collection, const char *file, bool replace,
+                   hw_error *err)
 {
     hwi_exchange upload = {.method = "POST", .from_file = file};
+    if (!replace) HWI_TRY(must_be_free(remote, collection, err));
     return tell(remote, &upload, collection, "/snapshots/upload?wait=true", err);
 }
 
 /* ---- Aliases ---- */
+
+static bool
+is_listed_alias(const hwi_json *list, const char *name)
+{
+    for (const hwi_json *j = list ? list->child : NULL; j; j = j->next) {
+        const hwi_json *text = hwi_json_member(j, "alias_name");
+        if (text && text->kind == HWI_JSON_TEXT && strcmp(text->text, name) == 0) return true;
+    }
+    return false;
+}
+
+/* What is removed must be there, or set before: a server takes the rest for done. */
+static hw_status
+check_removals(hwi_remote *remote, const hw_alias *aliases, size_t count, hw_error *err)
+{
+    hwi_arena arena = {0};
+    const hwi_json *result = NULL;
+    hw_status st = HW_OK;
+    for (size_t i = 0; st == HW_OK && i < count; i++) {
+        bool is_there = aliases[i].collection != NULL;
+        for (size_t j = 0; j < i; j++) is_there |= strcmp(aliases[j].name, aliases[i].name) == 0;
+        if (is_there) continue;
+        if (!result) {
+            st = hwi_remote_call(remote, "GET", "/aliases", NULL, &arena, &result, err);
+            if (st != HW_OK) break;
+        }
+        if (!is_listed_alias(hwi_json_member(result, "aliases"), aliases[i].name))
+            st = hwi_fail(err, HW_ENOTFOUND, "there is no alias `%s`", aliases[i].name);
+    }
+    hwi_arena_release(&arena);
+    return st;
+}
 
 hw_status
 hwi_remote_alias(hwi_remote *remote, const hw_alias *aliases, size_t count, hw_error *err)
@@ -406,6 +459,7 @@ hwi_remote_alias(hwi_remote *remote, const hw_alias *aliases, size_t count, hw_e
     hwi_buf body = {0};
     hwi_arena arena = {0};
     const hwi_json *result;
+    HWI_TRY(check_removals(remote, aliases, count, err));
     hwi_buf_text(&body, "{\"actions\":[");
     for (size_t i = 0; i < count; i++) {
         const hw_alias *a = &aliases[i];

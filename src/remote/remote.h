@@ -77,7 +77,7 @@ HW_CHECKED hw_status hwi_remote_check(hwi_remote *remote, hw_damage_fn damage, v
 HW_CHECKED hw_status hwi_remote_backup(hwi_remote *remote, const char *collection, const char *file,
                                        hw_error *err);
 HW_CHECKED hw_status hwi_remote_restore(hwi_remote *remote, const char *collection,
-                                        const char *file, hw_error *err);
+                                        const char *file, bool replace, hw_error *err);
 HW_CHECKED hw_status hwi_remote_alias(hwi_remote *remote, const hw_alias *aliases, size_t count,
                                       hw_error *err);
 

@@ -57,6 +57,14 @@ def test_an_export_an_import_and_a_backup_cross_over():
         same(js("get", "near.hw", "c", "42", "--with", "payload,vector"),
              js("get", server.url, "c", "42", "--with", "payload,vector"))
         run("backup", server.url, "far.backup")
+        run("backup", server.url, "c.backup", "--collection", "c")
+        run("delete", server.url, "c", "42")
+        fails("restore", "c.backup", server.url, "--collection", "c", says="collection `c` exists")
+        same(js("count", server.url, "c"), {"count": 99}, "nothing is replaced unasked")
+        run("restore", "c.backup", server.url, "--collection", "c", "--replace")
+        same(js("count", server.url, "c"), {"count": 100})
+        run("restore", "c.backup", server.url, "--collection", "d")
+        same(js("count", server.url, "d"), {"count": 100})
     run("restore", "far.backup", "again.hw")
     same(js("count", "again.hw", "c"), js("count", "near.hw", "c"))
     run("check", "again.hw")
@@ -83,6 +91,7 @@ def test_fields_and_aliases_of_a_servers_collection():
         run("alias", server.url, "now", "c")
         same(js("count", server.url, "now"), {"count": 2})
         run("alias", server.url, "now", "--remove")
+        fails("alias", server.url, "now", "--remove", says="no alias `now`")
 
 
 def test_failures_are_told_in_the_servers_words():

@@ -129,6 +129,30 @@ a_deadline_ends_the_wait_for_a_server(void **state)
     stop(&s);
 }
 
+/* Nothing is sent: the server never answers. */
+static void
+null_is_refused_as_in_a_folder(void **state)
+{
+    (void)state;
+    silent_server s;
+    hw_db *db;
+    hw_collection *c, *none;
+    hw_result *r;
+    hw_error err;
+    start(&s);
+    open_far(&s, &db, &c);
+    assert_int_equal(HW_EINVAL, hw_collection_create(db, NULL, "{}", &err));
+    assert_int_equal(HW_EINVAL, hw_collection_create(db, "c", NULL, &err));
+    assert_int_equal(HW_EINVAL, hw_collection_open(db, NULL, &none, &err));
+    assert_int_equal(HW_EINVAL, hw_collection_drop(db, NULL, &err));
+    assert_int_equal(HW_EINVAL, hw_collection_restore(db, NULL, "f", false, NULL, NULL, &err));
+    assert_int_equal(HW_EINVAL, hw_db_alias(db, &(const hw_alias){NULL, "c"}, 1, &err));
+    assert_int_equal(HW_EINVAL, hw_collection_get(c, NULL, 1, 0, &r, &err));
+    hw_collection_close(c);
+    hw_db_close(db);
+    stop(&s);
+}
+
 static void *
 signal_soon(void *cancel)
 {
@@ -167,6 +191,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(null_is_refused_as_in_a_folder),
         cmocka_unit_test(a_deadline_ends_the_wait_for_a_server),
         cmocka_unit_test(a_cancel_ends_the_wait_for_a_server),
     };
