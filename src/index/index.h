@@ -97,7 +97,13 @@ typedef struct hwi_accept {
                                                those not in `sure` */
     const roaring_bitmap_t *sure;           /* NULL: none */
     void *arg;
+    const uint64_t *bits; /* `may` as hwi_accept_bits makes it; NULL: made when a search needs it */
+    uint32_t bits_below;
 } hwi_accept;
+
+/* The slots of a set below `slots_below` as plain bits, a word of zeros behind them; *below: how many
+ * bits come before that word. The caller frees them; NULL when out of memory. */
+uint64_t *hwi_accept_bits(const roaring_bitmap_t *may, uint32_t slots_below, uint32_t *below);
 
 /* What a search did, for explain and benchmarks; zeroed by hwi_index_search. */
 typedef struct hwi_trace {

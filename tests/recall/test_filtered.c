@@ -75,6 +75,59 @@ found_of_ten(hw_collection *c, const float *vector, const char *filter)
     return same;
 }
 
+/* ---- matches on the far side of a cut ---- */
+
+#define CLOUD 15000u
+#define CLOUD_QUERIES 100u
+
+/* A point of one cloud without groups, long in its first component. */
+static void
+in_cloud(hwi_rng *rng, float *out)
+{
+    for (uint32_t j = 0; j < DIM; j++) out[j] = (float)hwi_rng_normal(rng);
+    out[0] *= 4;
+}
+
+/* Payloads say on which side of a plane a point lies. */
+static void
+fill_cloud(hw_collection *c, hwi_rng *rng)
+{
+    static float rows[BATCH][DIM];
+    static char text[BATCH][32];
+    const char *payloads[BATCH];
+    hw_id ids[BATCH];
+    hw_error err;
+
+    for (uint32_t first = 0; first < CLOUD; first += BATCH) {
+        for (uint32_t i = 0; i < BATCH; i++) {
+            in_cloud(rng, rows[i]);
+            snprintf(text[i], sizeof text[i], "{\"side\": %.4f}", (double)rows[i][0]);
+            payloads[i] = text[i], ids[i] = HW_ID_U64(first + i);
+        }
+        ok(hw_collection_upsert(c, ids, rows[0], BATCH, payloads, &err), &err);
+    }
+    ok(hw_collection_build(c, NULL, NULL, &err), &err);
+}
+
+/* Mean recall@10 of queries from the near half for points beyond `cut`. */
+static double
+recall_beyond(hw_collection *c, hwi_rng *rng, double cut)
+{
+    uint32_t same = 0;
+    char filter[96];
+
+    snprintf(filter, sizeof filter, "{\"must\": {\"key\": \"side\", \"range\": {\"gt\": %g}}}",
+             cut);
+    for (uint32_t i = 0; i < CLOUD_QUERIES;) {
+        float v[DIM];
+        in_cloud(rng, v);
+        if (v[0] > 0) continue;
+        same += found_of_ten(c, v, filter);
+        i++;
+    }
+    return same / (10.0 * CLOUD_QUERIES);
+}
+
 /* Mean recall@10 when a query near group g asks for group g + step; `indexed`: of the payload. */
 static double
 recall_across(uint32_t step, const char *indexes)
@@ -132,6 +185,32 @@ a_filter_without_an_index_keeps_recall(void **state)
     if (recall < 0.93) fail_msg("recall %.3f", recall);
 }
 
+static void
+a_filter_that_starts_far_away_keeps_recall(void **state)
+{
+    hw_collection *c;
+    hwi_rng rng;
+    hw_error err;
+    hw_db *db;
+
+    (void)state;
+    hwi_rng_init(&rng, 5);
+    ok(hw_db_open("mem:", NULL, &db, &err), &err);
+    ok(hw_collection_create(db, "c",
+                            "{\"dim\": 24, \"metric\": \"l2\", \"index\": {\"leaf_size\": 64}, "
+                            "\"payload_indexes\": {\"side\": \"float\"}}",
+                            &err),
+       &err);
+    ok(hw_collection_open(db, "c", &c, &err), &err);
+    fill_cloud(c, &rng);
+    for (double cut = 0; cut < 5; cut += 2) {
+        double recall = recall_beyond(c, &rng, cut);
+        if (recall < 0.945) fail_msg("beyond %g: recall %.3f", cut, recall);
+    }
+    hw_collection_close(c);
+    hw_db_close(db);
+}
+
 int
 main(void)
 {
@@ -139,6 +218,7 @@ main(void)
         cmocka_unit_test(a_filter_along_likeness_keeps_recall),
         cmocka_unit_test(a_filter_across_likeness_keeps_recall),
         cmocka_unit_test(a_filter_without_an_index_keeps_recall),
+        cmocka_unit_test(a_filter_that_starts_far_away_keeps_recall),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
