@@ -125,11 +125,19 @@ hwi_scroll_far(hw_collection *c, const char *filter, size_t filter_bytes, const 
     return HW_OK;
 }
 
+static hw_status
+check_field(const char *field, hw_error *err)
+{
+    return field && field[0] ? HW_OK : hwi_fail(err, HW_EINVAL, "payload field is empty");
+}
+
 hw_status
 hwi_facet_far(hw_collection *c, const char *field, const char *filter, size_t filter_bytes,
               uint32_t limit, char **json, hw_error *err)
 {
     hwi_buf body = {0};
+    *json = NULL;
+    HWI_TRY(check_field(field, err));
     hwi_buf_printf(&body, "{\"limit\":%u,\"exact\":true,\"key\":", limit);
     hwi_json_write_text(&body, field, strlen(field));
     if (filter) {
@@ -148,6 +156,8 @@ hw_status
 hwi_index_payload_far(hw_collection *c, const char *field, const char *type, hw_error *err)
 {
     hwi_buf body = {0};
+    HWI_TRY(check_field(field, err));
+    if (!type) return hwi_fail(err, HW_EINVAL, "index type is NULL");
     hwi_buf_text(&body, "{\"field_name\":");
     hwi_json_write_text(&body, field, strlen(field));
     hwi_buf_text(&body, ",\"field_schema\":");
@@ -166,6 +176,7 @@ hw_status
 hwi_unindex_payload_far(hw_collection *c, const char *field, hw_error *err)
 {
     hwi_buf path = {0};
+    HWI_TRY(check_field(field, err));
     hwi_buf_text(&path, "/index/");
     hwi_remote_escape(&path, field);
     hwi_buf_text(&path, "?wait=true");

@@ -138,6 +138,7 @@ null_is_refused_as_in_a_folder(void **state)
     hw_db *db;
     hw_collection *c, *none;
     hw_result *r;
+    char *json;
     hw_error err;
     start(&s);
     open_far(&s, &db, &c);
@@ -148,6 +149,10 @@ null_is_refused_as_in_a_folder(void **state)
     assert_int_equal(HW_EINVAL, hw_collection_restore(db, NULL, "f", false, NULL, NULL, &err));
     assert_int_equal(HW_EINVAL, hw_db_alias(db, &(const hw_alias){NULL, "c"}, 1, &err));
     assert_int_equal(HW_EINVAL, hw_collection_get(c, NULL, 1, 0, &r, &err));
+    assert_int_equal(HW_EINVAL, hw_collection_facet(c, NULL, NULL, 0, 1, &json, &err));
+    assert_int_equal(HW_EINVAL, hw_collection_index_payload(c, NULL, "keyword", NULL, NULL, &err));
+    assert_int_equal(HW_EINVAL, hw_collection_index_payload(c, "a", NULL, NULL, NULL, &err));
+    assert_int_equal(HW_EINVAL, hw_collection_unindex_payload(c, NULL, &err));
     hw_collection_close(c);
     hw_db_close(db);
     stop(&s);
