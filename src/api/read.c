@@ -322,8 +322,8 @@ scroll_result(scroll *s, uint32_t beyond, uint32_t with, hw_result **out, bool *
         return st == HW_ENOTFOUND ? hwi_fail(s->err, HW_ECORRUPT, "an id entry points to free slot")
                                   : st;
     }
-    hwi_result_take_warning(r, s->filtering.resolved.warning);
-    s->filtering.resolved.warning = NULL;
+    hwi_result_take_warning(r, s->filtering.warning);
+    s->filtering.warning = NULL;
     *out = r;
     if (more) *more = beyond != HWI_SLOT_NONE;
     return HW_OK;

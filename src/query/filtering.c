@@ -44,7 +44,8 @@ void
 hwi_filtering_release(hwi_filtering *f)
 {
     hwi_filter_tester_free(f->tester);
-    hwi_filter_resolved_release(&f->resolved);
+    hwi_kept_unref(f->kept);
+    hwi_free(f->warning);
     if (f->among) roaring_bitmap_free(f->among);
     for (size_t i = 0; i < f->having_count; i++) roaring_bitmap_free(f->having[i]);
     hwi_buf_release(&f->large);
@@ -71,6 +72,33 @@ gather_having(hwi_filtering *f, hw_error *err)
     return HW_OK;
 }
 
+/* Asks the indexes, and remembers what they say for as long as the view lasts. */
+static hw_status
+ask_indexes(hwi_filtering *f, const char *json, size_t bytes, hw_error *err)
+{
+    hwi_view *view = f->view;
+    hwi_filter_resolved resolved;
+
+    HWI_TRY(hwi_filter_resolve_having(f->filter, view->txn, view->conf->coll, &view->conf->schema,
+                                      f->having, &resolved, err));
+    HWI_TRY(hwi_kept_new(json, bytes, &resolved, view->counts.slots_below, &f->kept, err));
+    hwi_keeper_add(view->keeper, f->kept);
+    return HW_OK;
+}
+
+static hw_status
+copy_warning(hwi_filtering *f, hw_error *err)
+{
+    const char *text = f->kept->resolved.warning;
+
+    if (!text) return HW_OK;
+    size_t bytes = strlen(text) + 1;
+    f->warning = hwi_alloc(bytes);
+    if (!f->warning) return hwi_nomem(err, bytes);
+    memcpy(f->warning, text, bytes);
+    return HW_OK;
+}
+
 static hw_status
 resolve(hwi_filtering *f, const char *json, size_t bytes, hw_error *err)
 {
@@ -80,12 +108,14 @@ resolve(hwi_filtering *f, const char *json, size_t bytes, hw_error *err)
         return hwi_fail(err, HW_ELIMIT, "filter of %zu bytes is above the maximum %u", bytes,
                         HW_FILTER_MAX);
     HWI_TRY(hwi_filter_parse_for(json, bytes, &view->conf->schema, &f->arena, &f->filter, err));
-    HWI_TRY(gather_having(f, err));
-    HWI_TRY(hwi_filter_resolve_having(f->filter, view->txn, view->conf->coll, &view->conf->schema,
-                                      f->having, &f->resolved, err));
-    f->accept.may = f->resolved.may;
-    if (f->resolved.exact) return HW_OK;
-    f->accept.sure = f->resolved.sure;
+    f->kept = hwi_keeper_find(view->keeper, json, bytes);
+    if (!f->kept || !f->kept->resolved.exact) HWI_TRY(gather_having(f, err));
+    if (!f->kept) HWI_TRY(ask_indexes(f, json, bytes, err));
+    HWI_TRY(copy_warning(f, err));
+    f->accept.may = f->kept->resolved.may;
+    f->accept.bits = f->kept->bits, f->accept.bits_below = f->kept->bits_below;
+    if (f->kept->resolved.exact) return HW_OK;
+    f->accept.sure = f->kept->resolved.sure;
     f->accept.test = test_slot, f->accept.arg = f;
     return hwi_filter_tester_new(f->filter, &f->tester, err);
 }
@@ -105,8 +135,8 @@ limit_to(hwi_filtering *f, const hw_id *ids, size_t count, hw_error *err)
         else if (st != HW_ENOTFOUND)
             return st;
     }
-    if (f->filter) roaring_bitmap_and_inplace(f->among, f->resolved.may);
-    f->accept.may = f->among;
+    if (f->filter) roaring_bitmap_and_inplace(f->among, f->kept->resolved.may);
+    f->accept.may = f->among, f->accept.bits = NULL;
     return HW_OK;
 }
 

@@ -3,7 +3,7 @@
 #ifndef HWI_FILTERING_H
 #define HWI_FILTERING_H
 
-#include "payload/filter.h"
+#include "query/kept.h"
 #include "query/view.h"
 
 #define HWI_AMONG_MAX 1000000u /* ids a search may be limited to */
@@ -12,7 +12,8 @@
 typedef struct hwi_filtering {
     hwi_arena arena;
     const hwi_filter *filter; /* NULL: none */
-    hwi_filter_resolved resolved;
+    hwi_kept *kept;           /* what the indexes say of it */
+    char *warning; /* NULL, or one line naming the index to create; whoever takes it sets NULL */
     hwi_filter_tester *tester;
     roaring_bitmap_t **having; /* slots that have the vectors the filter asks for; in arena */
     size_t having_count;

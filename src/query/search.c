@@ -94,8 +94,8 @@ explain(const hwi_view *view, const hwi_view_field *field, const hwi_filtering *
             ", \"filter\": {\"selectivity_guessed\": %.5f, \"selectivity_at_most\": %.5f, "
             "\"decided_by_indexes\": %s, \"payloads_tested\": %llu, \"filtered_out\": %llu}",
             (double)guessed / (double)points,
-            (double)roaring_bitmap_get_cardinality(f->resolved.may) / (double)points,
-            f->resolved.exact ? "true" : "false", (unsigned long long)f->tested,
+            (double)roaring_bitmap_get_cardinality(f->kept->resolved.may) / (double)points,
+            f->kept->resolved.exact ? "true" : "false", (unsigned long long)f->tested,
             (unsigned long long)t->filtered_out);
     }
     hwi_buf_printf(
@@ -190,8 +190,8 @@ static hw_status
 finish(hwi_answer *a, hwi_filtering *f, hw_status st, hw_error *err)
 {
     if (st == HW_OK) {
-        a->warning = f->resolved.warning;
-        f->resolved.warning = NULL;
+        a->warning = f->warning;
+        f->warning = NULL;
     }
     a->trace.detail = NULL, a->trace.stop = (hwi_stop){0};
     if (st == HW_OK && a->explain.failed) st = hwi_nomem(err, a->explain.size);
@@ -280,7 +280,7 @@ hwi_why(hwi_view *view, const hw_query *q, const hw_id *id, hwi_buf *json, hw_er
 static hw_status
 test_undecided(hwi_filtering *f, roaring_bitmap_t *matching, hw_error *err)
 {
-    roaring_bitmap_t *open = roaring_bitmap_andnot(f->resolved.may, f->resolved.sure);
+    roaring_bitmap_t *open = roaring_bitmap_andnot(f->kept->resolved.may, f->kept->resolved.sure);
     roaring_uint32_iterator_t it;
 
     if (!open) return hwi_nomem(err, sizeof *open);
@@ -301,13 +301,14 @@ hwi_match(hwi_view *view, const char *filter, size_t filter_bytes, roaring_bitma
     if (!filter) return hwi_pix_live(view->txn, view->conf->coll, out, err);
     hw_status st = hwi_filtering_open(&f, view, filter, filter_bytes, NULL, 0, err);
     if (st == HW_OK) {
-        *out = roaring_bitmap_copy(f.resolved.exact ? f.resolved.may : f.resolved.sure);
+        *out = roaring_bitmap_copy(f.kept->resolved.exact ? f.kept->resolved.may
+                                                          : f.kept->resolved.sure);
         if (!*out) st = hwi_nomem(err, sizeof **out);
     }
-    if (st == HW_OK && !f.resolved.exact) st = test_undecided(&f, *out, err);
-    if (st == HW_OK && warning && f.resolved.warning) {
-        *warning = f.resolved.warning;
-        f.resolved.warning = NULL;
+    if (st == HW_OK && !f.kept->resolved.exact) st = test_undecided(&f, *out, err);
+    if (st == HW_OK && warning && f.warning) {
+        *warning = f.warning;
+        f.warning = NULL;
     }
     hwi_filtering_release(&f);
     if (st != HW_OK && *out) {

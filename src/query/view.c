@@ -149,6 +149,7 @@ view_free(hwi_view *v)
         hwi_page_table_free(v->fields[i].has);
     }
     hwi_free(v->fields);
+    hwi_keeper_free(v->keeper);
     hwi_page_table_free(v->slots);
     hwi_conf_unref(v->conf);
     snapshot_unref(v->source);
@@ -234,6 +235,7 @@ fill_view(hwi_views *views, hwi_view *v, uint64_t version, hw_error *err)
     if (st != HW_OK) return st;
     HWI_TRY(hwi_counts_get(v->txn, views->coll, &v->counts, err));
     HWI_TRY(open_tables(v, err));
+    HWI_TRY(hwi_keeper_new(&v->keeper, err));
     for (size_t i = 0; i < v->conf->field_count; i++) {
         hwi_view_field *f = &v->fields[i];
         hwi_index *ix;

@@ -10,6 +10,7 @@
 
 #include "index/index.h"
 #include "index/sparse/sparse.h"
+#include "query/kept.h"
 #include "records/ragged.h"
 
 typedef struct hwi_view_field {
@@ -40,6 +41,7 @@ typedef struct hwi_view {
     hwi_counts counts;
     hwi_page_table *slots;
     hwi_view_field *fields; /* conf->field_count, in conf's order */
+    hwi_keeper *keeper;     /* filters resolved before; NULL in a view that changes */
     atomic_int refs;
     struct hwi_view *next_dead; /* view.c's, while it lets go of several */
     const hwi_stop *stop;       /* of a reader's own copy (api/hold.c); NULL: none */
