@@ -36,7 +36,7 @@
 static const uint32_t ks[K_COUNT] = {10, 100};
 static const float epses[] = {0.8f, 1.2f, 1.6f, 2.0f, 2.5f, 3.2f, 4.0f, 5.5f};
 #define EPSES ((uint32_t)(sizeof epses / sizeof epses[0]))
-static const uint32_t extras[K_COUNT][DEPTHS] = {{2, 4, 10, 30}, {20, 20, 20, 20}};
+static const uint32_t extras[K_COUNT][DEPTHS] = {{3, 6, 12, 30}, {20, 20, 20, 20}};
 static const float steps[] = {0.50f, 0.60f, 0.70f, 0.75f, 0.80f, 0.85f,  0.875f, 0.90f,  0.92f,
                               0.94f, 0.95f, 0.96f, 0.97f, 0.98f, 0.985f, 0.99f,  0.995f, 0.999f};
 

@@ -27,7 +27,7 @@ lay_out(hwi_scratch *s, uint8_t *base, uint32_t dim, const hwi_model *m, const h
     s->framed = take(&c, dim * sizeof(float));
     s->y = take(&c, m->out_dims * sizeof(float));
     s->z = take(&c, m->bits * sizeof(float));
-    s->q8 = take(&c, hwi_leaf_code_bytes(m));
+    s->q8 = take(&c, hwi_leaf_code_dims(m));
     s->bytes = take(&c, HWI_MAX(m->fast_dims, m->rank_dims));
     s->planes = take(&c, sizeof *s->planes);
     s->scores = take(&c, leaves * sizeof *s->scores);

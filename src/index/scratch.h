@@ -15,7 +15,7 @@ typedef struct hwi_scratch {
     float *framed;   /* dim */
     float *y;        /* out_dims */
     float *z;        /* bits */
-    int8_t *q8;      /* code bytes: the framed query for refine codes */
+    int8_t *q8;      /* code dims: the framed query for refine codes */
     uint8_t *bytes;  /* max(fast_dims, rank_dims) */
     hwi_scan_query *planes;
     float *scores;         /* leaves + 16 */

@@ -595,6 +595,36 @@ dot_codes(const int8_t *q, const uint8_t *const *codes, size_t count, size_t dim
     for (; i < count; i++) dot_code_rows(q, codes + i, 1, dims, out + i);
 }
 
+/* A nibble times a query byte is at most 1905 in size, so a pair of products fits 16 bits. */
+INLINE void
+dot_nibble_rows(const int8_t *q, const uint8_t *const *codes, size_t count, size_t half,
+                int32_t *out)
+{
+    const __m256i nibble = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
+    __m256i sum[CODES_MAX];
+
+    for (size_t r = 0; r < count; r++) sum[r] = _mm256_setzero_si256();
+    for (size_t j = 0; j < half; j += 16) {
+        __m256i qj = _mm256_loadu2_m128i((const void *)(q + half + j), (const void *)(q + j));
+        for (size_t r = 0; r < count; r++) {
+            __m128i both = _mm_loadu_si128((const void *)(codes[r] + j));
+            __m256i c = _mm256_and_si256(nibble, _mm256_set_m128i(_mm_srli_epi16(both, 4), both));
+            __m256i pairs = _mm256_maddubs_epi16(c, qj);
+            sum[r] = _mm256_add_epi32(sum[r], _mm256_madd_epi16(pairs, ones));
+        }
+    }
+    for (size_t r = 0; r < count; r++) out[r] = sum_of_lanes(sum[r]);
+}
+
+static void
+dot_nibbles(const int8_t *q, const uint8_t *const *codes, size_t count, size_t half, int32_t *out)
+{
+    size_t i = 0;
+    for (; i + CODES_MAX <= count; i += CODES_MAX)
+        dot_nibble_rows(q, codes + i, CODES_MAX, half, out + i);
+    for (; i < count; i++) dot_nibble_rows(q, codes + i, 1, half, out + i);
+}
+
 /* ---- products ---- */
 
 #define PRODUCT_WIDTH 8
@@ -626,4 +656,5 @@ const hwi_kernels hwi_kernels_avx2 = {
     .product = product,
     .nearest = nearest,
     .dot_codes = dot_codes,
+    .dot_nibbles = dot_nibbles,
 };

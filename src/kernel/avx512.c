@@ -551,6 +551,19 @@ fold_codes_to_4(__m512i v)
     return _mm_add_epi32(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
 }
 
+/* Folds the sums of 1 or 4 rows. */
+INLINE void
+store_sums(const __m512i *sum, size_t count, int32_t *out)
+{
+    if (count == 1) {
+        out[0] = _mm512_reduce_add_epi32(sum[0]);
+        return;
+    }
+    __m128i ab = _mm_hadd_epi32(fold_codes_to_4(sum[0]), fold_codes_to_4(sum[1]));
+    __m128i cd = _mm_hadd_epi32(fold_codes_to_4(sum[2]), fold_codes_to_4(sum[3]));
+    _mm_storeu_si128((void *)out, _mm_hadd_epi32(ab, cd));
+}
+
 /* Sums of 1 or 4 rows of codes. */
 INLINE void
 dot_code_rows(const int8_t *q, const uint8_t *const *codes, size_t count, size_t dims, int32_t *out)
@@ -570,13 +583,7 @@ dot_code_rows(const int8_t *q, const uint8_t *const *codes, size_t count, size_t
         for (size_t r = 0; r < count; r++)
             sum[r] = _mm512_dpbusd_epi32(sum[r], _mm512_maskz_loadu_epi8(valid, codes[r] + j), qj);
     }
-    if (count == 1) {
-        out[0] = _mm512_reduce_add_epi32(sum[0]);
-        return;
-    }
-    __m128i ab = _mm_hadd_epi32(fold_codes_to_4(sum[0]), fold_codes_to_4(sum[1]));
-    __m128i cd = _mm_hadd_epi32(fold_codes_to_4(sum[2]), fold_codes_to_4(sum[3]));
-    _mm_storeu_si128((void *)out, _mm_hadd_epi32(ab, cd));
+    store_sums(sum, count, out);
 }
 
 static void
@@ -586,6 +593,48 @@ dot_codes(const int8_t *q, const uint8_t *const *codes, size_t count, size_t dim
     for (; i + ROWS_MAX <= count; i += ROWS_MAX)
         dot_code_rows(q, codes + i, ROWS_MAX, dims, out + i);
     for (; i < count; i++) dot_code_rows(q, codes + i, 1, dims, out + i);
+}
+
+/* Both nibbles of up to 64 bytes of a row. */
+INLINE __m512i
+add_nibbles(__m512i sum, __m512i both, __m512i q_low, __m512i q_high)
+{
+    const __m512i nibble = _mm512_set1_epi8(15);
+
+    sum = _mm512_dpbusd_epi32(sum, _mm512_and_si512(both, nibble), q_low);
+    return _mm512_dpbusd_epi32(sum, _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble), q_high);
+}
+
+INLINE void
+dot_nibble_rows(const int8_t *q, const uint8_t *const *codes, size_t count, size_t half,
+                int32_t *out)
+{
+    __m512i sum[ROWS_MAX];
+    size_t j = 0;
+
+    for (size_t r = 0; r < count; r++) sum[r] = _mm512_setzero_si512();
+    for (; j + 64 <= half; j += 64) {
+        __m512i low = _mm512_loadu_si512(q + j), high = _mm512_loadu_si512(q + half + j);
+        for (size_t r = 0; r < count; r++)
+            sum[r] = add_nibbles(sum[r], _mm512_loadu_si512(codes[r] + j), low, high);
+    }
+    if (j < half) {
+        __mmask64 valid = (1ull << (half - j)) - 1;
+        __m512i low = _mm512_maskz_loadu_epi8(valid, q + j),
+                high = _mm512_maskz_loadu_epi8(valid, q + half + j);
+        for (size_t r = 0; r < count; r++)
+            sum[r] = add_nibbles(sum[r], _mm512_maskz_loadu_epi8(valid, codes[r] + j), low, high);
+    }
+    store_sums(sum, count, out);
+}
+
+static void
+dot_nibbles(const int8_t *q, const uint8_t *const *codes, size_t count, size_t half, int32_t *out)
+{
+    size_t i = 0;
+    for (; i + ROWS_MAX <= count; i += ROWS_MAX)
+        dot_nibble_rows(q, codes + i, ROWS_MAX, half, out + i);
+    for (; i < count; i++) dot_nibble_rows(q, codes + i, 1, half, out + i);
 }
 
 /* ---- products ---- */
@@ -619,4 +668,5 @@ const hwi_kernels hwi_kernels_avx512 = {
     .product = product,
     .nearest = nearest,
     .dot_codes = dot_codes,
+    .dot_nibbles = dot_nibbles,
 };

@@ -135,6 +135,12 @@ typedef struct hwi_kernels {
      * query bytes (multiple of 16), exact int32 (dims <= 65536 with |q| <= 127 fits). */
     void (*dot_codes)(const int8_t *q, const uint8_t *const *codes, size_t count, size_t dims,
                       int32_t *out);
+
+    /* The same for codes of 4 bits, unsigned, two to a byte: out[i] = sum over j below half of low
+     * nibble of codes[i][j] * q[j] + high nibble of codes[i][j] * q[half + j]. half is a multiple
+     * of 16. */
+    void (*dot_nibbles)(const int8_t *q, const uint8_t *const *codes, size_t count, size_t half,
+                        int32_t *out);
 } hwi_kernels;
 
 /* Only the tables of the architecture built for exist. */

@@ -380,6 +380,29 @@ dot_codes(const int8_t *q, const uint8_t *const *codes, size_t count, size_t dim
     }
 }
 
+static void
+dot_nibbles(const int8_t *q, const uint8_t *const *codes, size_t count, size_t half, int32_t *out)
+{
+    const uint8x16_t nibble = vdupq_n_u8(15);
+
+    for (size_t i = 0; i < count; i++) {
+        int32x4_t sum = vdupq_n_s32(0);
+        for (size_t j = 0; j < half; j += 16) {
+            uint8x16_t both = vld1q_u8(codes[i] + j);
+            int8x16_t low = vreinterpretq_s8_u8(vandq_u8(both, nibble));
+            int8x16_t high = vreinterpretq_s8_u8(vshrq_n_u8(both, 4));
+            int8x16_t q_low = vld1q_s8(q + j), q_high = vld1q_s8(q + half + j);
+            /* four products of at most 1920 in size fit 16 bits */
+            int16x8_t products = vmull_s8(vget_low_s8(low), vget_low_s8(q_low));
+            products = vmlal_high_s8(products, low, q_low);
+            products = vmlal_s8(products, vget_low_s8(high), vget_low_s8(q_high));
+            products = vmlal_high_s8(products, high, q_high);
+            sum = vpadalq_s16(sum, products);
+        }
+        out[i] = vaddvq_s32(sum);
+    }
+}
+
 /* ---- products ---- */
 
 #define PRODUCT_WIDTH 4
@@ -411,4 +434,5 @@ const hwi_kernels hwi_kernels_neon = {
     .product = product,
     .nearest = nearest,
     .dot_codes = dot_codes,
+    .dot_nibbles = dot_nibbles,
 };

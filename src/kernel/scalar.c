@@ -256,6 +256,17 @@ dot_codes(const int8_t *q, const uint8_t *const *codes, size_t count, size_t dim
     }
 }
 
+static void
+dot_nibbles(const int8_t *q, const uint8_t *const *codes, size_t count, size_t half, int32_t *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        int32_t sum = 0;
+        for (size_t j = 0; j < half; j++)
+            sum += (codes[i][j] & 15) * q[j] + (codes[i][j] >> 4) * q[half + j];
+        out[i] = sum;
+    }
+}
+
 /* ---- products ---- */
 
 static float
@@ -311,4 +322,5 @@ const hwi_kernels hwi_kernels_scalar = {
     .product = product,
     .nearest = nearest,
     .dot_codes = dot_codes,
+    .dot_nibbles = dot_nibbles,
 };

@@ -287,7 +287,11 @@ largest_leaf_fits_a_value(void **state)
     (void)state;
 
     for (size_t d = 0; d < HWI_COUNT(dims); d++) {
-        hwi_model m = {.dim = dims[d], .dc = HWI_MIN(dims[d], 256u), .bits = 256, .words = 8};
+        hwi_model m = {.dim = dims[d],
+                       .dc = HWI_MIN(dims[d], 256u),
+                       .bits = 256,
+                       .words = 8,
+                       .code_bits = d % 2 ? 4 : 8};
         assert_true(hwi_leaf_rows_max(&m) <= HWI_LEAF_ROWS_MAX);
         assert_true(hwi_leaf_rows_max(&m) >= 16);
         assert_true(hwi_leaf_page_bytes(&m, hwi_leaf_rows_max(&m)) <= HWI_STORE_VALUE_MAX);
@@ -298,7 +302,7 @@ largest_leaf_fits_a_value(void **state)
             m.part_pages = hwi_leaf_part_pages(&m);
             assert_true(m.part_pages <= HWI_PART_PAGES_MAX);
         }
-        assert_int_equal(hwi_leaf_rows_per_part(&(hwi_model){.dim = 128}), 240);
+        assert_int_equal(hwi_leaf_rows_per_part(&(hwi_model){.dim = 128, .code_bits = 8}), 240);
     }
 }
 

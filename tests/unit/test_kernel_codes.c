@@ -371,6 +371,11 @@ check_codes(const hwi_kernels *scalar, const hwi_kernels *k, const int8_t *q, co
             k->dot_codes(q, row, count, dims, got);
             assert_memory_equal(expected, got, count * 4);
             assert_int_equal(got[count], -77);
+            if (dims % 32 != 0) continue;
+            scalar->dot_nibbles(q, row, count, dims / 2, expected);
+            k->dot_nibbles(q, row, count, dims / 2, got);
+            assert_memory_equal(expected, got, count * 4);
+            assert_int_equal(got[count], -77);
         }
     }
 }

@@ -5,8 +5,12 @@
  * <v, z(q)>: exact for q = r, unbiased otherwise, with an error that falls with the square root of
  * the number of bits (RaBitQ, theorem 3.2).
  *
- * Refine code: r rounded to 255 levels of its own largest component, so its error is about 1/250 of
- * |r|.
+ * Refine code: r rounded to 15 levels of a step of its own, the best of a few: steps that cut the
+ * largest components off leave the others a smaller error. As with the signature the code v is scaled
+ * such that <r, q> comes out exactly for q = r: |r|^2 / <v, r>. Its error is about a tenth of |r|, spread
+ * over all dimensions, so a hundredth in any one direction at 128 of them. Generations before model
+ * format 3 have 255 levels of r's largest component, twice the bytes and an error no answer needs:
+ * candidates are measured at full precision anyway (docs/decisions/pages.md).
  */
 #include <math.h>
 
@@ -51,19 +55,75 @@ sign_code(const hwi_model *m, const hwi_centre *centre, const float *y, float *s
     }
 }
 
-/* r is left as the levels it was rounded to. */
+/* Levels as floats, for products with them. */
 static void
-refine_code(const hwi_model *m, const hwi_centre *centre, float *r, hwi_code *out, uint8_t *codes)
+to_floats(const int8_t *q, uint32_t n, float *out)
 {
-    float largest = HWI_MAX(m->kernels->largest(r, m->dim), 1e-20f), step = largest / 127;
+    for (uint32_t j = 0; j < n; j++) out[j] = q[j];
+}
+
+/* Rounds r to 255 levels; v: their floats. Returns their step. */
+static float
+round_to_bytes(const hwi_model *m, const float *r, float *v, uint8_t *codes)
+{
+    float largest = HWI_MAX(m->kernels->largest(r, m->dim), 1e-20f);
 
     (void)m->kernels->round_i8(r, m->dim, 127 / largest, 127, (int8_t *)codes);
-    for (uint32_t j = 0; j < m->dim; j++) {
-        r[j] = (float)(int8_t)codes[j];
-        codes[j] ^= 128; /* plus 128 */
-    }
+    to_floats((const int8_t *)codes, m->dim, v);
+    for (uint32_t j = 0; j < m->dim; j++) codes[j] ^= 128; /* plus 128 */
     memset(codes + m->dim, 128, hwi_leaf_code_bytes(m) - m->dim);
-    float at_centre = step * dot(m, r, centre->x, m->dim);
+    return largest / 127;
+}
+
+/* Rounds r to -7 .. 7 in the step whose levels v lie closest to its direction; returns by what v is
+ * to be multiplied. */
+static float
+round_to_nibbles(const hwi_model *m, const float *r, float r_sq, int8_t *q, float *v)
+{
+    static const float cuts[] = {1.0f, 0.9f, 0.8f, 0.65f}; /* of the largest component */
+    float largest = HWI_MAX(m->kernels->largest(r, m->dim), 1e-20f);
+    float best = -1, best_cut = 1;
+
+    for (size_t i = 0; i < HWI_COUNT(cuts); i++) {
+        (void)m->kernels->round_i8(r, m->dim, 7 / (cuts[i] * largest), 7, q);
+        to_floats(q, m->dim, v);
+        float known = dot(m, v, r, m->dim),
+              cosine_sq = known * known / (dot(m, v, v, m->dim) + 1e-30f);
+        if (cosine_sq > best) best = cosine_sq, best_cut = cuts[i];
+    }
+    (void)m->kernels->round_i8(r, m->dim, 7 / (best_cut * largest), 7, q);
+    to_floats(q, m->dim, v);
+    float known = dot(m, v, r, m->dim);
+    return known > 1e-20f ? r_sq / known : 0;
+}
+
+static void
+pack_nibbles(const hwi_model *m, const int8_t *q, uint8_t *codes)
+{
+    uint32_t half = hwi_leaf_code_bytes(m);
+
+    for (uint32_t j = 0; j < half; j++) {
+        uint32_t low = j < m->dim ? (uint32_t)(q[j] + 8) : 8,
+                 high = half + j < m->dim ? (uint32_t)(q[half + j] + 8) : 8;
+        codes[j] = (uint8_t)(low | high << 4);
+    }
+}
+
+/* scratch: dim floats rounded up to 16, and as many bytes. */
+static void
+refine_code(const hwi_model *m, const hwi_centre *centre, const float *r, float *scratch,
+            hwi_code *out, uint8_t *codes)
+{
+    int8_t *q = (int8_t *)(scratch + (m->dim + 15u) / 16 * 16);
+    float step;
+
+    if (m->code_bits == 8) {
+        step = round_to_bytes(m, r, scratch, codes);
+    } else {
+        step = round_to_nibbles(m, r, out->radius_sq, q, scratch);
+        pack_nibbles(m, q, codes);
+    }
+    float at_centre = step * dot(m, scratch, centre->x, m->dim);
     if (m->metric == HWI_DOT) {
         out->rs = step, out->ra = 0;
     } else {
@@ -82,5 +142,5 @@ hwi_lsh_encode(const hwi_model *m, const hwi_centre *centre, const float *x, con
     out->error = 0;
     if (m->words == 0) return;
     sign_code(m, centre, y, scratch, out);
-    refine_code(m, centre, r, out, codes);
+    refine_code(m, centre, r, r + (m->dim + 15u) / 16 * 16, out, codes);
 }

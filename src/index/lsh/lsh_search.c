@@ -37,8 +37,8 @@
 typedef struct lsh_query {
     float scan_scale, scan_bias;
     float code_scale;
-    int32_t code_sum128; /* 128 * sum of q8 */
-    float length;        /* |framed query| */
+    int32_t code_zero; /* what a code of nothing but zeros gives */
+    float length;      /* |framed query| */
 } lsh_query;
 
 /* Survivors of a leaf on their way to be refined. */
@@ -63,8 +63,8 @@ prepare(hwi_search_run *run, lsh_query *q)
     hwi_model_hash(m, s->y, s->z);
     int32_t sum = hwi_quantize_scan(s->z, m->bits, s->planes, &q->scan_scale);
     q->scan_bias = -0.5f * (float)sum * q->scan_scale;
-    q->code_sum128 =
-        128 * hwi_quantize_i8(s->framed, m->dim, hwi_leaf_code_bytes(m), s->q8, &q->code_scale);
+    q->code_zero = hwi_leaf_code_zero(m) *
+                   hwi_quantize_i8(s->framed, m->dim, hwi_leaf_code_dims(m), s->q8, &q->code_scale);
     for (uint32_t j = 0; j < m->dim; j++) length += (double)s->framed[j] * s->framed[j];
     q->length = (float)sqrt(length);
 }
@@ -175,12 +175,13 @@ refine(hwi_search_run *run, const lsh_query *q, const batch *b)
             uint32_t slot = b->leaf->page.slots[b->row[at]];
             rows[n] = hwi_leaf_ref_row(run->v, b->leaf, b->row[at]), kept[n++] = slot;
         }
-        m->kernels->dot_codes(run->s->q8, rows, n, code_bytes, dot);
+        (m->code_bits == 4 ? m->kernels->dot_nibbles : m->kernels->dot_codes)(run->s->q8, rows, n,
+                                                                              code_bytes, dot);
         run->trace->refined += n;
         for (size_t i = 0; i < n; i++) {
             float ra = hwi_get_f32(rows[i] + code_bytes),
                   rs = hwi_get_f32(rows[i] + code_bytes + 4);
-            float e = ra + b->d - rs * q->code_scale * (float)(dot[i] - q->code_sum128);
+            float e = ra + b->d - rs * q->code_scale * (float)(dot[i] - q->code_zero);
             bool open = run->accept && run->accept->test; /* only a test tells */
             if (!open) run->accepted++;
             if (!(e < run->top.worst)) continue;

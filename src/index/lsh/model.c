@@ -12,7 +12,8 @@
 
 #include "index/lsh/model_build.h"
 
-#define FORMAT 2u
+#define FORMAT 3u
+#define FORMAT_BEFORE_CODE_BITS 2u
 #define FORMAT_LEAST 1u /* without part_pages */
 #define HEADER 44u
 #define FAST_FROM_DIM 129u
@@ -65,6 +66,7 @@ hwi_model_new(const hwi_field *field, uint32_t generation, uint32_t dc, uint32_t
     m->dim = field->dim, m->dc = dc;
     m->out_dims = (dc + 15) / 16 * 16, m->rank_dims = (dc + 7) / 8 * 8;
     m->bits = bits;
+    m->code_bits = HWI_CODE_BITS;
     /* codes estimate l2 distances and inner products: under l1 rows are compared exactly instead */
     m->words = field->kind == HWI_KDTREE || field->metric == HWI_L1 ? 0 : bits / 32;
     m->fast_dims = (m->dim + 7) / 8 * 8;
@@ -152,12 +154,21 @@ hwi_model_encode(const hwi_model *m, hwi_buf *out)
     hwi_put_u64(h + 24, m->seed);
     hwi_put_f32(h + 32, m->kap);
     hwi_put_u32(h + 36, m->generation);
+    h[40] = (uint8_t)m->code_bits;
     hwi_buf_add(out, h, sizeof h);
     uint8_t f[4];
     for (uint32_t j = 0; m->mean && j < m->dim; j++)
         hwi_put_f32(f, m->mean[j]), hwi_buf_add(out, f, 4);
     size_t floats = (size_t)m->dc * m->dim;
     for (size_t j = 0; j < floats; j++) hwi_put_f32(f, m->axes[j]), hwi_buf_add(out, f, 4);
+}
+
+/* Bits of a refine code's component in a stored model; 0 if it names none that there are. */
+static uint32_t
+stored_code_bits(const uint8_t *header)
+{
+    if (header[0] <= FORMAT_BEFORE_CODE_BITS) return 8;
+    return header[40] == 4 || header[40] == 8 ? header[40] : 0;
 }
 
 static bool
@@ -183,14 +194,15 @@ hwi_model_decode(const hwi_field *field, uint32_t generation, hw_bytes blob, hwi
     *out = NULL;
     size_t means = hwi_model_has_mean(field->metric) ? field->dim : 0;
     if (blob.size < HEADER || b[0] < FORMAT_LEAST || b[0] > FORMAT || b[1] != field->metric ||
-        b[2] != field->kind || b[3] > HWI_PART_PAGES_MAX || hwi_get_u32(b + 4) != field->dim ||
-        !sane(field, hwi_get_u32(b + 8), hwi_get_u32(b + 12)) ||
+        b[2] != field->kind || b[3] > HWI_PART_PAGES_MAX || stored_code_bits(b) == 0 ||
+        hwi_get_u32(b + 4) != field->dim || !sane(field, hwi_get_u32(b + 8), hwi_get_u32(b + 12)) ||
         blob.size != HEADER + 4 * (means + (size_t)hwi_get_u32(b + 8) * field->dim))
         return hwi_fail(err, HW_ECORRUPT, "model of generation %u does not decode", generation);
     HWI_TRY(hwi_model_new(field, generation, hwi_get_u32(b + 8), hwi_get_u32(b + 12), &m, err));
     m->leaf_size = HWI_MAX(hwi_get_u32(b + 16), 2u);
     m->hash_bits = HWI_MIN(hwi_get_u32(b + 20), 24u);
     m->part_pages = b[3];
+    m->code_bits = stored_code_bits(b);
     m->seed = hwi_get_u64(b + 24);
     m->kap = hwi_get_f32(b + 32);
     if (means) read_floats(m->mean, b + HEADER, means);

@@ -17,6 +17,7 @@
 #include "index/space.h"
 
 #define HWI_PART_PAGES_MAX 8u
+#define HWI_CODE_BITS 4u /* what new generations take */
 
 typedef struct hwi_model {
     atomic_int refs;
@@ -31,6 +32,7 @@ typedef struct hwi_model {
     uint32_t leaf_size;
     uint32_t hash_bits;  /* kind lsh: bits of the bucket number */
     uint32_t part_pages; /* pages of 4 kB to a refine part; 0: as many as format 1 took */
+    uint32_t code_bits;  /* of a component in a refine code: 4, or 8 as before format 3 */
     uint64_t seed;
     float kap;      /* typical error of <v, z> per unit of |query part|: measured at build */
     float *mean;    /* dim; NULL when the frame does not subtract */

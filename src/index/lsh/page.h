@@ -11,13 +11,14 @@
  *
  * Blocks lie at multiples of 64 bytes in the store's map.
  *
- * Parts 1, 2 ... hold the refine rows of hwi_leaf_rows_per_part vectors each: dim code bytes
- * (padded to 16), A2 f32, S2 f32.
+ * Parts 1, 2 ... hold the refine rows of hwi_leaf_rows_per_part vectors each: codes, A2 f32, S2
+ * f32. A code of 4 bits a component is two components to a byte, j and half + j, where half is half
+ * of dim padded to 32; one of 8 bits (generations before model format 3) a byte each, padded to 16.
  *
  * With r = x - centre the estimate of a squared distance is A + D - S * <v, z(q)>, where D = |q -
  * centre|^2, v the signature as +-1/2, and A = |r|^2 + S * <v, z(centre)>: the centre's part is
- * folded in, so one hashed query serves every leaf (docs/concepts.md). The refine code is r in 8 bits a
- * component: A2 + D - S2 * <code, q>. Under dot D = -<q, centre>, A = A2 = 0 and S, S2 are half as
+ * folded in, so one hashed query serves every leaf (docs/concepts.md). The refine code is r in 4 or 8 bits
+ * a component: A2 + D - S2 * <code, q>. Under dot D = -<q, centre>, A = A2 = 0 and S, S2 are half as
  * large, which estimates -<q, x>.
  *
  * Leaves of kind kdtree, and all under l1, have words = 0: no blocks and no refine parts, their rows
@@ -47,10 +48,22 @@ hwi_leaf_block_bytes(const hwi_model *m)
 {
     return m->words ? HWI_SIGNATURE_BLOCK_BYTES(m->words) : 0;
 }
+/* Components of a refine code, of which those from dim on are nothing. */
+static inline uint32_t
+hwi_leaf_code_dims(const hwi_model *m)
+{
+    return m->code_bits == 4 ? (m->dim + 31) / 32 * 32 : (m->dim + 15) / 16 * 16;
+}
 static inline uint32_t
 hwi_leaf_code_bytes(const hwi_model *m)
 {
-    return (m->dim + 15) / 16 * 16;
+    return hwi_leaf_code_dims(m) * m->code_bits / 8;
+}
+/* What stands for 0 in a code. */
+static inline int32_t
+hwi_leaf_code_zero(const hwi_model *m)
+{
+    return m->code_bits == 4 ? 8 : 128;
 }
 static inline uint32_t
 hwi_leaf_row_bytes(const hwi_model *m)
@@ -88,13 +101,14 @@ typedef struct hwi_code {
 } hwi_code;
 
 /* Encodes a framed vector x with axes coordinates y relative to a centre. codes:
- * hwi_leaf_code_bytes. scratch: dim + 2 * bits floats, 64-byte aligned. */
+ * hwi_leaf_code_bytes. scratch: hwi_lsh_scratch_floats, 64-byte aligned. */
 void hwi_lsh_encode(const hwi_model *m, const hwi_centre *centre, const float *x, const float *y,
                     float *scratch, hwi_code *out, uint8_t *codes);
 static inline size_t
 hwi_lsh_scratch_floats(const hwi_model *m)
 {
-    return (m->dim + 15u) / 16 * 16 + 2u * m->bits;
+    size_t dims = (m->dim + 15u) / 16 * 16;
+    return 2u * m->bits + 2 * dims + dims / sizeof(float);
 }
 
 /* The signature's first bits name the bucket inside a leaf. */
