@@ -357,6 +357,7 @@ walk_query(study *s, uint32_t query, cell *cells, hw_error *err)
     for (uint32_t i = 0; st == HW_OK && i < K_COUNT * EPSES; i++) {
         hwi_trace trace = {0};
         hwi_search_run run = {.v = v,
+                              .work_most = INFINITY,
                               .query = hwi_vec_row(row),
                               .k = ks[i / EPSES] + 1,
                               .max_distance = INFINITY,

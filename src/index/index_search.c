@@ -7,7 +7,8 @@
  *
  * A filter that lets the share f through makes the k nearest accepted about as far away as the k /
  * f nearest of all: the effort is looked up for k / f. When gathering would cost less than that
- * effort, it is chosen instead.
+ * effort, it is chosen instead; and when the matches turn out to lie far away, so that the leaves have
+ * cost as much as gathering, the search ends by that. So it never costs more than twice the cheaper.
  */
 #include <math.h>
 
@@ -15,10 +16,8 @@
 
 #define GATHER_ALWAYS 500u /* accepted slots below which nothing else is worth thinking about */
 /* Costs in scanned signatures (2.5 ns), rough: */
-#define GATHER_COST 20.0      /* of reaching a scattered row */
-#define GATHER_DIMS 24.0      /* so many of its dimensions cost one more */
-#define LEAF_COST 100.0       /* of opening a leaf */
-#define FILTERED_ROW_COST 4.0 /* of a row in it, survivors being looked up in a filter */
+#define GATHER_COST 14.0 /* of reaching a scattered row */
+#define GATHER_DIMS 27.0 /* so many of its dimensions cost one more */
 
 /* Whether slot a's point id sorts before b's. */
 static bool
@@ -57,15 +56,35 @@ effort_for(const hwi_index_view *v, uint32_t k, double recall, uint64_t accepted
     return e;
 }
 
+/* Of comparing one scattered row. */
+static double
+row_cost(const hwi_index_view *v)
+{
+    return GATHER_COST + v->ix->field.dim / GATHER_DIMS;
+}
+
 static bool
 gather_is_cheaper(const hwi_index_view *v, uint64_t accepted, double recall, const hwi_effort *e)
 {
     if (accepted <= GATHER_ALWAYS) return true;
     if (recall >= 1) return accepted < v->state.vectors / 4; /* else boxes or a full scan */
     double per_leaf = (double)v->state.vectors / v->tree->leaf_count;
-    double row = GATHER_COST + v->ix->field.dim / GATHER_DIMS;
-    double row_in_leaf = v->model->words == 0 ? row : FILTERED_ROW_COST;
-    return (double)accepted * row < e->leaves * (LEAF_COST + per_leaf * row_in_leaf);
+    double row_in_leaf = v->model->words == 0 ? row_cost(v) : HWI_FILTERED_ROW_COST;
+    return (double)accepted * row_cost(v) < e->leaves * (HWI_LEAF_COST + per_leaf * row_in_leaf);
+}
+
+static hw_status
+search_leaves(hwi_search_run *run, const hwi_effort *effort, uint64_t accepted, hw_error *err)
+{
+    bool filtered = run->accept && run->accept->may;
+
+    run->trace->plan = "leaves";
+    run->work_most = filtered ? (double)accepted * row_cost(run->v) : INFINITY;
+    HWI_TRY(hwi_leaves_search(run, effort, err));
+    if (!run->gave_up) return HW_OK;
+    run->top.count = 0, run->top.worst = INFINITY;
+    run->trace->plan = "gather", run->trace->recall = 1;
+    return hwi_gather_search(run, err);
 }
 
 /* Picks the way and runs it; trace->plan and trace->recall say which and how well. */
@@ -81,10 +100,7 @@ run_plan(hwi_search_run *run, double recall, const hwi_effort *effort, uint64_t 
         run->trace->plan = "gather";
         return hwi_gather_search(run, err);
     }
-    if (v->model && recall < 1) {
-        run->trace->plan = "leaves";
-        return hwi_leaves_search(run, effort, err);
-    }
+    if (v->model && recall < 1) return search_leaves(run, effort, accepted, err);
     if (v->model) {
         bool useful;
         run->trace->plan = "exact";

@@ -41,6 +41,10 @@ hwi_leaf_ref_row(const hwi_index_view *v, const hwi_leaf_ref *leaf, uint32_t row
            (size_t)(row % v->rows_per_part) * hwi_leaf_row_bytes(v->model);
 }
 
+/* Costs of leaves in scanned signatures (2.5 ns), rough: */
+#define HWI_LEAF_COST 180.0       /* of opening one */
+#define HWI_FILTERED_ROW_COST 1.0 /* of a row in it, behind a filter */
+
 /* One search under way. */
 typedef struct hwi_search_run {
     hwi_index_view *v;
@@ -50,6 +54,8 @@ typedef struct hwi_search_run {
     const hwi_accept *accept; /* NULL: all */
     hwi_trace *trace;
     hwi_scratch *s;
+    double work_most;  /* what leaves may cost before comparing all accepted slots is better; */
+    bool gave_up;      /* and whether they would have: by lsh_search.c */
     uint64_t accepted; /* rows that may be answers and were refined, by lsh_search.c */
     hwi_top top;       /* distances, tagged with slots; exact unless the step says estimates */
 } hwi_search_run;

@@ -445,7 +445,13 @@ want_leaves(lsh_walk *w)
     w->wanted = w->done + HWI_MAX(more, 1);
 }
 
-/* Opens leaves until the next is out of reach, or a time budget ends. */
+static double
+cost_so_far(const hwi_trace *t)
+{
+    return (double)t->leaves * HWI_LEAF_COST + (double)t->scanned * HWI_FILTERED_ROW_COST;
+}
+
+/* Opens leaves until the next is out of reach, a time budget ends, or the search gives up. */
 static hw_status
 open_leaves(lsh_walk *w, float reach, hw_error *err)
 {
@@ -462,6 +468,8 @@ open_leaves(lsh_walk *w, float reach, hw_error *err)
         }
         want_leaves(w);
         prefetch_ahead(w);
+        run->gave_up = cost_so_far(run->trace) > run->work_most;
+        if (run->gave_up) break;
         uint64_t accepted = run->accepted;
         uint32_t position = w->line.s->ranked[w->done].tag;
         HWI_TRY(coded ? open_coded(w, position, err) : open_plain(w, position, err));
@@ -524,7 +532,7 @@ walk_leaves(lsh_walk *w, float reach, hw_error *err)
     HWI_TRY(open_leaves(w, reach, err));
     trace->leaves_skipped = w->line.count - trace->leaves;
     now = hwi_clock_ns(), trace->ns_scan = now - start, start = now;
-    if (run->v->model->words) HWI_TRY(measure(run, err));
+    if (run->v->model->words && !run->gave_up) HWI_TRY(measure(run, err));
     trace->ns_exact = hwi_clock_ns() - start;
     return HW_OK;
 }
