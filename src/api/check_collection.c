@@ -85,7 +85,7 @@ walk_slot_page(void *arg, hw_bytes key, hw_bytes value)
     uint32_t page;
     hw_error detail = {0};
     hwi_key_print(key, where, sizeof where);
-    hw_status st = hwi_page_verify(value, HWI_PAGE_MAGIC_SLOT, HWI_SLOT_ROW_BYTES, &detail);
+    hw_status st = hwi_slot_page_verify(value, &detail);
     if (st != HW_OK) {
         p->st = hwi_check_take(p->check, where, st, &detail);
         return p->st == HW_OK;
@@ -96,8 +96,8 @@ walk_slot_page(void *arg, hw_bytes key, hw_bytes value)
         return true;
     }
     for (uint32_t i = 0; p->st == HW_OK && i < hwi_page_rows(value.data); i++) {
-        p->st = check_row(p, page * HWI_SLOTS_PER_PAGE + i,
-                          hwi_page_row(value.data, i, HWI_SLOT_ROW_BYTES));
+        uint8_t room[HWI_SLOT_ROW_BYTES];
+        p->st = check_row(p, page * HWI_SLOTS_PER_PAGE + i, hwi_slot_page_row(value.data, i, room));
     }
     return p->st == HW_OK;
 }

@@ -50,7 +50,8 @@ prefetch_ids(hwi_view *view, const uint32_t *slots, size_t count)
         const uint8_t *page;
         hw_status st = hwi_page_table_get(view->slots, slots[i] / HWI_SLOTS_PER_PAGE, &page, NULL);
         if (st != HW_OK || !page) continue; /* reported when it is read */
-        __builtin_prefetch(hwi_page_row(page, slots[i] % HWI_SLOTS_PER_PAGE, HWI_SLOT_ROW_BYTES));
+        __builtin_prefetch(
+            hwi_page_row(page, slots[i] % HWI_SLOTS_PER_PAGE, hwi_get_u32(page + 20)));
     }
 }
 

@@ -18,6 +18,8 @@
  *
  *     writing   hash of page number -> copy; flush seals and puts the copies in ascending order
  *
+ * A packed page (ids by slot, slots.c) is read where it lies, row by row, and unpacked to be changed.
+ *
  * Only pages that change are copied; reading an unchanged row goes to the store each time, as a
  * pointer kept across writes would dangle. */
 #include "records/pages.h"
@@ -87,8 +89,9 @@ typedef struct layout {
     hw_store_txn *txn;
     hwi_key prefix;
     uint32_t magic, rows_per_page, row_bytes;
-    size_t page_bytes; /* of a full page */
-    bool is_blob;      /* too long for one value */
+    size_t page_bytes;               /* of a full page */
+    bool is_blob;                    /* too long for one value */
+    const hwi_page_packing *packing; /* NULL: none */
 } layout;
 
 static void
@@ -123,6 +126,26 @@ with_key(const hwi_key *key, hw_status st, hw_error *err)
     return hwi_fail_prefix(err, st, "%s", text);
 }
 
+static bool
+is_packed(const layout *l, hw_bytes page)
+{
+    return l->packing && page.size >= HWI_PAGE_HEADER &&
+           hwi_get_u32(page.data) == l->packing->magic;
+}
+
+/* The check of a page's bytes, with or without its checksum; of a packed one whatever its rows are. */
+static hw_status
+check_stored(const layout *l, hw_bytes page, bool whole, hw_error *err)
+{
+    bool packed = is_packed(l, page);
+    uint32_t magic = packed ? l->packing->magic : l->magic;
+    uint32_t row = packed ? hwi_get_u32((const uint8_t *)page.data + 20) : l->row_bytes;
+
+    if (packed && (row == 0 || row >= l->row_bytes))
+        return hwi_fail(err, HW_ECORRUPT, "packed page has rows of %u bytes", row);
+    return whole ? hwi_page_verify(page, magic, row, err) : hwi_page_check(page, magic, row, err);
+}
+
 /* Finds a stored page: in the store where it lies, or in `blob` when it is kept in parts.
  * HW_ENOTFOUND leaves err alone. */
 static hw_status
@@ -138,7 +161,7 @@ find_page(const layout *l, uint32_t page, hwi_buf *blob, hw_bytes *out, hw_error
         st = hwi_store_get(l->txn, hwi_key_view(&key), out, err);
     }
     if (st != HW_OK) return st == HW_ENOTFOUND ? st : with_key(&key, st, err);
-    st = hwi_page_check(*out, l->magic, l->row_bytes, err);
+    st = check_stored(l, *out, false, err);
     if (st == HW_OK && hwi_page_rows(out->data) > l->rows_per_page) {
         st = hwi_fail(err, HW_ECORRUPT, "page has %u rows, at most %u were expected",
                       hwi_page_rows(out->data), l->rows_per_page);
@@ -146,15 +169,32 @@ find_page(const layout *l, uint32_t page, hwi_buf *blob, hw_bytes *out, hw_error
     return with_key(&key, st, err);
 }
 
-/* A copy with room for all rows; those not stored are zero. */
+/* A copy with room for all rows, not packed; those not stored are zero. */
 static hw_status
 copy_page(const layout *l, hw_bytes stored, uint8_t **out, hw_error *err)
 {
-    size_t rows_bytes = (size_t)hwi_page_rows(stored.data) * l->row_bytes;
+    uint32_t rows = hwi_page_rows(stored.data);
+    size_t rows_bytes = (size_t)rows * l->row_bytes;
     *out = hwi_alloc_aligned(l->page_bytes);
     if (!*out) return hwi_nomem(err, l->page_bytes);
-    memcpy(*out, stored.data, HWI_PAGE_HEADER + rows_bytes);
+    if (is_packed(l, stored)) {
+        memset(*out, 0, HWI_PAGE_HEADER); /* sealed anew before it is written */
+        for (uint32_t i = 0; i < rows; i++)
+            l->packing->unpack(stored.data, i, *out + HWI_PAGE_HEADER + (size_t)i * l->row_bytes);
+    } else {
+        memcpy(*out, stored.data, HWI_PAGE_HEADER + rows_bytes);
+    }
     memset(*out + HWI_PAGE_HEADER + rows_bytes, 0, l->page_bytes - HWI_PAGE_HEADER - rows_bytes);
+    return HW_OK;
+}
+
+/* A packed page is small, so that as often as not it lies at an odd address, where OWNED would be. */
+static hw_status
+copy_as_is(hw_bytes stored, uint8_t **out, hw_error *err)
+{
+    *out = hwi_alloc_aligned(stored.size);
+    if (!*out) return hwi_nomem(err, stored.size);
+    memcpy(*out, stored.data, stored.size);
     return HW_OK;
 }
 
@@ -184,6 +224,12 @@ hwi_page_table_new(hw_store_txn *txn, hw_bytes prefix, uint32_t count, uint32_t 
     layout_init(&t->l, txn, prefix, magic, rows_per_page, row_bytes);
     t->count = count;
     return HW_OK;
+}
+
+void
+hwi_page_table_packing(hwi_page_table *t, const hwi_page_packing *packing)
+{
+    t->l.packing = packing;
 }
 
 void
@@ -247,11 +293,12 @@ look_up(hwi_page_table *t, uint32_t page, uintptr_t *out, hw_error *err)
     if (st == HW_ENOTFOUND) {
         st = HW_OK;
     } else if (st == HW_OK) {
-        bool is_whole = hwi_page_rows(stored.data) == t->l.rows_per_page;
-        if (is_whole && !t->l.is_blob && ((uintptr_t)stored.data & 3) == 0) {
+        bool packed = is_packed(&t->l, stored);
+        bool is_whole = packed || hwi_page_rows(stored.data) == t->l.rows_per_page;
+        if (is_whole && !t->l.is_blob && ((uintptr_t)stored.data & (packed ? 1 : 3)) == 0) {
             *out = (uintptr_t)stored.data;
         } else {
-            st = copy_page(&t->l, stored, &copy, err);
+            st = packed ? copy_as_is(stored, &copy, err) : copy_page(&t->l, stored, &copy, err);
             *out = (uintptr_t)copy | OWNED;
         }
     }
@@ -313,6 +360,12 @@ forget_pages(hwi_page_cache *c)
 }
 
 void
+hwi_page_cache_packing(hwi_page_cache *c, const hwi_page_packing *packing)
+{
+    c->l.packing = packing;
+}
+
+void
 hwi_page_cache_free(hwi_page_cache *c)
 {
     if (!c) return;
@@ -358,7 +411,7 @@ load(hwi_page_cache *c, uint32_t page, uint8_t **out, hw_error *err)
     if (st == HW_OK) {
         hwi_key key;
         page_key(&c->l, page, &key);
-        HWI_TRY(with_key(&key, hwi_page_verify(stored, c->l.magic, c->l.row_bytes, err), err));
+        HWI_TRY(with_key(&key, check_stored(&c->l, stored, true, err), err));
         return copy_page(&c->l, stored, out, err);
     }
     if (st != HW_ENOTFOUND) return st;
@@ -385,15 +438,21 @@ hwi_page_cache_write(hwi_page_cache *c, uint32_t row, uint8_t **out, hw_error *e
     return HW_OK;
 }
 
-/* A row 4-byte aligned: as it lies, or in the cache's scratch. */
+/* A row of a stored page, unpacked and 4-byte aligned: as it lies, or in the cache's scratch. */
 static hw_status
-align_row(hwi_page_cache *c, const uint8_t *row, const uint8_t **out, hw_error *err)
+stored_row(hwi_page_cache *c, hw_bytes page, uint32_t at, const uint8_t **out, hw_error *err)
 {
+    bool packed = is_packed(&c->l, page);
+    const uint8_t *row = packed ? NULL : hwi_page_row(page.data, at, c->l.row_bytes);
+
     *out = row;
-    if (((uintptr_t)row & 3) == 0) return HW_OK;
+    if (row && ((uintptr_t)row & 3) == 0) return HW_OK;
     if (!c->aligned_row) c->aligned_row = hwi_alloc_aligned(c->l.row_bytes);
     if (!c->aligned_row) return hwi_nomem(err, c->l.row_bytes);
-    memcpy(c->aligned_row, row, c->l.row_bytes);
+    if (packed)
+        c->l.packing->unpack(page.data, at, c->aligned_row);
+    else
+        memcpy(c->aligned_row, row, c->l.row_bytes);
     *out = c->aligned_row;
     return HW_OK;
 }
@@ -414,7 +473,7 @@ hwi_page_cache_read(hwi_page_cache *c, uint32_t row, const uint8_t **out, hw_err
     if (st == HW_ENOTFOUND) return HW_OK;
     if (st != HW_OK) return st;
     if (at >= hwi_page_rows(stored.data)) return HW_OK;
-    return align_row(c, hwi_page_row(stored.data, at, c->l.row_bytes), out, err);
+    return stored_row(c, stored, at, out, err);
 }
 
 static int
@@ -444,8 +503,10 @@ write_page(const layout *l, entry *e, hw_error *err)
         return l->is_blob ? hwi_blob_del(l->txn, hwi_key_view(&key), err)
                           : hwi_store_del(l->txn, hwi_key_view(&key), err);
     }
-    size_t bytes = HWI_PAGE_HEADER + (size_t)rows * l->row_bytes;
-    hwi_page_seal(e->bytes, bytes, l->magic, rows, l->row_bytes);
+    uint32_t packed = l->packing ? l->packing->pack(e->bytes, rows) : 0;
+    uint32_t row_bytes = packed ? packed : l->row_bytes;
+    size_t bytes = HWI_PAGE_HEADER + (size_t)rows * row_bytes;
+    hwi_page_seal(e->bytes, bytes, packed ? l->packing->magic : l->magic, rows, row_bytes);
     hw_bytes value = hwi_bytes(e->bytes, bytes);
     return l->is_blob ? hwi_blob_put(l->txn, hwi_key_view(&key), value, err)
                       : hwi_store_put(l->txn, hwi_key_view(&key), value, err);

@@ -25,6 +25,7 @@
 #define HWI_PAGE_HEADER 48u
 #define HWI_PAGE_MAGIC_VEC 0x31636576u  /* "vec1" */
 #define HWI_PAGE_MAGIC_SLOT 0x31746c73u /* "slt1" */
+#define HWI_PAGE_MAGIC_RUN 0x316e7572u  /* "run1": a slot page of integer ids, packed */
 #define HWI_PAGE_MAGIC_LOC 0x31636f6cu  /* "loc1" */
 #define HWI_PAGE_MAGIC_LEAF 0x31666165u /* "eaf1": signatures of a leaf */
 #define HWI_PAGE_MAGIC_REF 0x31666572u  /* "ref1": refine codes of a leaf */
@@ -53,6 +54,18 @@ hwi_page_rows(const uint8_t *page)
     return hwi_get_u32(page + 16);
 }
 
+/* ---- packing ---- */
+
+/* A shorter form that pages may be stored in, with a magic of its own and rows of any size. */
+typedef struct hwi_page_packing {
+    uint32_t magic;
+    /* Packs the rows of a page in place, and fills in the header's own fields: bytes of a packed row,
+     * 0 for a page that has no shorter form. */
+    uint32_t (*pack)(uint8_t *page, uint32_t rows);
+    /* One row of a packed page, below hwi_page_rows, as it was. */
+    void (*unpack)(const uint8_t *page, uint32_t row, uint8_t *out);
+} hwi_page_packing;
+
 /* ---- reading ---- */
 
 typedef struct hwi_page_table hwi_page_table;
@@ -63,6 +76,9 @@ HW_CHECKED hw_status hwi_page_table_new(hw_store_txn *txn, hw_bytes prefix, uint
                                         uint32_t magic, uint32_t rows_per_page, uint32_t row_bytes,
                                         hwi_page_table **out, hw_error *err);
 void hwi_page_table_free(hwi_page_table *t);
+/* Pages may be packed. Such a page is handed out as it is stored: the caller looks at its magic, its
+ * rows are as many as its header says, and at any address. */
+void hwi_page_table_packing(hwi_page_table *t, const hwi_page_packing *packing);
 
 /* The page, checked, header first, with room for all rows_per_page rows (a shorter stored page is
  * padded with zeros) and 4-byte aligned; borrowed until the table is freed. NULL if it is absent or
@@ -83,6 +99,8 @@ HW_CHECKED hw_status hwi_page_cache_new(hw_store_txn *txn, hw_bytes prefix, uint
                                         uint32_t rows_per_page, uint32_t row_bytes,
                                         hwi_page_cache **out, hw_error *err);
 void hwi_page_cache_free(hwi_page_cache *c);
+/* Packed pages are read as if they were not, and pages are packed where they can be. */
+void hwi_page_cache_packing(hwi_page_cache *c, const hwi_page_packing *packing);
 
 /* Row to read: NULL when it was never written. Borrowed until the next call on this cache, and
  * until the next write to the transaction. */

@@ -78,6 +78,12 @@ void hwi_slot_row_write(uint8_t row[HWI_SLOT_ROW_BYTES], const hw_id *id);
 HW_CHECKED hw_status hwi_slot_row_read(const uint8_t *row, hw_id *id, bool *text_in_rec,
                                        hw_error *err);
 
+/* A stored slot page, packed or not: its header and checksum (HW_ECORRUPT); and a row of it, in place or in
+ * `room`; a row of a packed page that is not stored is free. */
+HW_CHECKED hw_status hwi_slot_page_verify(hw_bytes page, hw_error *err);
+const uint8_t *hwi_slot_page_row(const uint8_t *page, uint32_t row,
+                                 uint8_t room[HWI_SLOT_ROW_BYTES]);
+
 #define HWI_REC_INLINE_MAX 32768u /* larger payloads are blobs */
 
 /* A record: what does not fit the slot row. Absent: both empty. */

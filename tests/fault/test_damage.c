@@ -190,7 +190,7 @@ static void
 every_kind_of_page_is_covered(void **state)
 {
     (void)state;
-    static const uint32_t kinds[] = {HWI_PAGE_MAGIC_VEC, HWI_PAGE_MAGIC_SLOT, HWI_PAGE_MAGIC_LOC,
+    static const uint32_t kinds[] = {HWI_PAGE_MAGIC_VEC, HWI_PAGE_MAGIC_RUN, HWI_PAGE_MAGIC_LOC,
                                      HWI_PAGE_MAGIC_LEAF, HWI_PAGE_MAGIC_REF};
     hwt_db d;
     file f = {0};

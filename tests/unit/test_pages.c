@@ -189,6 +189,109 @@ slot_rows_hold_every_kind_of_id(void **state)
     assert_int_equal(HW_ECORRUPT, hwi_slot_row_read(row, &back, &in_rec, NULL));
 }
 
+/* Writes ids of slots 0, 1 ... (0: none) as a page, reads them back through cache and table. */
+static void
+ids_come_back(const uint64_t *ids, uint32_t count, size_t bytes_at_most)
+{
+    hwt_store s;
+    hw_error err;
+    hwi_page_cache *c;
+    hwi_page_table *table;
+    hwi_key key;
+    hw_bytes value;
+    uint8_t *row;
+    const uint8_t *stored;
+    hw_id id;
+    bool in_rec;
+    hwt_store_open(&s, HWT_LMDB); /* where small values lie at odd addresses */
+    hw_store_txn *t = hwt_begin(s.store, HW_TXN_WRITE);
+
+    hwt_ok(hwi_slot_cache_new(t, 1, &c, &err), &err);
+    for (uint32_t i = 0; i < count; i++) {
+        hwt_ok(hwi_page_cache_write(c, i, &row, &err), &err);
+        if (ids[i]) hwi_slot_row_write(row, &HW_ID_U64(ids[i]));
+    }
+    hwt_ok(hwi_page_cache_flush(c, &err), &err);
+    hwi_key_slot(&key, 1, 0);
+    hwt_ok(hwi_store_get(t, hwi_key_view(&key), &value, &err), &err);
+    assert_true(value.size <= bytes_at_most);
+    hwt_ok(hwi_slot_page_verify(value, &err), &err);
+    hwt_ok(hwi_slot_table_new(t, 1, HWI_SLOTS_PER_PAGE, &table, &err), &err);
+    for (uint32_t i = 0; i < HWI_SLOTS_PER_PAGE; i++) {
+        hw_status st = hwi_slot_id(table, t, 1, i, &id, &err);
+        assert_int_equal(st, i < count && ids[i] ? HW_OK : HW_ENOTFOUND);
+        if (st == HW_OK) assert_true(id.kind == HW_ID_KIND_U64 && id.as.u64 == ids[i]);
+        hwt_ok(hwi_page_cache_read(c, i, &stored, &err), &err);
+        if (i >= count || !stored) continue;
+        st = hwi_slot_row_read(stored, &id, &in_rec, &err);
+        assert_int_equal(st, ids[i] ? HW_OK : HW_ENOTFOUND);
+        if (st == HW_OK) assert_true(id.as.u64 == ids[i]);
+    }
+    hwi_page_table_free(table);
+    hwi_page_cache_free(c);
+    hwi_store_abort(t);
+    hwt_store_close(&s);
+}
+
+/* Packed pages give back what was written, in as few bytes as the ids' order allows; a page with an id
+ * of another kind is stored in full, also when it was packed before. */
+static void
+slot_pages_of_integer_ids_are_packed(void **state)
+{
+    enum { ROWS = 1024 };
+    static uint64_t ids[ROWS];
+    hwi_rng rng;
+    (void)state;
+
+    for (uint32_t i = 0; i < ROWS; i++) ids[i] = 1000000 + i;
+    ids_come_back(ids, ROWS, HWI_PAGE_HEADER + ROWS);
+    ids[3] = ids[700] = 0;
+    ids_come_back(ids, 1000, HWI_PAGE_HEADER + 1000);
+    ids[5] = 1000000 + 400;
+    ids_come_back(ids, 1000, HWI_PAGE_HEADER + 2000);
+    hwi_rng_init(&rng, 5);
+    for (uint32_t i = 0; i < ROWS; i++) ids[i] = hwi_rng_next(&rng) | 1;
+    ids_come_back(ids, ROWS, HWI_PAGE_HEADER + 8 * ROWS);
+    ids[0] = UINT64_MAX, ids[1] = 1; /* distances from end to end of the numbers */
+    ids_come_back(ids, 2, HWI_PAGE_HEADER + 48);
+}
+
+static void
+a_packed_slot_page_takes_ids_of_other_kinds(void **state)
+{
+    hwt_store s;
+    hw_error err;
+    hwi_page_cache *c;
+    uint8_t *row;
+    const uint8_t *stored;
+    hw_id text = {.kind = HW_ID_KIND_TEXT, .text_bytes = 3, .as.text = "abc"}, id;
+    bool in_rec;
+    (void)state;
+
+    hwt_store_open(&s, HWT_LMDB); /* where small values lie at odd addresses */
+    hw_store_txn *t = hwt_begin(s.store, HW_TXN_WRITE);
+    hwt_ok(hwi_slot_cache_new(t, 1, &c, &err), &err);
+    for (uint32_t i = 0; i < 40; i++) {
+        hwt_ok(hwi_page_cache_write(c, i, &row, &err), &err);
+        hwi_slot_row_write(row, &HW_ID_U64(i + 7));
+    }
+    hwt_ok(hwi_page_cache_flush(c, &err), &err);
+    hwt_ok(hwi_page_cache_write(c, 40, &row, &err), &err);
+    hwi_slot_row_write(row, &text);
+    hwt_ok(hwi_page_cache_flush(c, &err), &err);
+    for (uint32_t i = 0; i <= 40; i++) {
+        hwt_ok(hwi_page_cache_read(c, i, &stored, &err), &err);
+        hwt_ok(hwi_slot_row_read(stored, &id, &in_rec, &err), &err);
+        if (i < 40)
+            assert_true(id.kind == HW_ID_KIND_U64 && id.as.u64 == i + 7);
+        else
+            assert_int_equal(hw_id_compare(&id, &text), 0);
+    }
+    hwi_page_cache_free(c);
+    hwi_store_abort(t);
+    hwt_store_close(&s);
+}
+
 static void
 put_rec(hw_store_txn *t, uint32_t slot, const char *id, size_t id_bytes, const char *payload,
         size_t payload_bytes)
@@ -260,6 +363,8 @@ main(void)
         cmocka_unit_test(damage_is_noticed),
         cmocka_unit_test(a_damaged_page_is_not_written_back),
         cmocka_unit_test(slot_rows_hold_every_kind_of_id),
+        cmocka_unit_test(slot_pages_of_integer_ids_are_packed),
+        cmocka_unit_test(a_packed_slot_page_takes_ids_of_other_kinds),
         cmocka_unit_test(records_of_any_size_replace_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
