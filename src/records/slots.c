@@ -10,8 +10,7 @@
  *
  * A page of integer ids alone is packed where it is stored (magic "run1"): with id - row as the
  * distance from a run of ids without gaps, a row is that less the least of them (the header's u64 at
- * 24), plus 1, in as few bytes as the largest needs; 0 is free. Ids given one after the other take a
- * byte each and not 24. */
+ * 24), plus 1, in as few bytes as the largest needs, two at least; 0 is free. */
 #include "records/records.h"
 
 #define TEXT_IN_ROW_MAX 16u
@@ -76,6 +75,8 @@ hwi_slot_row_read(const uint8_t *row, hw_id *id, bool *text_in_rec, hw_error *er
 /* ---- pages of integer ids ---- */
 
 #define RUN_BASE_AT 24u
+#define RUN_ROW_LEAST                                                                              \
+    2u /* full pages of less would share LMDB's pages with id entries and leave them half empty */
 #define RUN_ROW_MAX 8u
 
 static bool
@@ -109,7 +110,7 @@ static uint32_t
 pack_run(uint8_t *page, uint32_t rows)
 {
     uint64_t least, most;
-    uint32_t bytes = 1;
+    uint32_t bytes = RUN_ROW_LEAST;
 
     if (!run_range(page, rows, &least, &most) || most - least == UINT64_MAX) return 0;
     while (bytes < RUN_ROW_MAX && (most - least + 1) >> (8 * bytes) != 0) bytes++;

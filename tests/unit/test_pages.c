@@ -244,9 +244,9 @@ slot_pages_of_integer_ids_are_packed(void **state)
     (void)state;
 
     for (uint32_t i = 0; i < ROWS; i++) ids[i] = 1000000 + i;
-    ids_come_back(ids, ROWS, HWI_PAGE_HEADER + ROWS);
+    ids_come_back(ids, ROWS, HWI_PAGE_HEADER + 2 * ROWS);
     ids[3] = ids[700] = 0;
-    ids_come_back(ids, 1000, HWI_PAGE_HEADER + 1000);
+    ids_come_back(ids, 1000, HWI_PAGE_HEADER + 2000);
     ids[5] = 1000000 + 400;
     ids_come_back(ids, 1000, HWI_PAGE_HEADER + 2000);
     hwi_rng_init(&rng, 5);
