@@ -142,12 +142,13 @@ pick_for(const hwi_calibration *c, uint32_t k, double recall)
     hwi_effort e = c->rows[i].effort;
     if (i == first || e.recall < recall) return e;
     hwi_effort less = c->rows[i - 1].effort;
-    if (less.recall >= e.recall || less.leaves >= e.leaves) return e;
+    bool by_reach = e.reach > 0 && less.reach > 0; /* then leaves are but a mean, rounded up */
+    if (less.recall >= e.recall || less.leaves > e.leaves) return e;
+    if (by_reach ? less.reach >= e.reach : less.leaves == e.leaves) return e;
     double t = (recall - less.recall) / (e.recall - less.recall);
     e.leaves = less.leaves + (uint32_t)(t * (e.leaves - less.leaves) + 0.5);
     e.eps = (float)(less.eps + t * (e.eps - less.eps));
-    if (e.reach > 0 && less.reach > 0)
-        e.reach = (float)(less.reach * pow((double)e.reach / less.reach, t));
+    if (by_reach) e.reach = (float)(less.reach * pow((double)e.reach / less.reach, t));
     e.recall = (float)recall;
     return e;
 }

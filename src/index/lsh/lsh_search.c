@@ -555,6 +555,28 @@ hwi_leaves_search(hwi_search_run *run, const hwi_effort *effort, hw_error *err)
     return st;
 }
 
+/* A stored vector as a query pulled the anchor of its own leaf, its nearest one, towards itself: that
+ * leaf ranks earlier than it would for a vector from outside. Its distance is set to that from the
+ * mean of the leaf's other rows. */
+static hw_status
+stand_outside(hwi_search_run *run, hw_error *err)
+{
+    const hwi_model *m = run->v->model;
+    const hwi_leaf_ref *leaf;
+    float *scores = run->s->scores, length_sq;
+    uint32_t own = 0;
+
+    if (m->kind == HWI_LSH || m->metric == HWI_DOT || run->v->tree->leaf_count == 0) return HW_OK;
+    for (uint32_t i = 1; i < run->v->tree->leaf_count; i++)
+        if (scores[i] < scores[own]) own = i;
+    HWI_TRY(hwi_view_leaf(run->v, own, &leaf, err));
+    if (leaf->page.count < 2) return HW_OK;
+    m->kernels->dot_rows(run->s->y, run->s->y, 0, 1, m->dc, &length_sq);
+    float others = (float)leaf->page.count / (float)(leaf->page.count - 1);
+    scores[own] = (scores[own] + length_sq) * others * others - length_sq;
+    return HW_OK;
+}
+
 hw_status
 hwi_leaves_observe(hwi_search_run *run, float eps, uint32_t most, const float *at, uint32_t count,
                    hwi_checkpoint_fn fn, void *arg, hw_error *err)
@@ -564,6 +586,7 @@ hwi_leaves_observe(hwi_search_run *run, float eps, uint32_t most, const float *a
 
     prepare(run, &w.q);
     rank(run);
+    HWI_TRY(stand_outside(run, err));
     start_walk(&w);
     for (uint32_t i = 0; i < count; i++) {
         HWI_TRY(open_leaves(&w, at[i], err));
