@@ -259,7 +259,6 @@ partition(hwi_build *b, hw_error *err)
     hwi_partition_plan plan = {.leaf_size = m->leaf_size,
                                .most_rows = most,
                                .passes = m->metric == HWI_COSINE ? 3 : 2,
-                               .passes_many = m->metric == HWI_COSINE ? 8 : 2,
                                .spherical = m->metric == HWI_COSINE,
                                .threads = b->threads,
                                .seed = m->seed};

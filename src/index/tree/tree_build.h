@@ -25,10 +25,9 @@ typedef struct hwi_partition {
 
 typedef struct hwi_partition_plan {
     uint32_t leaf_size;
-    uint32_t most_rows;   /* a leaf above this is cut again */
-    uint32_t passes;      /* of Lloyd, at most, */
-    uint32_t passes_many; /* and where leaves are more than HWI_ASSIGN_AROUND */
-    bool spherical;       /* anchors of unit length */
+    uint32_t most_rows; /* a leaf above this is cut again */
+    uint32_t passes;    /* of Lloyd */
+    bool spherical;     /* anchors of unit length */
     uint32_t threads;
     uint64_t seed;
 } hwi_partition_plan;
