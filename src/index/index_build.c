@@ -258,7 +258,8 @@ partition(hwi_build *b, hw_error *err)
     uint32_t most = HWI_MIN(hwi_leaf_rows_max(m), 2 * m->leaf_size);
     hwi_partition_plan plan = {.leaf_size = m->leaf_size,
                                .most_rows = most,
-                               .passes = m->metric == HWI_COSINE ? 3 : 2,
+                               .sampled =
+                                   m->metric != HWI_L1, /* means are not what l1 is nearest to */
                                .spherical = m->metric == HWI_COSINE,
                                .threads = b->threads,
                                .seed = m->seed};

@@ -477,7 +477,7 @@ expect_partition(const float *y, uint32_t n, uint32_t dc, bool spherical)
 {
     hwi_partition_plan plan = {.leaf_size = 20,
                                .most_rows = 40,
-                               .passes = 2,
+                               .sampled = true,
                                .spherical = spherical,
                                .threads = 1,
                                .seed = 4};

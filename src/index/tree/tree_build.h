@@ -26,7 +26,7 @@ typedef struct hwi_partition {
 typedef struct hwi_partition_plan {
     uint32_t leaf_size;
     uint32_t most_rows; /* a leaf above this is cut again */
-    uint32_t passes;    /* of Lloyd */
+    bool sampled;       /* first passes over some rows of each leaf, before those over all */
     bool spherical;     /* anchors of unit length */
     uint32_t threads;
     uint64_t seed;
