@@ -86,9 +86,9 @@ within(const hwt_set *set, hw_collection *c, const bound *b)
 static void
 work_per_query_stays_within_bounds(void **state)
 {
-    static const bound bounds[] = {{0.90, 0.885, 2, 540, 62, 20},
-                                   {0.95, 0.935, 4, 1035, 80, 20},
-                                   {0.99, 0.980, 12.3, 3140, 95, 28}};
+    static const bound bounds[] = {{0.90, 0.885, 2.5, 675, 64, 17},
+                                   {0.95, 0.935, 4, 1041, 85, 20},
+                                   {0.99, 0.980, 12, 3090, 100, 28}};
     hwt_set set;
     hw_db *db;
     (void)state;
