@@ -109,16 +109,16 @@ slots_at_once(const hwi_build *b)
 
 /* ---- rounds ---- */
 
-typedef struct turn {
+typedef struct catch_round {
     hwi_build *b;
     hwi_index_state state; /* after it */
     notes n;
-} turn;
+} catch_round;
 
 static hw_status
-turn_body(hw_store_txn *txn, void *arg, hw_error *err)
+round_body(hw_store_txn *txn, void *arg, hw_error *err)
 {
-    turn *r = arg;
+    catch_round *r = arg;
     const hwi_build *b = r->b;
 
     HWI_TRY(hwi_job_check(txn, b->ix->coll, b->ix->field.number, b->state.generation, err));
@@ -137,19 +137,21 @@ turn_body(hw_store_txn *txn, void *arg, hw_error *err)
 hw_status
 hwi_catch_up(hwi_build *b, hw_error *err)
 {
-    turn *r = hwi_alloc(sizeof *r);
-    hw_status st = HW_OK;
+    catch_round *r = hwi_alloc(sizeof *r);
+    hw_status st;
     uint64_t done = 0;
 
     if (!r) return hwi_nomem(err, sizeof *r);
     r->b = b;
-    r->n.most = r->n.count = slots_at_once(b);
-    for (; st == HW_OK && r->n.count == r->n.most; done += r->n.count) {
+    r->n.most = slots_at_once(b);
+    do {
         st = hwi_progress_step(b->progress, "catch up", done, done + r->n.most, err);
         if (st == HW_OK) st = hwi_build_beat(b, err);
-        if (st == HW_OK) st = hwi_store_run(b->store, turn_body, r, err);
-        if (st == HW_OK) b->state = r->state;
-    }
+        if (st == HW_OK) st = hwi_store_run(b->store, round_body, r, err);
+        if (st != HW_OK) break;
+        b->state = r->state;
+        done += r->n.count;
+    } while (r->n.count == r->n.most);
     hwi_free(r);
     return st;
 }
