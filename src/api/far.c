@@ -150,7 +150,59 @@ hwi_facet_far(hw_collection *c, const char *field, const char *filter, size_t fi
     return st;
 }
 
-/* ---- Settings ---- */
+/* ---- Settings ----
+ *
+ * A server takes what is already so, or already gone, for done, and puts an index of another type in
+ * the place of the one there is. A folder refuses these, so they are asked for beforehand. */
+
+/* The collection as it is now, not as it was when it was opened. */
+static hw_status
+ask_described(hw_collection *c, hwi_arena *arena, const hwi_json **out, hw_error *err)
+{
+    char *json;
+    HWI_TRY(hwi_far_text(c->far, "GET", "/describe", NULL, &json, err));
+    hw_status st = hwi_json_parse(json, strlen(json), arena, out, err);
+    hw_free(json);
+    return st;
+}
+
+/* The type of the index that the field has, "" when it has none. */
+static hw_status
+ask_indexed(hw_collection *c, const char *field, hwi_arena *arena, const char **type, hw_error *err)
+{
+    const hwi_json *described;
+    HWI_TRY(ask_described(c, arena, &described, err));
+    const hwi_json *index = hwi_json_member(hwi_json_member(described, "payload_indexes"), field);
+    const hwi_json *known = hwi_json_member(index, "type");
+    *type = known && known->kind == HWI_JSON_TEXT ? known->text : "";
+    return HW_OK;
+}
+
+/* The word of a type that is given as a word, or as JSON of an object with one. */
+static hw_status
+type_word(const char *type, hwi_arena *arena, const char **word, hw_error *err)
+{
+    const hwi_json *tree;
+    *word = type;
+    if (type[0] != '{') return HW_OK;
+    HWI_TRY(hwi_json_parse(type, strlen(type), arena, &tree, err));
+    const hwi_json *given = hwi_json_member(tree, "type");
+    *word = given && given->kind == HWI_JSON_TEXT ? given->text : "";
+    return HW_OK;
+}
+
+static hw_status
+check_index_type(hw_collection *c, const char *field, const char *type, hw_error *err)
+{
+    hwi_arena arena = {0};
+    const char *known, *wanted;
+    hw_status st = ask_indexed(c, field, &arena, &known, err);
+    if (st == HW_OK) st = type_word(type, &arena, &wanted, err);
+    if (st == HW_OK && known[0] && strcmp(known, wanted) != 0)
+        st = hwi_fail(err, HW_EEXIST, "field `%s` has an index of type %s", field, known);
+    hwi_arena_release(&arena);
+    return st;
+}
 
 hw_status
 hwi_index_payload_far(hw_collection *c, const char *field, const char *type, hw_error *err)
@@ -158,6 +210,7 @@ hwi_index_payload_far(hw_collection *c, const char *field, const char *type, hw_
     hwi_buf body = {0};
     HWI_TRY(check_field(field, err));
     if (!type) return hwi_fail(err, HW_EINVAL, "index type is NULL");
+    HWI_TRY(check_index_type(c, field, type, err));
     hwi_buf_text(&body, "{\"field_name\":");
     hwi_json_write_text(&body, field, strlen(field));
     hwi_buf_text(&body, ",\"field_schema\":");
@@ -176,13 +229,20 @@ hw_status
 hwi_unindex_payload_far(hw_collection *c, const char *field, hw_error *err)
 {
     hwi_buf path = {0};
+    hwi_arena arena = {0};
+    const char *known;
     HWI_TRY(check_field(field, err));
+    hw_status st = ask_indexed(c, field, &arena, &known, err);
+    if (st == HW_OK && !known[0])
+        st = hwi_fail(err, HW_ENOTFOUND, "field `%s` has no index", field);
+    hwi_arena_release(&arena);
+    if (st != HW_OK) return st;
     hwi_buf_text(&path, "/index/");
     hwi_remote_escape(&path, field);
     hwi_buf_text(&path, "?wait=true");
     hwi_buf_fill(&path, 0, 1);
-    hw_status st = path.failed ? hwi_nomem(err, path.size)
-                               : hwi_far_tell(c->far, "DELETE", (const char *)path.data, NULL, err);
+    st = path.failed ? hwi_nomem(err, path.size)
+                     : hwi_far_tell(c->far, "DELETE", (const char *)path.data, NULL, err);
     hwi_buf_release(&path);
     return st;
 }
@@ -226,6 +286,19 @@ tell_field(hw_collection *c, const char *method, const char *name, const hwi_buf
     return st;
 }
 
+static hw_status
+check_no_vector(hw_collection *c, const char *name, hw_error *err)
+{
+    hwi_arena arena = {0};
+    const hwi_json *described;
+    hw_status st = ask_described(c, &arena, &described, err);
+    if (st == HW_OK && (hwi_json_member(hwi_json_member(described, "vectors"), name) ||
+                        hwi_json_member(hwi_json_member(described, "sparse_vectors"), name)))
+        st = hwi_fail(err, HW_EEXIST, "there is a vector of the name `%s`", name);
+    hwi_arena_release(&arena);
+    return st;
+}
+
 hw_status
 hwi_add_vector_far(hw_collection *c, const char *name, bool sparse, const char *config,
                    hw_error *err)
@@ -236,8 +309,7 @@ hwi_add_vector_far(hw_collection *c, const char *name, bool sparse, const char *
     hw_status st = hwi_json_parse(config, strlen(config), &arena, &tree, err);
     if (st == HW_OK && tree->kind != HWI_JSON_OBJECT)
         st = hwi_fail(err, HW_EINVAL, "config of a vector field: expected an object");
-    if (st == HW_OK && hwi_conf_field(c->far->conf, name))
-        st = hwi_fail(err, HW_EEXIST, "vector `%s` exists already", name);
+    if (st == HW_OK) st = check_no_vector(c, name, err);
     if (st == HW_OK) {
         hwi_buf_text(&body, sparse ? "{\"sparse\":{" : "{\"dense\":{");
         for (const hwi_json *j = tree->child; j; j = j->next) {

@@ -92,12 +92,11 @@ static void
 write_settings(const hwi_json *described, hwi_buf *out)
 {
     const hwi_json *vectors = hwi_json_member(described, "vectors");
-    const hwi_json *unnamed = hwi_json_member(vectors, "");
     const hwi_json *sparse = hwi_json_member(described, "sparse_vectors");
     hwi_buf_text(out, "{");
     if (vectors && vectors->child) {
         hwi_buf_text(out, "\"vectors\":");
-        hwi_json_write(out, unnamed ? unnamed : vectors);
+        hwi_json_write(out, vectors);
     }
     if (sparse) {
         hwi_buf_text(out, out->size > 1 ? ",\"sparse_vectors\":" : "\"sparse_vectors\":");

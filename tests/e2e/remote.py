@@ -94,6 +94,30 @@ def test_fields_and_aliases_of_a_servers_collection():
         fails("alias", server.url, "now", "--remove", says="no alias `now`")
 
 
+def test_what_is_so_already_is_refused_as_on_a_folder():
+    with Server("far.hw") as server:
+        for db in ("near.hw", server.url):
+            run("create", db, "c", "--dim", 2, "--metric", "l2", "--payload-index", "tag:keyword")
+            run("index", db, "c", "create", "tag", "--type", "keyword")
+            fails("index", db, "c", "create", "tag", "--type", "integer", says="index of type keyword")
+            run("index", db, "c", "drop", "tag")
+            fails("index", db, "c", "drop", "tag", says="`tag` has no index")
+            fails("create", db, "c", "--dim", 2, says="`c`")
+            run("field", db, "c", "add", "v2", "--dim", 3)
+            fails("field", db, "c", "add", "v2", "--dim", 3, says="there is a vector of")
+            fails("field", db, "c", "add", "v2", "--sparse", says="there is a vector of")
+
+
+def test_named_vectors_beside_the_unnamed_one():
+    with Server("far.hw") as server:
+        for db in ("near.hw", server.url):
+            run("create", db, "c", "--dim", 2, "--metric", "l2")
+            run("field", db, "c", "add", "v2", "--dim", 3, "--metric", "l2")
+            run("put", db, "c", "--id", 1, "--vector", '{"": [1, 2], "v2": [3, 4, 5]}')
+            same(js("get", db, "c", 1, "--with", "vector"), [{"id": 1, "vector": [1, 2], "vectors": {"v2": [3, 4, 5]}}])
+            same(json.loads(out("export", db, "c", "-", "--format", "jsonl")), {"id": 1, "vector": [1, 2], "vectors": {"v2": [3, 4, 5]}})
+
+
 def test_failures_are_told_in_the_servers_words():
     with Server("far.hw", env={"HASHWOOD__SERVICE__API_KEY": "secret"}) as server:
         fails("collections", server.url, says="key")
