@@ -167,13 +167,16 @@ typedef struct hw_db_opts {
     uint32_t max_staleness_ms; /* FoundationDB: a read may miss commits of other processes that are
                                   younger than this, and then asks the cluster less often; 0: every
                                   read sees all commits that returned before it began */
+    bool no_read_ahead; /* LMDB: the system fetches only the pages that are asked for. Searches of
+                           data that does not fit in memory become many times faster; what reads
+                           everything (exact searches, builds, backups) becomes slower from disk */
 } hw_db_opts;
 
 #ifdef __cplusplus
 #define HW_DB_OPTS_INIT                                                                            \
     hw_db_opts                                                                                     \
     {                                                                                              \
-        sizeof(hw_db_opts), false, false, false, 5000, 0, 0, false, 0, 0                           \
+        sizeof(hw_db_opts), false, false, false, 5000, 0, 0, false, 0, 0, false                    \
     }
 #else
 #define HW_DB_OPTS_INIT ((hw_db_opts){.size = sizeof(hw_db_opts), .busy_timeout_ms = 5000})

@@ -82,6 +82,8 @@
       "memory for what is read of a database in FoundationDB")                                     \
     X(storage, max_staleness_ms, number, "max-staleness-ms", "0", 0, 60000, false, false, "MS",    \
       "how old reads of a database in FoundationDB may be; 0: they see every commit before them")  \
+    X(storage, read_ahead, flag, "read-ahead", "true", 0, 0, false, false, "BOOL",                 \
+      "let the system read ahead in the file of a database; false: for data larger than memory")   \
     X(embedding, collections, text, "embed", "", 0, 0, false, false, "COLL=WHAT,...",              \
       "search by a file: which embedder serves which collection (docs/embedding.md); auto: the "   \
       "built-in features that made the vectors; empty: off")                                       \

@@ -141,6 +141,7 @@ open_parts(hwi_server *s, const char *where, hw_error *err)
     HWI_TRY(hwi_metrics_new(&s->metrics, err));
     opts.cache_bytes = (uint64_t)s->config.storage_cache_mb << 20;
     opts.max_staleness_ms = s->config.storage_max_staleness_ms;
+    opts.no_read_ahead = !s->config.storage_read_ahead;
     HWI_TRY(hw_db_open(where, &opts, &s->db, err));
     hwi_open_init(&s->open, s->db);
     HWI_TRY(make_snapshots_folder(s, where, err));

@@ -9,9 +9,9 @@
  * - The map is 1 TiB of address space, so that no database has to be told its size; only what is
  *   written takes disk. Where that much cannot be had (ulimit -v, many databases open) we halve.
  * - MDB_NOTLS: a read transaction belongs to no thread, so a snapshot can be shared by all.
- * - Read-ahead stays on. MDB_NORDAHEAD helps when values are smaller than a page and the database
- *   larger than memory; ours are some 32 kB and read whole, and without read-ahead a cold one would
- *   cost eight separate reads.
+ * - Read-ahead of the map stays on unless the caller knows better (no_read_ahead): it fills the
+ *   memory soon where all fits in, and pushes out what is needed where it does not. Which of them,
+ *   nobody can say when a database is opened: memory is shared, and both grow.
  * - No MDB_WRITEMAP: a stray pointer could damage the file, and the whole map would be allocated on
  *   file systems without sparse files.
  * - no_sync is MDB_NOMETASYNC and not MDB_NOSYNC: pages reach the disk before the meta page that
@@ -315,6 +315,7 @@ open_env(hwi_lmdb_env *e, const hw_db_opts *opts, hw_error *err)
     map_bytes = HWI_MAX((map_bytes + page - 1) / page * page, MAP_BYTES_MIN);
     if (e->read_only) flags |= MDB_RDONLY;
     if (opts->no_sync) flags |= MDB_NOMETASYNC;
+    if (opts->no_read_ahead) flags |= MDB_NORDAHEAD;
 
     while ((rc = open_with_map(e, map_bytes, flags)) != 0) {
         if (lock_file_denied(e, rc) && !(flags & MDB_NOLOCK))

@@ -88,6 +88,37 @@ a_second_writer_is_told_to_wait(void **state)
     hwt_db_close(&d);
 }
 
+/* Whether the system was told that reads of the database's file follow no order. */
+static bool
+is_read_at_random(void)
+{
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    char line[4300];
+    bool inside = false, found = false;
+
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps)) {
+        if (strchr(line, '-') && strchr(line, '/')) inside = strstr(line, "/data.mdb") != NULL;
+        if (inside && strncmp(line, "VmFlags:", 8) == 0) found = found || strstr(line, " rr");
+    }
+    fclose(maps);
+    return found;
+}
+
+static void
+a_database_is_read_ahead_unless_told_otherwise(void **state)
+{
+    (void)state;
+    hwt_db d;
+    if (hwt_on_fdb()) skip();
+    hwt_db_open(&d, true);
+    assert_false(is_read_at_random());
+    d.opts.no_read_ahead = true;
+    hwt_db_reopen(&d);
+    assert_true(is_read_at_random());
+    hwt_db_close(&d);
+}
+
 /* The map is as large as the database may grow: what does not fit is refused whole, what was there
  * stays, and with a larger map it goes on. */
 static void
@@ -409,6 +440,7 @@ main(void)
         cmocka_unit_test(open_says_why_it_fails),
         cmocka_unit_test(a_read_only_database_is_not_written),
         cmocka_unit_test(a_second_writer_is_told_to_wait),
+        cmocka_unit_test(a_database_is_read_ahead_unless_told_otherwise),
         cmocka_unit_test(a_full_database_refuses_and_loses_nothing),
         cmocka_unit_test(compact_backup_and_restore_keep_everything),
         cmocka_unit_test(facts_are_json),

@@ -330,6 +330,7 @@ _hashwood() {
         --snapshots-path) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --cache-mb) return ;;
         --max-staleness-ms) return ;;
+        --read-ahead) return ;;
         --embed) return ;;
         --embed-max-file-size-mb) return ;;
         --embed-max-megapixels) return ;;
@@ -341,7 +342,7 @@ _hashwood() {
         --log-audit) return ;;
         --busy-timeout) return ;;
         esac
-        opts='--config-path --print-config --host --http-port --api-key --alt-api-key --read-only-api-key --jwt-rbac --enable-tls --verify-client-certificate --enable-cors --max-request-size-mb --max-workers --event-threads --queue-length --max-connections --keep-alive-timeout-sec --client-request-timeout-sec --request-timeout-sec --long-request-timeout-sec --shutdown-timeout-sec --compress --compat --enable-static-content --slow-query-secs --metrics-prefix --recall-sample --tls-cert --tls-key --tls-ca-cert --storage-path --snapshots-path --cache-mb --max-staleness-ms --embed --embed-max-file-size-mb --embed-max-megapixels --embed-at-once --embed-timeout-sec --log-level --log-format --log-access --log-audit --json --quiet --busy-timeout --help'
+        opts='--config-path --print-config --host --http-port --api-key --alt-api-key --read-only-api-key --jwt-rbac --enable-tls --verify-client-certificate --enable-cors --max-request-size-mb --max-workers --event-threads --queue-length --max-connections --keep-alive-timeout-sec --client-request-timeout-sec --request-timeout-sec --long-request-timeout-sec --shutdown-timeout-sec --compress --compat --enable-static-content --slow-query-secs --metrics-prefix --recall-sample --tls-cert --tls-key --tls-ca-cert --storage-path --snapshots-path --cache-mb --max-staleness-ms --read-ahead --embed --embed-max-file-size-mb --embed-max-megapixels --embed-at-once --embed-timeout-sec --log-level --log-format --log-access --log-audit --json --quiet --busy-timeout --help'
         collection=0 ;;
     version)
         case $prev in

@@ -314,6 +314,7 @@ complete -c hashwood -n '__fish_seen_subcommand_from serve' -l storage-path -r -
 complete -c hashwood -n '__fish_seen_subcommand_from serve' -l snapshots-path -r -F -d 'where snapshots go; empty; the folder snapshots in the database"s'
 complete -c hashwood -n '__fish_seen_subcommand_from serve' -l cache-mb -x -d 'memory for what is read of a database in FoundationDB'
 complete -c hashwood -n '__fish_seen_subcommand_from serve' -l max-staleness-ms -x -d 'how old reads of a database in FoundationDB may be; 0; they see every commit before them'
+complete -c hashwood -n '__fish_seen_subcommand_from serve' -l read-ahead -x -d 'let the system read ahead in the file of a database; false; for data larger than memory'
 complete -c hashwood -n '__fish_seen_subcommand_from serve' -l embed -x -d 'search by a file; which embedder serves which collection (docs/embedding.md); auto; the built-in features that made the vectors; empty; off'
 complete -c hashwood -n '__fish_seen_subcommand_from serve' -l embed-max-file-size-mb -x -d 'largest file that is embedded'
 complete -c hashwood -n '__fish_seen_subcommand_from serve' -l embed-max-megapixels -x -d 'largest picture that is embedded; each in work takes 3 MB or more a megapixel'
