@@ -386,7 +386,7 @@ typedef struct hw_metrics {
     size_t size; /* sizeof(hw_metrics); set by the caller before the call */
     uint64_t searches, searches_exact, searches_filtered; /* finished */
     uint64_t leaves_opened, codes_scanned, rows_refined, rows_exact;
-    uint64_t ns_rotate, ns_rank, ns_scan, ns_refine, ns_exact, ns_filter; /* 0 where not measured */
+    uint64_t ns_rotate, ns_rank, ns_scan, ns_exact, ns_filter; /* scan: short and longer codes */
     uint64_t pages_read; /* waited for from disk: major page faults of the whole process, as pages
                             are read where they lie in the map */
     uint64_t commits, commits_grouped; /* grouped: transactions that shared another's sync */

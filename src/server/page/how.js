@@ -203,7 +203,7 @@ class How {
       ['refined', f.refined, 'estimated by the longer code'], ['exact', f.exact, 'compared in full precision'], ['hits', hits.length, 'returned']].filter((s) => s && s[1]);
     const width = (n) => Math.max(1.5, 100 * Math.log1p(n) / Math.log1p(total));
     const times = Object.entries(us).filter(([, v]) => typeof v === 'number');
-    const words = {rotate: 'turn the query', rank: 'rank the leaves', scan: 'scan and refine', refine: 'refine', exact: 'compare exactly', filter: 'filter'};
+    const words = {rotate: 'turn the query', rank: 'rank the leaves', scan: 'scan and refine', exact: 'compare exactly'};
     const whole = times.reduce((s, [, v]) => s + v, 0) || 1;
     replace(this.funnel, el('ol', {class: 'funnel'}, steps.map(([key, n, text]) => {
       const bar = el('span', {class: `bar ${key}`});
