@@ -67,6 +67,12 @@ cli_shell_command(cli_shell *s, size_t count, char *const *words)
     return cli_run(s->c, (int)n, (char *const *)argv);
 }
 
+bool
+cli_shell_lacks(const char *command)
+{
+    return strcmp(command, "shell") == 0 || strcmp(command, "serve") == 0;
+}
+
 static int
 run_words(cli_shell *s, const cli_words *w)
 {
@@ -74,8 +80,8 @@ run_words(cli_shell *s, const cli_words *w)
     int code;
 
     if (w->items[0][0] == '.') return cli_shell_dot(s, w);
-    if (strcmp(w->items[0], "shell") == 0) {
-        cli_complain("this is the shell");
+    if (cli_shell_lacks(w->items[0])) {
+        cli_complain("`%s` is no command of the shell: it needs a process of its own", w->items[0]);
         return CLI_USAGE;
     }
     code = cli_shell_command(s, w->count, w->items);

@@ -18,6 +18,8 @@ int cli_shell_line(cli_shell *s, const char *line);
 int cli_shell_dot(cli_shell *s, const cli_words *words);
 /* Runs a subcommand with the database, and the collection in use, put in where they belong. */
 int cli_shell_command(cli_shell *s, size_t count, char *const *words);
+/* Subcommands that need a process of their own. */
+bool cli_shell_lacks(const char *command);
 /* Names of the dot commands in turn, NULL after the last. */
 const char *cli_shell_dot_name(size_t i);
 

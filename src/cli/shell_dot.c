@@ -144,9 +144,10 @@ dot_help(cli_shell *s, const cli_words *w)
     (void)s, (void)w;
     for (size_t i = 0; i < HWI_COUNT(dots); i++)
         printf("  %-13s %-15s %s\n", dots[i].name, dots[i].operands, dots[i].help);
-    puts("\nand every command of hashwood, without the database's name:");
+    puts("\nand the commands of hashwood, without the database's name:");
     for (size_t i = 0; cli_commands[i]; i++)
-        printf("  %-13s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
+        if (!cli_shell_lacks(cli_commands[i]->name))
+            printf("  %-13s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
     return CLI_OK;
 }
 

@@ -276,11 +276,6 @@ announce(hwi_server *s)
 static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP};
 static pthread_t waiter; /* for them, which it blocks but while it waits */
 
-typedef struct signals {
-    sigset_t set, mask_before;
-    struct sigaction before[HWI_COUNT(signal_numbers)];
-} signals;
-
 /* Threads that were there before the server block nothing: the sampler, those that libraries begin
  * when they are loaded. While the waiter does something else, a signal may reach one of them. */
 static void
@@ -289,26 +284,19 @@ hand_on(int number)
     pthread_kill(waiter, number);
 }
 
+/* For the rest of the process: whoever asks again while the server closes changes nothing. */
 static void
-take_signals(signals *s)
+take_signals(sigset_t *set)
 {
     const struct sigaction action = {.sa_handler = hand_on, .sa_flags = SA_RESTART};
 
     waiter = pthread_self();
-    sigemptyset(&s->set);
-    for (size_t i = 0; i < HWI_COUNT(signal_numbers); i++) sigaddset(&s->set, signal_numbers[i]);
-    pthread_sigmask(SIG_BLOCK, &s->set, &s->mask_before);
+    sigemptyset(set);
+    for (size_t i = 0; i < HWI_COUNT(signal_numbers); i++) sigaddset(set, signal_numbers[i]);
+    pthread_sigmask(SIG_BLOCK, set, NULL);
     for (size_t i = 0; i < HWI_COUNT(signal_numbers); i++)
-        sigaction(signal_numbers[i], &action, &s->before[i]);
+        sigaction(signal_numbers[i], &action, NULL);
     signal(SIGPIPE, SIG_IGN);
-}
-
-static void
-give_signals_back(const signals *s)
-{
-    for (size_t i = 0; i < HWI_COUNT(signal_numbers); i++)
-        sigaction(signal_numbers[i], &s->before[i], NULL);
-    pthread_sigmask(SIG_SETMASK, &s->mask_before, NULL);
 }
 
 /* Returns when it is time to stop. */
@@ -336,7 +324,7 @@ worker_count(const hwi_config *c)
 hw_status
 hwi_server_run(hwi_server *s, hwi_config_again again, void *arg, hw_error *err)
 {
-    signals taken;
+    sigset_t taken;
     hw_status st;
 
     take_signals(&taken);
@@ -348,7 +336,7 @@ hwi_server_run(hwi_server *s, hwi_config_again again, void *arg, hw_error *err)
     if (st == HW_OK) st = hwi_http_start(s, err);
     if (st == HW_OK) {
         announce(s);
-        wait_for_signals(s, &taken.set, again, arg);
+        wait_for_signals(s, &taken, again, arg);
         atomic_store(&s->is_stopping, true);
         hwi_http_quiesce(s->http);
         wait_for_requests(s);
@@ -362,6 +350,5 @@ hwi_server_run(hwi_server *s, hwi_config_again again, void *arg, hw_error *err)
     hwi_queue_free(s->queue);
     hwi_queue_free(s->long_queue);
     s->queue = s->long_queue = NULL;
-    give_signals_back(&taken);
     return st;
 }

@@ -25,7 +25,8 @@ HW_CHECKED hw_status hwi_server_embed(hwi_server *s, const hwi_embedding *with, 
 typedef hw_status (*hwi_config_again)(void *arg, hwi_config *out, hw_error *err);
 
 /* Serves until TERM or INT, then finishes what was begun and returns. HUP reads keys, certificates
- * and the level of the log again. Call it from the main thread, before others were started. */
+ * and the level of the log again. Call it from the main thread, before others were started, and end the process
+ * after it: the signals stay taken. */
 HW_CHECKED hw_status hwi_server_run(hwi_server *s, hwi_config_again again, void *arg,
                                     hw_error *err);
 

@@ -127,6 +127,14 @@ def test_a_signal_stops_it_whichever_thread_takes_it():
     s.stop()
 
 
+def test_signals_while_it_stops_change_nothing():
+    for _ in range(5):
+        s = Server("a.hw")
+        while s.process.poll() is None:
+            s.process.send_signal(signal.SIGTERM)
+        same(s.stop(), 0, "exit code")
+
+
 def make_certificate(name):
     r = subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
                         "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",

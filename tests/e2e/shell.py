@@ -40,7 +40,8 @@ def test_the_first_failure_ends_the_shell():
     fails("shell", "a.hw", "-c", "get", code=2)
     fails("shell", "a.hw", "-c", ".mdoe json", code=2, says="did you mean `.mode`?")
     fails("shell", "a.hw", "-c", "get 'c", code=2, says="quote")
-    fails("shell", "a.hw", "-c", "shell x", code=2)
+    for command in ("shell x", "serve"):
+        fails("shell", "a.hw", "-c", command, code=2, says="process of its own")
 
 
 def test_dot_commands():
