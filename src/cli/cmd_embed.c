@@ -32,6 +32,7 @@ typedef struct embed_job {
     hwi_files files;
     uint64_t skipped;
     bool created;
+    bool wrong_use; /* what fails does so for what the command line says, not for a file */
 } embed_job;
 
 /* ---- Bad files ---- */
@@ -63,7 +64,7 @@ create_collection(embed_job *job, hw_error *err)
 }
 
 static hw_status
-open_collection(embed_job *job, hw_error *err)
+open_for(embed_job *job, hw_error *err)
 {
     const embed_args *a = job->a;
     cli_open_mode mode = a->search ? CLI_READ : a->create ? CLI_CREATE : CLI_WRITE;
@@ -80,6 +81,15 @@ open_collection(embed_job *job, hw_error *err)
                         hwi_embedder_about(job->run.embedder)->name, dim, there);
     return cli_embedder_agree(job->run.to.c, a->coll, a->query.using,
                               hwi_embedder_about(job->run.embedder), !a->search, err);
+}
+
+static hw_status
+open_collection(embed_job *job, hw_error *err)
+{
+    hw_status st = open_for(job, err);
+
+    job->wrong_use = st == HW_EINVAL;
+    return st;
 }
 
 /* Side files are read with what they belong to, not by themselves. */
@@ -166,6 +176,7 @@ search_by(embed_job *job, const float *vector, hw_error *err)
     hw_result *r;
     hw_status st;
 
+    job->wrong_use = true; /* the file is read: options are what is left to be wrong */
     HWI_TRY(cli_query_init(&job->a->query, &query, err));
     query.query.vector = vector;
     query.query.dim = hwi_embedder_about(job->run.embedder)->dim;
@@ -198,7 +209,7 @@ search(embed_job *job, hw_error *err)
     return st;
 }
 
-/* ---- The command ---- */
+/* ---- Reports ---- */
 
 /* Milliseconds of processor time a file. */
 static double
@@ -299,14 +310,25 @@ report(const embed_job *job)
     if (job->a->timings) report_timings(job, seconds);
 }
 
+/* ---- The command ---- */
+
+/* NULL, or what is wrong with the command line. */
+static const char *
+slip_of(const embed_args *a)
+{
+    if (!a->model == !a->features)
+        return "embed needs --features NAME or --model FILE, and not both";
+    if (!a->search && a->paths.count == 0)
+        return "embed needs files or folders to add, or --search FILE";
+    return a->search && a->paths.count ? "embed --search takes no other files" : NULL;
+}
+
 static hw_status
 run_job(embed_job *job, hw_error *err)
 {
     const embed_args *a = job->a;
     const hwi_embedder_opts opts = {.model = a->model, .features = a->features, .threads = 1};
 
-    if (!a->search && a->paths.count == 0)
-        return hwi_fail(err, HW_EINVAL, "embed needs files or folders, or --search FILE");
     HWI_TRY(hwi_embedder_open(&opts, &job->run.embedder, err));
     return a->search ? search(job, err) : fill(job, err);
 }
@@ -314,11 +336,17 @@ run_job(embed_job *job, hw_error *err)
 static int
 run_embed(cli *c, const void *args)
 {
-    embed_job *job = hwi_alloc_zero(sizeof *job);
+    const char *slip = slip_of(args);
+    embed_job *job;
     hw_error err = {0};
     hw_status st;
     int code;
 
+    if (slip) {
+        cli_complain("%s", slip);
+        return CLI_USAGE;
+    }
+    job = hwi_alloc_zero(sizeof *job);
     cli_need(job != NULL);
     job->c = c;
     job->a = args;
@@ -335,7 +363,10 @@ run_embed(cli *c, const void *args)
     st = run_job(job, &err);
     cli_progress_end(&job->progress);
     if (st == HW_OK && !job->a->search) report(job);
-    code = st != HW_OK ? cli_fail(&err) : job->skipped ? CLI_FAILED : CLI_OK;
+    if (st != HW_OK)
+        code = job->wrong_use ? cli_fail_input(&err) : cli_fail(&err);
+    else
+        code = job->skipped ? CLI_FAILED : CLI_OK;
     hwi_files_release(&job->files);
     hwi_embedder_close(job->run.embedder);
     cli_close_collection(c, &job->run.to);

@@ -37,6 +37,7 @@ typedef struct import_job {
     size_t name_count;
     bool created;
     bool built;
+    bool wrong_use; /* what fails does so for what the command line says, not for a file */
     uint64_t written, present;
     double load_seconds, build_seconds;
 } import_job;
@@ -101,7 +102,7 @@ index_fields(import_job *job, hw_error *err)
 }
 
 static hw_status
-open_collection(import_job *job, const hwi_row *rows, size_t count, hw_error *err)
+open_for(import_job *job, const hwi_row *rows, size_t count, hw_error *err)
 {
     const import_args *a = job->a;
     uint64_t points = 0;
@@ -120,6 +121,15 @@ open_collection(import_job *job, const hwi_row *rows, size_t count, hw_error *er
     HWI_TRY(hw_collection_count(job->coll.c, NULL, 0, &points, err));
     job->compare = points > 0;
     return job->compare ? cli_vector_names(job->coll.c, &job->names, &job->name_count, err) : HW_OK;
+}
+
+static hw_status
+open_collection(import_job *job, const hwi_row *rows, size_t count, hw_error *err)
+{
+    hw_status st = open_for(job, rows, count, err);
+
+    job->wrong_use = st == HW_EINVAL;
+    return st;
 }
 
 /* ---- one transaction */
@@ -445,6 +455,10 @@ run_import(cli *c, const void *args)
     char text[32];
     hw_status st;
 
+    if (job.a->payload && job.a->labels) {
+        cli_complain("import takes one of --payload and --labels");
+        return CLI_USAGE;
+    }
     c->threads = job.a->threads;
     c->bulk_load = !job.a->no_build;
     st = run_job(&job, &err);
@@ -457,7 +471,7 @@ run_import(cli *c, const void *args)
         return CLI_OK;
     }
     if (job.written) cli_complain("%s rows were imported before", cli_count(job.written, text));
-    return cli_fail(&err);
+    return job.wrong_use ? cli_fail_input(&err) : cli_fail(&err);
 }
 
 const cli_command cli_import_command = {

@@ -273,6 +273,7 @@ const cli_command cli_search_command = {
              "idx|npy|fvecs|bvecs|ivecs|jsonl|csv|hdf5"},
             {"row", 0, CLI_U64, offsetof(search_args, row), "N", "only row N of --file, from 0",
              NULL},
+            CLI_QUERY_VECTOR(search_args, query),
             CLI_QUERY_OPTIONS(search_args, query),
             {"with", 'w', CLI_TEXT, offsetof(search_args, with), "WHAT",
              "payload, vector, both with a comma, or none (default payload)", NULL},

@@ -84,7 +84,7 @@ run_serve(cli *c, const void *args)
     (void)c;
     if (read_config(&a, &config, &err) != HW_OK) return cli_fail_input(&err);
     if (a.print_config) return print_config(&config);
-    if (hwi_server_open(&config, a.db, &server, &err) != HW_OK) return cli_fail(&err);
+    if (hwi_server_open(&config, a.db, &server, &err) != HW_OK) return cli_fail_input(&err);
     st = hwi_server_embed(server, EMBEDDING, &err);
     if (st == HW_OK) st = hwi_server_run(server, read_config, &a, &err);
     hwi_server_close(server);

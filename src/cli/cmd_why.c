@@ -46,6 +46,7 @@ const cli_command cli_why_command = {
             {0}},
     .options = (const cli_option[]){{"like", 0, CLI_TEXT, CLI_QUERY_AT(why_args, query, id), "ID",
                                      "the query is this stored point", NULL},
+                                    CLI_QUERY_VECTOR(why_args, query),
                                     CLI_QUERY_OPTIONS(why_args, query),
                                     {0}},
     .args_bytes = sizeof(why_args),

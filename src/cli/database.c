@@ -96,20 +96,27 @@ cli_vector_names(hw_collection *c, char ***names, size_t *count, hw_error *err)
     return st;
 }
 
+#define TEXT_BYTES_MAX (64u << 20) /* of a file given instead of a text */
+
 static hw_status
 read_file(const char *path, hwi_buf *out, hw_error *err)
 {
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
     char part[4096];
     size_t got;
+    hw_status st = HW_OK;
 
     if (f == NULL) return hwi_fail_errno(err, errno, "cannot open %s", path);
-    while ((got = fread(part, 1, sizeof part, f)) > 0 && out->size <= (64u << 20))
+    while ((got = fread(part, 1, sizeof part, f)) > 0 && out->size <= TEXT_BYTES_MAX)
         hwi_buf_add(out, part, got);
+    if (ferror(f)) st = hwi_fail_errno(err, errno, "cannot read %s", path);
     if (f != stdin) fclose(f);
     hwi_buf_add(out, "", 1);
     cli_need(!out->failed);
-    return HW_OK;
+    if (st == HW_OK && out->size > TEXT_BYTES_MAX)
+        st = hwi_fail(err, HW_EINVAL, "%s is above the maximum of %u bytes", path, TEXT_BYTES_MAX);
+    if (st != HW_OK) hwi_buf_release(out);
+    return st;
 }
 
 hw_status

@@ -89,8 +89,6 @@ open_beside(cli_feed *feed, hw_error *err)
 {
     const cli_feed_opts *o = &feed->opts;
 
-    if (o->payload && o->labels)
-        return hwi_fail(err, HW_EINVAL, "--payload and --labels are both given, expected one");
     if (o->ids) HWI_TRY(hwi_lines_open(o->ids, &feed->ids, err));
     if (o->payload) HWI_TRY(hwi_lines_open(o->payload, &feed->payloads, err));
     if (o->labels) HWI_TRY(hwi_reader_open(o->labels, NULL, &feed->labels, err));

@@ -11,7 +11,7 @@ typedef struct cli_feed_opts {
     const char *format;      /* NULL: told from the name */
     const char *ids;         /* FILE: an id a line */
     const char *payload;     /* FILE: a JSON object a line */
-    const char *labels;      /* FILE: idx or another format of one integer a row */
+    const char *labels;      /* or FILE: idx or another format of one integer a row */
     const char *label_names; /* "boot,bag,...": names of labels 0, 1, ... */
     const char *using;       /* name of the vector that files without names hold */
     uint64_t first_id;       /* id of the first row when there are no ids */

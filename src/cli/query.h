@@ -13,15 +13,16 @@ typedef struct cli_query_args {
 
 /* Rows for an option table; `type` is the args struct and `field` its cli_query_args. */
 #define CLI_QUERY_AT(type, field, member) (offsetof(type, field) + offsetof(cli_query_args, member))
+#define CLI_QUERY_VECTOR(type, field)                                                              \
+    {                                                                                              \
+        "vector", 'v', CLI_TEXT, CLI_QUERY_AT(type, field, vector), "JSON",                        \
+            "the query: an array of numbers, or @FILE holding one", NULL                           \
+    }
 #define CLI_QUERY_OPTIONS(type, field)                                                              \
-    {"vector", 'v',                                                                                 \
-     CLI_TEXT, CLI_QUERY_AT(type, field, vector),                                                   \
-     "JSON",   "the query: an array of numbers, or @FILE holding one",                              \
+    {"using",  0,                                                                                   \
+     CLI_TEXT, CLI_QUERY_AT(type, field, using),                                                    \
+     "NAME",   "which of several named vectors to compare",                                         \
      NULL},                                                                                         \
-        {"using",  0,                                                                               \
-         CLI_TEXT, CLI_QUERY_AT(type, field, using),                                                \
-         "NAME",   "which of several named vectors to compare",                                     \
-         NULL},                                                                                     \
         {"k", 'k', CLI_U32, CLI_QUERY_AT(type, field, k), "N", "how many hits (default 10)", NULL}, \
         {"offset", 0, CLI_U32, CLI_QUERY_AT(type, field, offset), "N", "hits to skip first", NULL}, \
         {"filter", 'f',                                                                             \

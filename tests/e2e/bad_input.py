@@ -124,6 +124,28 @@ def test_files_beside_that_do_not_fit():
     fails("import", "a.hw", "c", "x.npy", "--labels", "x.npy", says="expected one label a row")
 
 
+def test_a_wrong_command_line_of_an_import():
+    write("x.npy", npy(vectors(5, 3)))
+    create = ["import", "a.hw", "c", "x.npy", "--create"]
+    fails(*create, "--payload", "p", "--labels", "l", code=2, says="one of --payload and --labels")
+    fails(*create, "--set", "leaf_size", code=2, says="--set")
+    fails(*create, "--set", "leaf_size=7", code=2, says="leaf_size")
+    fails(*create, "--payload-index", "label", code=2, says="--payload-index")
+    db()
+    fails("import", "a.hw", "c", "x.npy", "--payload-index", "label:name", code=2, says="index type `name`")
+    untouched()
+
+
+def test_a_file_that_gives_no_text():
+    db()
+    fails("put", "a.hw", "c", "--id", 2, "--vector", "@nowhere", says="--vector: cannot open nowhere")
+    fails("put", "a.hw", "c", "--id", 2, "--vector", "@.", says="--vector: cannot read .")
+    with open("long", "wb") as f:
+        f.truncate((64 << 20) + 1)
+    fails("count", "a.hw", "c", "--filter", "@long", code=2, says="--filter: long is above the maximum")
+    untouched()
+
+
 def test_a_limit_that_is_exceeded():
     db()
     fails("search", "a.hw", "c", "--vector", "[1,2,3]", "-k", 10001, code=2, says="10000")

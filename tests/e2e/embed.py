@@ -108,11 +108,16 @@ def test_sounds_are_found_by_how_they_sound():
 
 def test_wrong_use_is_told():
     pictures()
-    fails("embed", "a.hw", "c", "pics", says="a model or the name of features")
+    for words, says in ((["pics"], "--features NAME or --model FILE"), (["pics", "--features", "pixels", "--model", "m.onnx"], "not both"),
+                        (["--features", "pixels"], "files or folders"),
+                        (["pics", "--features", "pixels", "--search", "pics/red/stripes0.png"], "no other files"),
+                        (["pics", "--features", "pixels", "--create", "--set", "leaf_size"], "--set"),
+                        (["pics", "--features", "pixels", "--create", "--payload-index", "labels"], "--payload-index")):
+        fails("embed", "a.hw", "c", *words, code=2, says=says)
     fails("embed", "a.hw", "c", "pics", "--features", "pixel", code=2, says="pixels")
     fails("embed", "a.hw", "c", "nowhere", "--features", "pixels", "--create", says="nowhere")
     run("create", "a.hw", "c", "--dim", "3")
-    fails("embed", "a.hw", "c", "pics", "--features", "pixels", says="768 values, the collection has 3")
+    fails("embed", "a.hw", "c", "pics", "--features", "pixels", code=2, says="768 values, the collection has 3")
     write("m.onnx", b"no model")
     p = run("embed", "a.hw", "d", "pics", "--model", "m.onnx", "--create", code=1, env={"HASHWOOD_ONNXRUNTIME": "/nowhere.so"})
     check("ONNX Runtime" in p.stderr or "m.onnx" in p.stderr, p.stderr)

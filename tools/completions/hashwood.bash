@@ -80,7 +80,6 @@ _hashwood() {
         --thumbnail) return ;;
         --sound-preview) return ;;
         --threads|-t) return ;;
-        --vector|-v) return ;;
         --using) return ;;
         --k|-k) return ;;
         --offset) return ;;
@@ -90,7 +89,7 @@ _hashwood() {
         --threshold) return ;;
         --busy-timeout) return ;;
         esac
-        opts='--model --features --create --search --index --set --payload-index --thumbnail --sound-preview --again --timings --no-build --threads --vector --using --k --offset --filter --recall --exact --budget --threshold --json --quiet --busy-timeout --help'
+        opts='--model --features --create --search --index --set --payload-index --thumbnail --sound-preview --again --timings --no-build --threads --using --k --offset --filter --recall --exact --budget --threshold --json --quiet --busy-timeout --help'
         collection=1 ;;
     put)
         case $prev in

@@ -94,7 +94,6 @@ complete -c hashwood -n '__fish_seen_subcommand_from embed' -l again -d 'embed u
 complete -c hashwood -n '__fish_seen_subcommand_from embed' -l timings -d 'say which step took how much of the processors'
 complete -c hashwood -n '__fish_seen_subcommand_from embed' -l no-build -d 'leave the index to grow by itself, or to a later build'
 complete -c hashwood -n '__fish_seen_subcommand_from embed' -l threads -s t -x -d 'files at once (default one per processor)'
-complete -c hashwood -n '__fish_seen_subcommand_from embed' -l vector -s v -x -d 'the query; an array of numbers, or @FILE holding one'
 complete -c hashwood -n '__fish_seen_subcommand_from embed' -l using -x -d 'which of several named vectors to compare'
 complete -c hashwood -n '__fish_seen_subcommand_from embed' -l k -s k -x -d 'how many hits (default 10)'
 complete -c hashwood -n '__fish_seen_subcommand_from embed' -l offset -x -d 'hits to skip first'
