@@ -1,7 +1,7 @@
 // collections.js - the collections there are: create, look into, index, save, drop.
 import {el, field, select, number, bytes, percent, short, showError, errorBox, toast, dialog, replace} from './dom.js';
 import {get, result, collection, collectionPath, headers, hasKey, name as escaped, root} from './api.js';
-import {COLLECTION} from './search.js';
+import {COLLECTION} from './view.js';
 import {pretty} from './snippets.js';
 
 const LOOKED_INTO = 100; // collections whose counts the list shows

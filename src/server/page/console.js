@@ -3,7 +3,7 @@
 import {el, field, select, duration, bytes, showError, copy, replace} from './dom.js';
 import {send, get, askKey, collectionPath, fromJson} from './api.js';
 import {CALLS, WORDS} from './calls.js';
-import {COLLECTION} from './search.js';
+import {COLLECTION} from './view.js';
 import {pretty} from './snippets.js';
 
 const HISTORY = 'hashwood.history', KEPT = 30, SHOWN = 200000;

@@ -51,6 +51,9 @@ export function select(choices, value, attributes) {
 
 export const number = (n) => (n === null || n === undefined || Number.isNaN(n) ? '–' : n.toLocaleString('en'));
 
+/** 1, 'leaf', 'leaves' -> "1 leaf" */
+export const counted = (n, one, many) => `${number(n)} ${n === 1 ? one : many}`;
+
 /** 0.00043 s -> "0.43 ms" */
 export function duration(seconds) {
   if (!(seconds >= 0)) return '–';

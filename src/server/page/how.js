@@ -6,10 +6,11 @@
 //     why not?                              where a given point was lost
 //
 // The address says the same as that of the search view, so each search can be looked into.
-import {el, field, select, number, duration, percent, short, showError, errorBox, announce, replace} from './dom.js';
+import {el, field, select, number, counted, duration, percent, short, showError, errorBox, announce, replace} from './dom.js';
 import {call, get, result, collection, collectionPath, name as escaped, parseId, sample} from './api.js';
 import {picture, title, vectorOf, needsVectors} from './pictures.js';
-import {pickCollection, noCollections, queryBody, pasted} from './search.js';
+import {queryBody, pasted} from './search.js';
+import {pickCollection, noCollections} from './view.js';
 import {Tree} from './tree.js';
 import {PointMap} from './map.js';
 import {Signatures} from './signatures.js';
@@ -160,7 +161,7 @@ class How {
     if (c.map) this.map.light({leaves: order, query: this.#project(own), hits: hits.map((h) => this.#project(h)).filter(Boolean)});
     this.#showFunnel(explain, hits);
     this.#showLeaves();
-    announce(`${hits.length} hits. ${order.length} leaves opened, ${explain.funnel?.scanned ?? 0} signatures scanned.`);
+    announce(`${hits.length} hits. ${counted(order.length, 'leaf', 'leaves')} opened, ${explain.funnel?.scanned ?? 0} signatures scanned.`);
     const first = order[0] ?? c.map?.points.find((p) => hits.some((h) => String(h.id) === String(p.id)))?.leaf ?? c.map?.points[0]?.leaf;
     if (c.tree && c.index.bits && first !== undefined) await this.#choose(first, false);
     if (this.params.why) { this.whyBox.value = this.params.why; this.#askWhy(); }
@@ -198,7 +199,7 @@ class How {
     const f = e.funnel ?? {}, us = e.microseconds ?? {};
     const total = e.points ?? this.c.points;
     const steps = [['stored', total, 'points in the collection'],
-      e.leaves?.opened && ['opened', f.in_leaves ?? this.opened.reduce((s, l) => s + (l.rows ?? 0), 0), `in the ${number(e.leaves.opened)} leaves opened of ${number(e.leaves.ranked)}`],
+      e.leaves?.opened && ['opened', f.in_leaves ?? this.opened.reduce((s, l) => s + (l.rows ?? 0), 0), `in ${counted(e.leaves.opened, 'leaf', 'leaves')} opened of ${number(e.leaves.ranked)}`],
       ['scanned', f.scanned, e.plan === 'leaves' && this.c.index.bits ? 'looked at by signature' : 'looked at'], ['survived', f.survivors, 'not ruled out by their lower bound'],
       ['refined', f.refined, 'estimated by the longer code'], ['exact', f.exact, 'compared in full precision'], ['hits', hits.length, 'returned']].filter((s) => s && s[1]);
     const width = (n) => Math.max(1.5, 100 * Math.log1p(n) / Math.log1p(total));
@@ -281,7 +282,7 @@ class How {
           : lost.startsWith('signature') ? `It should have been a hit (${rank}), but its signature made it look farther than it is: a higher recall allows for more error.`
             : lost.startsWith('rank') ? `It is no hit, rightly: ${rank}, and ${number(this.hits.length)} were asked for.` : `It is not a hit: ${lost}.`;
     const steps = [['Filter', w.passes_filter === false ? 'lost' : 'passed', this.params.f ? (w.passes_filter === false ? 'its payload does not match' : 'its payload matches') : 'none was given']];
-    if (w.leaf_rank !== undefined) steps.push(['Leaf', opened ? 'passed' : lost.startsWith('leaf') ? 'lost' : 'unknown', `leaf ${w.leaf} is number ${number(w.leaf_rank)} by its anchor; ${number(w.leaves_opened)} were opened`]);
+    if (w.leaf_rank !== undefined) steps.push(['Leaf', opened ? 'passed' : lost.startsWith('leaf') ? 'lost' : 'unknown', `number ${number(w.leaf_rank)} by its anchor (leaf ${w.leaf}); ${counted(w.leaves_opened, 'leaf was', 'leaves were')} opened`]);
     if (w.bucket !== undefined) steps.push(['Signature', w.found ? 'passed' : lost.startsWith('signature') ? 'lost' : 'unknown', `in bucket ${w.bucket} of its leaf${opened ? '' : ', which was not looked into'}`]);
     if (w.exact_rank !== undefined) steps.push(['Distance', w.found ? 'passed' : lost.startsWith('rank') ? 'lost' : 'unknown', `${short(w.score)}${w.score_of_last_hit !== undefined ? `; the last hit has ${short(w.score_of_last_hit)}` : ''}`]);
     const said = {passed: 'passed: ', lost: 'lost here: ', unknown: 'did not decide: '};

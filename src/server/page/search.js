@@ -3,28 +3,12 @@
 // Everything but a pasted vector and a chosen file is in the address, so back, forward and a copied link
 // work: c collection, id point, q=vector or q=file, f filter, recall, exact, n hits a page, o offset, using.
 import {el, field, select, number, duration, percent, showError, announce, copy, replace} from './dom.js';
-import {call, get, result, collection, collectionPath, parseId, sample} from './api.js';
-import {picture, title, needsVectors} from './pictures.js';
+import {call, result, collectionPath, parseId, sample} from './api.js';
+import {picture, title} from './pictures.js';
 import {tiles} from './tiles.js';
 import {FileChooser, embedding, searchByFile} from './files.js';
-import {FilterForm} from './filter.js';
+import {CollectionView} from './view.js';
 import {curl, pythonClient, javascript, curlFile, pythonFile, javascriptFile} from './snippets.js';
-
-export const COLLECTION = 'hashwood.collection';
-
-/** The collections there are, the one asked for (or used last) first in choice. */
-export async function pickCollection(wanted, signal) {
-  const names = (await get('/collections', signal)).collections.map((c) => c.name).sort();
-  const last = localStorage.getItem(COLLECTION);
-  const pick = [wanted, last].find((n) => n && (n === wanted || names.includes(n))) ?? names[0];
-  if (pick) localStorage.setItem(COLLECTION, pick);
-  return {names, pick};
-}
-
-export function noCollections() {
-  return el('div', {class: 'card empty'}, el('h2', {}, 'No collection yet'),
-    el('p', {}, 'Create one under ', el('a', {href: '#/collections'}, 'Collections'), ', or load the demo with ', el('code', {}, 'make demo'), '.'));
-}
 
 /** The body of POST points/query for what the address says. */
 export function queryBody(params, using, vector) {
@@ -41,71 +25,36 @@ export function queryBody(params, using, vector) {
 
 export let pasted = null; // the vector last searched by: too long for an address
 
-class Search {
+class Search extends CollectionView {
   constructor(place, tools) {
-    Object.assign(this, {place, tools, params: {}, collection: null});
-    this.filter = new FilterForm(() => this.#refilter());
+    super(place, tools, 'search', {title: 'Search', results: 'Results', fold: 'What to search for',
+      lead: 'Click a picture, name a point, paste a vector or drop a file.'}, {o: ''});
     this.files = new FileChooser(() => this.#searchFile());
     this.files.dropped = () => { this.#mode('file'); if (this.fold) this.fold.open = true; };
     this.files.watch(place, tools.signal);
-    this.results = el('section', {class: 'results', 'aria-label': 'Results'});
-    this.controls = el('div', {class: 'controls'});
-    place.append(el('div', {class: 'view-top'}, el('div', {}, el('h1', {}, 'Search'),
-      el('p', {class: 'lead'}, 'Click a picture, name a point, paste a vector or drop a file.'))),
-    el('div', {class: 'split'}, this.controls, this.results));
   }
 
-  async update(params) {
-    const mine = this.turn = Symbol('turn');
-    try {
-      if (!this.collection || (params.c ?? this.collection.name) !== this.collection.name || !this.form) {
-        if (!await this.#open(params.c) || this.turn !== mine) return;
-      }
-      this.params = {...params, c: this.collection.name};
-      this.#fillForm();
-      if (params.id !== undefined && params.id !== '' || (params.q === 'vector' && pasted) || (params.q === 'file' && this.files.file)) await this.#search(mine);
-      else await this.#browse(mine);
-    } catch (error) {
-      if (this.turn === mine) showError(this.results, error, () => this.update(params));
-    }
-    this.results.classList.remove('busy');
-  }
-
-  leave() { this.turn = null; }
-
-  async #open(wanted) {
-    const {signal} = this.tools;
-    const {names, pick} = await pickCollection(wanted, signal);
-    if (!pick) { replace(this.results, noCollections()); replace(this.controls); return false; }
-    this.#buildForm(names.includes(pick) ? names : [pick, ...names], pick);
-    this.collection = null;
-    const [c, told] = await Promise.all([collection(pick, signal), embedding(pick, signal)]);
-    this.files.use(told);
-    this.using = (c.vectors.find((v) => !v.sparse) ?? c.vectors[0])?.name ?? '';
-    const points = c.points ? await sample(pick, 40, {}, signal) : [];
-    this.withVectors = needsVectors(points, c.vectors.find((v) => v.name === this.using)?.dim);
-    this.collection = c;
-    this.filter.use(c, points);
+  async opened(c) {
+    this.files.use(await embedding(c.name, this.tools.signal));
     replace(this.usingBox, ...(c.vectors.length > 1 ? [field('Vector', select(c.vectors.map((v) => [v.name, `${v.name || '(unnamed)'}${v.sparse ? ', sparse' : ''}`]), this.using,
-      {onchange: (e) => { this.using = e.target.value; this.#go({using: this.using}); }}))] : []));
+      {onchange: (e) => { this.using = e.target.value; this.go({using: this.using}); }}))] : []));
     this.dimHint.textContent = c.vectors.filter((v) => v.name === this.using).map((v) => (v.sparse ? 'Sparse: {"indices": [7, 12], "values": [0.4, 1]}' : `${number(v.dim)} numbers, ${v.distance}`)).join();
-    return true;
   }
 
-  #buildForm(names, pick) {
+  form(choice) {
     this.modes = ['point', 'vector', 'file'].map((m) => el('input', {type: 'radio', name: 'mode', value: m, onchange: () => this.#mode(m)}));
     this.id = el('input', {placeholder: 'id', autocomplete: 'off', 'aria-label': 'Id of the point'});
     this.vector = el('textarea', {rows: 5, spellcheck: 'false', placeholder: '[0.12, 0.5, …]', 'aria-label': 'Vector'});
     this.dimHint = el('small', {class: 'hint'});
     this.pointPart = el('div', {class: 'with-button'}, this.id, el('button', {type: 'button', onclick: () => this.#random()}, 'Random'));
     this.vectorPart = el('div', {hidden: true}, this.vector, this.dimHint);
-    this.recall = el('input', {type: 'range', min: 50, max: 99, step: 1, oninput: () => this.#effort(), onchange: () => this.#go(this.#effortParams())});
+    this.recall = el('input', {type: 'range', min: 50, max: 99, step: 1, oninput: () => this.#effort(), onchange: () => this.go(this.#effortParams())});
     this.recallText = el('output', {});
-    this.exact = el('input', {type: 'checkbox', onchange: () => { this.#effort(); this.#go(this.#effortParams()); }});
-    this.page = select([12, 24, 48, 96].map((n) => [String(n), `${n} hits a page`]), '24', {'aria-label': 'Hits a page', onchange: (e) => this.#go({n: e.target.value, o: ''})});
+    this.exact = el('input', {type: 'checkbox', onchange: () => { this.#effort(); this.go(this.#effortParams()); }});
+    this.page = select([12, 24, 48, 96].map((n) => [String(n), `${n} hits a page`]), '24', {'aria-label': 'Hits a page', onchange: (e) => this.go({n: e.target.value, o: ''})});
     this.usingBox = el('div', {class: 'bare'});
-    this.form = el('form', {class: 'card stack', onsubmit: (e) => { e.preventDefault(); this.#submit(); }},
-      field('Collection', select(names, pick, {onchange: (e) => this.tools.go('search', {c: e.target.value})})), this.usingBox,
+    return el('form', {class: 'card stack', onsubmit: (e) => { e.preventDefault(); this.#submit(); }},
+      choice, this.usingBox,
       el('fieldset', {class: 'stack tight'}, el('legend', {}, 'Nearest to'),
         el('div', {class: 'choice'}, el('label', {}, this.modes[0], 'a point'), el('label', {}, this.modes[1], 'a vector'), el('label', {}, this.modes[2], 'a file')),
         this.pointPart, this.vectorPart, this.files.element),
@@ -114,12 +63,9 @@ class Search {
         el('label', {class: 'row apart small'}, el('span', {}, 'Recall to aim at'), this.recallText, this.recall),
         el('label', {class: 'check small'}, this.exact, 'Exact: prove that nothing is nearer'), this.page),
       el('button', {class: 'primary'}, 'Search'));
-    this.fold = el('details', {class: 'controls-fold', open: !matchMedia('(max-width: 760px)').matches}, el('summary', {}, 'What to search for'), this.form);
-    replace(this.controls, this.fold);
   }
 
-  #fillForm() {
-    const p = this.params;
+  fill(p) {
     this.#mode(p.q === 'vector' || p.q === 'file' ? p.q : 'point');
     this.id.value = p.id ?? '';
     this.recall.value = Math.round(Number(p.recall ?? 0.95) * 100);
@@ -127,8 +73,12 @@ class Search {
     this.page.value = p.n ?? '24';
     if (p.using !== undefined) this.using = p.using;
     this.#effort();
-    const current = JSON.stringify(this.filter.value());
-    if ((p.f ?? 'null') !== current && !this.filter.element.contains(document.activeElement)) this.filter.set(p.f ? JSON.parse(p.f) : null);
+  }
+
+  show(mine) {
+    const {id, q} = this.params;
+    const isQuery = (id !== undefined && id !== '') || (q === 'vector' && pasted) || (q === 'file' && this.files.file);
+    return isQuery ? this.#search(mine) : this.#browse(mine);
   }
 
   #mode(m) {
@@ -148,15 +98,6 @@ class Search {
     return {recall: r === 0.95 ? '' : String(r), exact: this.exact.checked ? '1' : '', o: ''};
   }
 
-  #go(changes) {
-    this.tools.go('search', {...this.params, ...changes});
-  }
-
-  #refilter() {
-    const f = this.filter.value();
-    this.#go({f: f ? JSON.stringify(f) : '', o: ''});
-  }
-
   #submit() {
     if (this.modes[2].checked) { this.files.file ? this.#searchFile() : this.files.input.focus(); return; }
     const isVector = this.modes[1].checked;
@@ -164,7 +105,7 @@ class Search {
       if (this.id.value.trim() === '') { this.id.focus(); return; }
       const next = {id: this.id.value.trim(), q: '', o: '', ...this.#effortParams()};
       if (this.params.id === next.id && !this.params.q) this.update({...this.params, ...next});
-      this.#go(next);
+      this.go(next);
       return;
     }
     try {
@@ -177,7 +118,7 @@ class Search {
       return;
     }
     const was = this.params.q;
-    this.#go({q: 'vector', id: '', o: '', ...this.#effortParams()});
+    this.go({q: 'vector', id: '', o: '', ...this.#effortParams()});
     if (was === 'vector') this.update(this.params);
   }
 
@@ -187,13 +128,13 @@ class Search {
     if (!vectors[this.using]) this.using = Object.keys(vectors)[0];
     const next = {q: 'file', id: '', o: '', using: this.using, ...this.#effortParams()};
     const same = this.params.q === 'file';
-    this.#go(next);
+    this.go(next);
     if (same) this.update({...this.params, ...next});
   }
 
   async #random() {
     const [point] = await sample(this.collection.name, 1, {with_payload: false}, this.tools.signal);
-    if (point) this.#go({id: String(point.id), q: '', o: ''});
+    if (point) this.go({id: String(point.id), q: '', o: ''});
   }
 
   /** No query yet: a handful of points to begin from. */
@@ -252,7 +193,7 @@ class Search {
   }
 
   #grid(points, scored, offset = 0) {
-    return tiles(points, {using: this.using, scored, offset, alike: (p) => this.#go({id: String(p.id), q: '', o: ''}),
+    return tiles(points, {using: this.using, scored, offset, alike: (p) => this.go({id: String(p.id), q: '', o: ''}),
       more: (p, done) => this.params.id && el('a', {class: 'button', href: this.tools.address('how', {...this.params, o: '', n: '', why: String(p.id)}), onclick: () => done()}, 'Why is it a hit?')});
   }
 
@@ -260,9 +201,9 @@ class Search {
     const offset = body.offset ?? 0;
     if (!offset && count < body.limit) return null;
     return el('nav', {class: 'row pager', 'aria-label': 'Pages of hits'},
-      el('button', {type: 'button', disabled: !offset, onclick: () => this.#go({o: String(Math.max(0, offset - body.limit) || '')})}, '← Nearer'),
+      el('button', {type: 'button', disabled: !offset, onclick: () => this.go({o: String(Math.max(0, offset - body.limit) || '')})}, '← Nearer'),
       el('span', {class: 'note'}, `Hits ${offset + 1} to ${offset + count}`),
-      el('button', {type: 'button', disabled: count < body.limit, onclick: () => this.#go({o: String(offset + body.limit)})}, 'Farther →'));
+      el('button', {type: 'button', disabled: count < body.limit, onclick: () => this.go({o: String(offset + body.limit)})}, 'Farther →'));
   }
 
   #request(body) {
