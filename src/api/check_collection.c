@@ -41,6 +41,7 @@ check_row(part *p, uint32_t slot, const uint8_t *row)
     hwi_rec rec;
     bool text_in_rec;
     uint32_t back = 0;
+    uint64_t version = 0;
     snprintf(where, sizeof where, "slot %u", slot);
     hw_status st = hwi_slot_row_read(row, &id, &text_in_rec, &detail);
     if (st == HW_ENOTFOUND) return HW_OK;
@@ -54,13 +55,17 @@ check_row(part *p, uint32_t slot, const uint8_t *row)
             return HW_OK;
         }
     }
-    if (st == HW_OK) st = hwi_id_slot(c->txn, p->conf->coll, &id, &back, NULL, &detail);
+    if (st == HW_OK) st = hwi_id_slot(c->txn, p->conf->coll, &id, &back, &version, &detail);
     if (st == HW_ENOTFOUND) {
         hwi_check_report(c, where, "its id has no entry");
         return HW_OK;
     }
     if (st == HW_OK && back != slot) {
         hwi_check_found(c, where, "the entry of its id leads to slot %u", back);
+    }
+    if (st == HW_OK && version > p->counts.version) {
+        hwi_check_found(c, where, "it was written at version %llu, the collection is at %llu",
+                        (unsigned long long)version, (unsigned long long)p->counts.version);
     }
     return hwi_check_take(c, where, st, &detail);
 }

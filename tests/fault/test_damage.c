@@ -248,9 +248,10 @@ put_value(hw_store *store, const pick *p)
     hwt_commit(t);
 }
 
-/* The version in an id entry, the counters of versions and of changes since a calibration, and the mark
- * of a listed group carry no meaning to verify; the next free collection number may be any; the log
- * only tells a view which nodes to read again. */
+/* A version in an id entry may be any up to the collection's, which fits its first byte here. The counters
+ * of versions and of changes since a calibration, and the mark of a listed group carry no meaning to
+ * verify; the next free collection number may be any; the log only tells a view which nodes to read
+ * again. */
 static bool
 may_hold_anything(const pick *p, size_t at)
 {
@@ -258,7 +259,7 @@ may_hold_anything(const pick *p, size_t at)
     uint64_t sub, second;
     hwi_key_reader_init(&r, hwi_key_view(&p->key));
     if (hwi_key_read_uint(&r, &sub, NULL) != HW_OK) return false;
-    if (sub == HWI_SUB_ID) return at >= 4;
+    if (sub == HWI_SUB_ID) return at == 4;
     if (sub == HWI_SUB_LOG) return true;
     if (sub == HWI_SUB_META) return hwi_key_read_uint(&r, &second, NULL) == HW_OK;
     if (hwi_key_skip(&r, NULL) != HW_OK) return false;
