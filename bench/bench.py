@@ -1,12 +1,17 @@
 #!/usr/bin/env python3
 """hashwood beside its peers: makes data, builds indexes, measures, reports. `make bench` calls it.
 
-    bench.py [--work A,B,Bp,C] [--hdf5 FILE] [--parts curves,uses,...] [--docs] [--report]
+    bench.py [--work A,B,Bp,C] [--hdf5 FILE] [--parts curves,uses,...] [options]
+
+    --rows N       only the first N rows of each set: a quick try
+    --seconds S    a setting of an engine is measured so long, --passes P times (2 and 3)
+    --no-builds    peers whose indexes are not there are left out, and named
+    --report       measures nothing
+    --docs         renews the tables of docs/performance.md and the plots of docs/images
 
 Everything lands under build/bench: data sets, built indexes (kept, so that a second run only
 searches; hashwood's own is built again when the library changed), <set>/curves.json,
-results.json, results.md and the plots. --docs also renews the tables of docs/performance.md and
-the plots of docs/images. --report measures nothing.
+results.json, results.md and the plots.
 """
 import argparse
 import json
@@ -30,6 +35,7 @@ ENGINES = {  # in the order of the plots' colours
     "hnswlib-32-200": "hnswlib M=32, efC=200",
     "faiss-hnsw-16": "faiss HNSWFlat M=16",
     "faiss-fastscan-2": "faiss IVFPQFastScan d/2 + refine",
+    "faiss-fastscan-2-fine": "faiss IVFPQFastScan d/2 + refine, 4 sqrt(n) lists",
     "faiss-fastscan-4": "faiss IVFPQFastScan d/4 + refine",
     "faiss-flat": "faiss Flat",
 }
@@ -65,7 +71,8 @@ def load(path, default=None):
 
 def make_set(*what):
     env = environment(MAKE_DATA=f"{TOOLS}/make_data", OPENBLAS_NUM_THREADS="0")
-    subprocess.run([sys.executable, f"{ROOT}/bench/sets.py", OUT, *what], check=True, env=env)
+    if subprocess.run([sys.executable, f"{ROOT}/bench/sets.py", OUT, *what], env=env).returncode:
+        sys.exit(1)
 
 
 def remove(path):
@@ -75,6 +82,10 @@ def remove(path):
         os.remove(path)
 
 
+def is_built(name, engine):
+    return os.path.exists(f"{OUT}/{name}/build.{engine}")
+
+
 def build(name, engine, info):
     """Builds an index unless it is there; its processor seconds are kept beside it."""
     folder = f"{OUT}/{name}"
@@ -82,7 +93,7 @@ def build(name, engine, info):
     if engine.startswith("hashwood") and os.path.exists(note) and \
             os.path.getmtime(note) < os.path.getmtime(LIBRARY):
         remove(note)
-    if os.path.exists(note):
+    if is_built(name, engine):
         return
     remove(index)
     say(f"building {engine} of {name}")
@@ -109,46 +120,54 @@ def bytes_of(path):
 
 # ---- measuring ----
 
-def run_peers(name, engines, out, env, *options):
-    subprocess.run([f"{TOOLS}/peers", "run", f"{OUT}/{name}", out, *engines, *options], check=True,
-                   env=env)
+def run_peers(name, engines, out, env, seconds, passes, *options):
+    subprocess.run([f"{TOOLS}/peers", "run", f"{OUT}/{name}", out, *engines, f"seconds={seconds}",
+                    f"passes={passes}", *options], check=True, env=env)
     result = load(out)
-    result["when"] = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-    result["load"] = os.getloadavg()[1]
-    result["commit"] = commit()
+    result.update(when=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), commit=commit(),
+                  load=os.getloadavg()[1], seconds=seconds, passes=passes)
     with open(out, "w") as f:
         json.dump(result, f)
+    return result
 
 
-def measure_curves(name, info):
+def measure_curves(name, info, a):
     engines = engines_of(info)
-    for engine in engines:
-        build(name, engine, info)
-    say(f"measuring {', '.join(engines)} on {name}")
-    run_peers(name, engines, f"{OUT}/{name}/curves.json", environment())
-    run_peers(name, ["hashwood"], f"{OUT}/{name}/k100.json", environment(), "k=100", "passes=1")
-
-
-def measure_avx2(name, info):
-    """The same library with 256-bit kernels, its passes between those with the best kernels."""
     build(name, "hashwood", info)
-    for kernels in ("avx512", "avx2"):
-        if kernels == "avx512" and "avx512_vnni" not in open("/proc/cpuinfo").read():
-            continue
-        run_peers(name, ["hashwood"], f"{OUT}/{name}/{kernels}.json",
-                  environment(HASHWOOD_KERNELS=kernels))
+    for engine in [] if a.no_builds else engines:
+        build(name, engine, info)
+    engines = [e for e in engines if is_built(name, e)]
+    say(f"measuring {', '.join(engines)} on {name}")
+    run_peers(name, engines, f"{OUT}/{name}/curves.json", environment(), a.seconds, a.passes)
+    run_peers(name, ["hashwood"], f"{OUT}/{name}/k100.json", environment(), a.seconds, 1, "k=100")
 
 
-def measure_growth(name, info):
+def measure_avx2(name, info, a):
+    """The same library with 256-bit kernels and with the widest, passes in turns."""
+    build(name, "hashwood", info)
+    best = {}
+    for _ in range(a.passes):
+        for kernels, env in (("widest", {}), ("avx2", {"HASHWOOD_KERNELS": "avx2"})):
+            points = run_peers(name, ["hashwood"], f"{OUT}/{name}/pass.json", environment(**env),
+                               a.seconds, 1)["engines"][0]["points"]
+            best[kernels] = [min(pair, key=lambda p: p["cpu_us"])
+                             for pair in zip(points, best.get(kernels, points))]
+    os.remove(f"{OUT}/{name}/pass.json")
+    with open(f"{OUT}/{name}/avx2.json", "w") as f:
+        json.dump(best, f)
+
+
+def measure_growth(name, info, a):
     for rows in GROWTH:
-        if rows < info["rows"]:
-            make_set("sample", name, str(rows))
-            build(f"{name}-{rows}", "hashwood", info)
-            run_peers(f"{name}-{rows}", ["hashwood"], f"{OUT}/{name}-{rows}/curves.json",
-                      environment())
+        if name == "B":
+            part = f"{name}/first-{rows}"
+            make_set("first", name, str(rows))
+            build(part, "hashwood", info)
+            run_peers(part, ["hashwood"], f"{OUT}/{part}/curves.json", environment(), a.seconds,
+                      a.passes)
 
 
-def measure_uses(name, info):
+def measure_uses(name, info, a):
     """Opening, threads, filters, little memory: what only a database does (bench/uses.c)."""
     build(name, "hashwood", info)
     build(name, "hashwood-filter", info)
@@ -156,14 +175,15 @@ def measure_uses(name, info):
     for section in ("open", "threads", "filter", "cold"):
         index = "index.hashwood-filter" if section == "filter" else "index.hashwood"
         done = subprocess.run([f"{TOOLS}/uses", section, f"{OUT}/{name}/{index}",
-                               f"{OUT}/{name}/query.npy"], stdout=subprocess.PIPE, text=True,
-                              env=environment())
-        out[section] = json.loads(done.stdout) if done.returncode == 0 else None
+                               f"{OUT}/{name}/query.npy"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, env=environment())
+        out[section] = json.loads(done.stdout) if done.returncode == 0 else \
+            {section: f"not measured: {done.stderr.strip()}"}
     with open(f"{OUT}/{name}/uses.json", "w") as f:
         json.dump(out, f)
 
 
-def measure_ckdtree(name, info):
+def measure_ckdtree(name, info, a):
     """SciPy's tree, exact; few queries suffice where each takes long."""
     path = f"{OUT}/{name}/ckdtree.json"
     if os.path.exists(path):
@@ -226,15 +246,15 @@ def machine():
                                "libfaiss-dev", "libopenblas0", "liblmdb0", "g++"],
                               stdout=subprocess.PIPE, text=True).stdout.strip(" ,")
     return {"cpu": model, "cores": os.cpu_count(), "system": platform.platform(),
-            "versions": versions, "commit": commit()}
+            "versions": versions}
 
 
 def whole(x):
     return f"{x:,.0f}" if x else "-"
 
 
-def ratio(a, b):
-    return f"{a / b:.1f}x" if a and b else "-"
+def ratio(a, b, digits=1):
+    return f"{a / b:.{digits}f}x" if a and b else "-"
 
 
 def curves_table(name, info, curves):
@@ -244,23 +264,26 @@ def curves_table(name, info, curves):
     lines = [f"| {name}: {info['rows']:,} x {info['dim']}, {info['metric']} | " +
              " | ".join(f"{r:.2f}" for r in LEVELS) + " | build, s | size, MB |",
              "|" + " --- |" * (len(LEVELS) + 3)]
-    for engine, label in ENGINES.items():
+    for engine in engines_of(info):
+        label = ENGINES[engine]
         if engine not in by_name:
+            lines.append(f"| {label} | not measured" + " |" * (len(LEVELS) + 2))
             continue
         size = bytes_of(f"{OUT}/{name}/index.{engine}") / 1e6
         lines.append(f"| {label} | " +
                      " | ".join(whole(qps_at(by_name[engine], r)) for r in LEVELS) +
                      f" | {build_facts(name, engine).get('build', 0):,.1f} | {size:,.0f} |")
     tree = load(f"{OUT}/{name}/ckdtree.json")
-    if tree:
-        lines.append("| SciPy cKDTree, exact | " + " | ".join([whole(1e6 / tree["cpu_us"])] * 4) +
-                     f" | {tree['build']:,.1f} | |")
+    cells = [whole(1e6 / tree["cpu_us"])] * len(LEVELS) if tree else ["not measured", "", "", ""]
+    lines.append(f"| SciPy cKDTree, exact | {' | '.join(cells)} | " +
+                 (f"{tree['build']:,.1f} | |" if tree else "| |"))
     own = [qps_at(by_name["hashwood"], r) for r in LEVELS]
     for label, peers in (("best hnswlib", hnsw), ("best faiss IVFPQFastScan", scan)):
         lines.append(f"| **hashwood / {label}** | " +
                      " | ".join(ratio(q, best_of(by_name, peers, r)) for q, r in zip(own, LEVELS)) +
                      " | | |")
-    return "\n".join(lines)
+    return (f"{name} at commit {curves['commit']}, {curves['when']}, load {curves['load']:.1f}; each "
+            f"setting {curves['passes']} times {curves['seconds']:g} s.\n\n" + "\n".join(lines))
 
 
 def asked_table(names):
@@ -279,24 +302,21 @@ def asked_table(names):
     return "\n".join(lines)
 
 
-def points_of(path):
-    result = load(path)
-    return result["engines"][0]["points"] if result else None
-
-
 def compared_table(names):
     """AVX2 and growth, from runs of hashwood alone."""
     lines = ["| hashwood alone | 0.95 | 0.99 |", "| --- | --- | --- |"]
     for name, info in names:
-        wide, narrow = (points_of(f"{OUT}/{name}/{k}.json") for k in ("avx512", "avx2"))
-        if wide and narrow:
-            cells = [f"{whole(qps_at(narrow, r))} ({ratio(qps_at(narrow, r), qps_at(wide, r))})"
-                     for r in (0.95, 0.99)]
-            lines.append(f"| {name}, AVX2 (share of AVX-512) | " + " | ".join(cells) + " |")
+        by_kernels = load(f"{OUT}/{name}/avx2.json")
+        if by_kernels:
+            qps = {k: [qps_at(p, r) for r in (0.95, 0.99)] for k, p in by_kernels.items()}
+            lines.append(f"| {name}, widest kernels | {' | '.join(map(whole, qps['widest']))} |")
+            lines.append(f"| {name}, AVX2 (share) | " + " | ".join(
+                f"{whole(n)} ({ratio(n, w, 2)})" for n, w in zip(qps["avx2"], qps["widest"])) +
+                " |")
         for rows in GROWTH:
-            points = points_of(f"{OUT}/{name}-{rows}/curves.json")
-            if points:
-                cells = [whole(qps_at(points, r)) for r in (0.95, 0.99)]
+            part = load(f"{OUT}/{name}/first-{rows}/curves.json")
+            if part:
+                cells = [whole(qps_at(part["engines"][0]["points"], r)) for r in (0.95, 0.99)]
                 lines.append(f"| {name}, first {rows:,} rows | " + " | ".join(cells) + " |")
     return "\n".join(lines) if len(lines) > 2 else ""
 
@@ -340,24 +360,26 @@ def plot(name, info, curves, path):
     ax.set_ylabel("queries a second, one thread")
     ax.set_title(f"{name}: {info['rows']:,} x {info['dim']}, {info['metric']}", loc="left")
     ax.grid(True, which="major", color="#dddddd", linewidth=0.6)
+    missing = [ENGINES[n] for n in engines_of(info)
+               if n not in [e["name"] for e in curves["engines"]]]
+    for label in missing:
+        ax.plot([], [], linestyle=":", color="#aaaaaa", label=f"not measured: {label}")
     ax.legend(fontsize=8, frameon=False)
     fig.tight_layout()
     fig.savefig(path, metadata={"Date": None})
     plt.close(fig)
 
 
-def report(docs):
-    order = ["A", "B", "Bp", "C"]
-    made = [d for d in os.listdir(OUT) if os.path.exists(f"{OUT}/{d}/curves.json")
-            and "-" not in d]
-    names = [(n, load(f"{OUT}/{n}/set.json")) for n in order + sorted(set(made) - set(order))
-             if n in made]
+def report(works, docs):
+    names = [(n, load(f"{OUT}/{n}/set.json")) for n in works]
     here = machine()
-    parts = [f"{here['cpu']}, {here['cores']} cores; {here['system']}; {here['versions']}; "
-             f"hashwood {here['commit']}. Queries a second of one thread at recall@10, by processor "
-             "time."]
+    parts = [f"{here['cpu']}, {here['cores']} cores; {here['system']}; {here['versions']}. Queries a "
+             "second of one thread at recall@10, by processor time; -: no setting reached it."]
     for name, info in names:
         curves = load(f"{OUT}/{name}/curves.json")
+        if not curves:
+            parts.append(f"{name}: curves were not measured.")
+            continue
         parts.append(curves_table(name, info, curves))
         plot(name, info, curves, f"{OUT}/{name}.svg")
         parts.append(f"![{name}](images/bench-{name}.svg)")
@@ -388,24 +410,35 @@ PARTS = {"curves": measure_curves, "ckdtree": measure_ckdtree, "avx2": measure_a
          "growth": measure_growth, "uses": measure_uses}
 
 
+def prepare(what, rows):
+    """Makes a set unless it is there; its name."""
+    make_set(what)
+    name = os.path.splitext(os.path.basename(what))[0]
+    if not rows:
+        return name
+    make_set("first", name, str(rows))
+    return f"{name}/first-{rows}"
+
+
 def main():
     args = argparse.ArgumentParser()
     args.add_argument("--work", default="A,B,Bp,C")
     args.add_argument("--hdf5")
     args.add_argument("--parts", default=",".join(PARTS))
+    args.add_argument("--rows", type=int)
+    args.add_argument("--seconds", type=float, default=2)
+    args.add_argument("--passes", type=int, default=3)
+    args.add_argument("--no-builds", action="store_true")
     args.add_argument("--docs", action="store_true")
     args.add_argument("--report", action="store_true")
     a = args.parse_args()
-    works = [a.hdf5] if a.hdf5 else a.work.split(",")
-    for what in [] if a.report else works:
-        make_set(what)
-        name = os.path.splitext(os.path.basename(what))[0]
-        info = load(f"{OUT}/{name}/set.json")
+    if a.docs and a.rows:
+        args.error("--docs is for whole sets")
+    works = [prepare(what, a.rows) for what in ([a.hdf5] if a.hdf5 else a.work.split(","))]
+    for name in [] if a.report else works:
         for part in a.parts.split(","):
-            if part == "growth" and name != "B":
-                continue
-            PARTS[part](name, info)
-    report(a.docs)
+            PARTS[part](name, load(f"{OUT}/{name}/set.json"), a)
+    report(works, a.docs)
 
 
 if __name__ == "__main__":

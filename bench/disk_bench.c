@@ -9,16 +9,12 @@
  * is touched is what the system's page cache holds afterwards, read-ahead turned off, when the file
  * was dropped from it before; so no other process may have the database open. DB is an
  * index.hashwood of bench/peers.cpp, or what `hashwood bench --db` leaves. */
+#include "common.h"
+
 #include <fcntl.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <hashwood/hashwood.h>
 
 #define PAGE 4096u
 #define HEADER 16u
@@ -72,14 +68,6 @@ typedef struct reading {
 } reading;
 
 static hw_error err;
-
-static void
-need(hw_status st)
-{
-    if (st == HW_OK) return;
-    fprintf(stderr, "disk: %s\n", err.message);
-    exit(1);
-}
 
 static uint64_t
 number(const uint8_t *at, unsigned bytes)
@@ -169,40 +157,6 @@ find_root(const reading *r)
 
 /* ---- searching ---- */
 
-static float *
-read_queries(const char *path, size_t *count, uint32_t *dim)
-{
-    unsigned char start[10];
-    char text[4096] = "";
-    FILE *in = fopen(path, "rb");
-
-    if (!in || fread(start, 1, sizeof start, in) != sizeof start) exit(1);
-    size_t header = start[8] + 256u * start[9];
-    if (header >= sizeof text || fread(text, 1, header, in) != header) exit(1);
-    const char *shape = strstr(text, "'shape': (");
-    if (!shape || sscanf(shape, "'shape': (%zu, %u", count, dim) != 2) exit(1);
-    float *q = malloc(*count * *dim * sizeof *q);
-    if (!q || fread(q, sizeof *q, *count * *dim, in) != *count * *dim) exit(1);
-    fclose(in);
-    return q;
-}
-
-/* The system fetches far more than was asked for where a map is read (8 MB at a time, on some
- * machines); without it, what is in memory is what was touched. */
-static void
-read_ahead_off(void)
-{
-    FILE *maps = fopen("/proc/self/maps", "r");
-    char line[4300];
-
-    while (maps && fgets(line, sizeof line, maps)) {
-        unsigned long long from, to;
-        if (!strstr(line, "/data.mdb") || sscanf(line, "%llx-%llx", &from, &to) != 2) continue;
-        madvise((void *)(uintptr_t)from, (size_t)(to - from), MADV_RANDOM);
-    }
-    if (maps) fclose(maps);
-}
-
 /* Memory of the process that is not the file's. */
 static double
 own_bytes(void)
@@ -225,15 +179,14 @@ search_all(const char *path, const float *query, size_t count, uint32_t dim, dou
     hw_db *db;
 
     double before = own_bytes();
-    opts.read_only = true;
-    need(hw_db_open(path, &opts, &db, &err));
-    read_ahead_off();
-    need(hw_collection_open(db, "bench", &c, &err));
+    opts.read_only = opts.no_read_ahead = true; /* what is in memory is what was touched */
+    check(hw_db_open(path, &opts, &db, &err), &err);
+    check(hw_collection_open(db, "bench", &c, &err), &err);
     for (size_t i = 0; i < count; i++) {
         hw_query q = HW_QUERY_INIT;
         hw_result *r;
         q.vector = query + i * dim, q.dim = dim, q.k = K, q.recall = recall;
-        need(hw_collection_search(c, &q, &r, &err));
+        check(hw_collection_search(c, &q, &r, &err), &err);
         hw_result_free(r);
     }
     double grown = own_bytes() - before;

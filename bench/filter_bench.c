@@ -17,9 +17,9 @@
 enum { COLL = 1, BATCH = 10000, RUNS = 11, TESTED = 200000 };
 
 static hwi_pix_field fields[] = {
-    {1, "label", HWI_PIX_INTEGER, true, 0}, {2, "kw", HWI_PIX_KEYWORD, true, 0},
-    {3, "price", HWI_PIX_FLOAT, true, 0},   {4, "at", HWI_PIX_DATETIME, true, 0},
-    {5, "place", HWI_PIX_GEO, true, 0},     {6, "text", HWI_PIX_TEXT, true, 0},
+    {1, "label", HWI_PIX_INTEGER, true, 0, NULL}, {2, "kw", HWI_PIX_KEYWORD, true, 0, NULL},
+    {3, "price", HWI_PIX_FLOAT, true, 0, NULL},   {4, "at", HWI_PIX_DATETIME, true, 0, NULL},
+    {5, "place", HWI_PIX_GEO, true, 0, NULL},     {6, "text", HWI_PIX_TEXT, true, 0, NULL},
 };
 static const hwi_schema schema = {fields, HWI_COUNT(fields)};
 

@@ -7,11 +7,9 @@
  * the first line of each table, which does little more than read: a kernel near it is bound by the
  * cache or the memory and needs no better code. Figures are the best of several rounds, since
  * other processes can only slow a round. */
-#include "kernel/kernel.h"
+#include "common.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
+#include "kernel/kernel.h"
 
 #define CACHED_BYTES ((size_t)768 << 10) /* fits the second level of common processors */
 #define MEMORY_BYTES ((size_t)512 << 20) /* fits no level but the largest third ones */
@@ -32,22 +30,14 @@ typedef struct bench_data {
 typedef size_t (*bench_body)(bench_data *d, size_t count, size_t size);
 
 static double
-seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static double
 best_seconds(bench_data *d, bench_body body, size_t count, size_t size, size_t repeats,
              size_t *bytes)
 {
     double best = 1e9;
     for (int round = 0; round < ROUNDS; round++) {
-        double from = seconds();
+        double from = wall_seconds();
         for (size_t i = 0; i < repeats; i++) *bytes = body(d, count, size);
-        double took = (seconds() - from) / (double)repeats;
+        double took = (wall_seconds() - from) / (double)repeats;
         best = HWI_MIN(best, took);
     }
     return best;

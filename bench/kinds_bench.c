@@ -4,24 +4,15 @@
  *
  * sparse: 30 of 30,000 indices a point, drawn so that few are common (rank ^ -0.8); queries of 10
  * indices from the same distribution. rules: 128 dimensions, two pairs. multi: 8 to 24 rows of 64. */
+#include "common.h"
+
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 #include "base/base.h"
 
 enum { WORDS = 30000, PAIRS = 30, ASKED = 10, DIM = 128, TOKEN_DIM = 64, BATCH = 2000 };
 
 static hw_error err;
-
-static void
-demand(hw_status st)
-{
-    if (st == HW_OK) return;
-    fprintf(stderr, "kinds_bench: %s\n", err.message);
-    exit(1);
-}
 
 static double cumulated[WORDS];
 
@@ -67,9 +58,7 @@ words(hwi_rng *rng, uint32_t wanted, uint32_t *indices, float *values)
 static double
 seconds(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    return clock_seconds(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static void
@@ -84,7 +73,7 @@ load(hw_db *db, hw_collection *c, const char *kind, uint64_t docs)
     for (uint64_t i = 0; i < docs; i++) {
         hw_vector v = {.name = kind, .values = values};
         hw_id id = HW_ID_U64(i);
-        if (!txn) demand(hw_txn_begin(db, &txn, &err));
+        if (!txn) check(hw_txn_begin(db, &txn, &err), &err);
         if (strcmp(kind, "sparse") == 0) {
             v.dim = words(&rng, PAIRS, indices, values);
             v.indices = indices;
@@ -93,9 +82,9 @@ load(hw_db *db, hw_collection *c, const char *kind, uint64_t docs)
             v.rows = v.dim == DIM ? 1 : 8 + (uint32_t)hwi_rng_below(&rng, 17);
             for (uint32_t j = 0; j < v.dim * v.rows; j++) values[j] = (float)hwi_rng_normal(&rng);
         }
-        demand(hw_txn_upsert(txn, c, &id, &v, 1, NULL, 0, &err));
+        check(hw_txn_upsert(txn, c, &id, &v, 1, NULL, 0, &err), &err);
         if ((i + 1) % BATCH && i + 1 < docs) continue;
-        demand(hw_txn_commit(txn, &err));
+        check(hw_txn_commit(txn, &err), &err);
         txn = NULL;
     }
     double took = seconds() - began;
@@ -142,7 +131,7 @@ ask(hw_collection *c, const char *what, const char *kind, hw_rule rule, int quer
         if (rule != HW_RULE_NEAREST) q.examples = examples, q.example_count = 4;
         if (rule != HW_RULE_NEAREST && rule != HW_RULE_DISCOVER) q.vector = NULL;
         double began = seconds();
-        demand(hw_collection_search(c, &q, &r, &err));
+        check(hw_collection_search(c, &q, &r, &err), &err);
         times[i] = seconds() - began;
         hw_result_free(r);
     }
@@ -160,14 +149,14 @@ main(int argc, char **argv)
     if (!mkdtemp(folder)) return 1;
     opts.no_sync = opts.bulk_load = true;
     make_words();
-    demand(hw_db_open(folder, &opts, &db, &err));
-    demand(hw_collection_create(db, "c",
-                                "{\"vectors\": {\"dense\": {\"dim\": 128, \"metric\": \"l2\"}, "
-                                "\"multi\": {\"dim\": 64, \"metric\": \"cosine\", "
-                                "\"multivector_config\": {\"comparator\": \"max_sim\"}}}, "
-                                "\"sparse_vectors\": {\"sparse\": {\"modifier\": \"idf\"}}}",
-                                &err));
-    demand(hw_collection_open(db, "c", &c, &err));
+    check(hw_db_open(folder, &opts, &db, &err), &err);
+    check(hw_collection_create(db, "c",
+                               "{\"vectors\": {\"dense\": {\"dim\": 128, \"metric\": \"l2\"}, "
+                               "\"multi\": {\"dim\": 64, \"metric\": \"cosine\", "
+                               "\"multivector_config\": {\"comparator\": \"max_sim\"}}}, "
+                               "\"sparse_vectors\": {\"sparse\": {\"modifier\": \"idf\"}}}",
+                               &err));
+    check(hw_collection_open(db, "c", &c, &err), &err);
     const char *only = argc > 2 ? argv[2] : "sparse dense multi";
     if (strstr(only, "sparse")) {
         load(db, c, "sparse", docs);
@@ -183,7 +172,7 @@ main(int argc, char **argv)
         ask(c, "multi", "multi", HW_RULE_NEAREST, 20);
     }
     char *stats;
-    demand(hw_collection_stats(c, &stats, &err));
+    check(hw_collection_stats(c, &stats, &err), &err);
     printf("%s\n", stats);
     hw_free(stats);
     hw_collection_close(c);

@@ -1,36 +1,13 @@
-/* rows.h - what the C benchmarks of databases share: vectors from a fixed seed, clocks, giving up.
- */
+/* rows.h - vectors from a fixed seed, for the C benchmarks of databases. */
 #ifndef HASHWOOD_BENCH_ROWS_H
 #define HASHWOOD_BENCH_ROWS_H
 
-#include "hashwood/hashwood.h"
+#include "common.h"
 
 #include "base/base.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-
 #define ROWS_GROUPS 500u
 #define ROWS_LATENTS 32u
-
-/* Processor time of this process. */
-static inline double
-cpu_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-/* A benchmark whose database fails has nothing to say. */
-static inline void
-check(hw_status st, const hw_error *err)
-{
-    if (st == HW_OK) return;
-    fprintf(stderr, "benchmark: %s\n", err->message);
-    exit(1);
-}
 
 /* ROWS_LATENTS directions that all rows share; freed by hwi_free. */
 static inline float *

