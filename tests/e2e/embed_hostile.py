@@ -58,10 +58,11 @@ def png(width, height, rows, extra=b"", depth=8, colour=2):
 
 
 def zeros(count):
-    """count zero bytes, compressed a thousand times smaller."""
-    squeeze, block = zlib.compressobj(9), bytes(MB)
-    parts = [squeeze.compress(block) for _ in range(count // MB)]
-    return b"".join(parts) + squeeze.compress(bytes(count % MB)) + squeeze.flush()
+    """count zero bytes, compressed a thousand times smaller: a packed megabyte again and again."""
+    squeeze, rest = zlib.compressobj(9, zlib.DEFLATED, -15), zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = squeeze.compress(bytes(MB)) + squeeze.flush(zlib.Z_FULL_FLUSH)
+    end = rest.compress(bytes(count % MB)) + rest.flush()
+    return b"\x78\xda" + block * (count // MB) + end + struct.pack(">I", count % 65521 << 16 | 1)  # their Adler-32
 
 
 def tone(path, seconds=1, rate=16000, **options):
@@ -164,10 +165,10 @@ def test_little_files_of_large_pictures_take_turns():
                "progressive.jpg": saved(flat, "JPEG", quality=30, progressive=True, subsampling=0),
                "lossless.webp": saved(flat, "WEBP", lossless=True, quality=0, method=0),
                "over.png": png(20000, 20000, zeros(20000 * 2501), depth=1, colour=0)})
-    for i in range(5):
-        os.link("d/deep.png", f"d/deep{i}.png")
+    for name in ("deeper.png", "deepest.png"):
+        os.link("d/deep.png", "d/" + name)
     report, told, _ = embed("d", "--threads", "8", rss_mb=1100, cpu_s=90)
-    same((report["written"], report["skipped"]), (8, 1), told)
+    same((report["written"], report["skipped"]), (5, 1), told)
     check("20000 x 20000" in told, told)
 
 
@@ -188,12 +189,11 @@ def test_jpegs_of_endless_scans_are_refused():
 
 
 def test_hours_of_silence_are_cut():
-    for name, rate, channels, hours, options in (
-            ("long.flac", 8000, 1, 3, {}), ("wide.flac", 192000, 8, 0.1, {}),
-            ("long.ogg", 8000, 1, 0.4, {}), ("long.mp3", 16000, 1, 0.4, {})):
-        with soundfile.SoundFile(name, "w", rate, channels, **options) as f:
+    """Each is longer than the ten minutes that are read, the second one than the samples that are."""
+    for name, rate, channels, minutes in (("long.flac", 8000, 1, 180), ("wide.flac", 192000, 8, 3), ("long.ogg", 8000, 1, 11), ("long.mp3", 16000, 1, 11)):
+        with soundfile.SoundFile(name, "w", rate, channels) as f:
             block = np.zeros((rate * 60, channels), np.int16)
-            for _ in range(int(hours * 60)):
+            for _ in range(minutes):
                 f.write(block)
         size = os.path.getsize(name)
         report, told, code = embed(name, features="logmel", rss_mb=256, cpu_s=40)
