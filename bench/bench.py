@@ -339,8 +339,9 @@ def plot(name, info, curves, path):
     import matplotlib
     matplotlib.use("svg")
     import matplotlib.pyplot as plt
+    from matplotlib import ticker
     plt.rcParams["svg.hashsalt"] = "hashwood"
-    fig, ax = plt.subplots(figsize=(7, 4.2))
+    fig, ax = plt.subplots(figsize=(9, 4.2))
     for e in curves["engines"]:
         f = [p for p in frontier(e["points"]) if p["recall"] >= 0.7]
         own = e["name"] == "hashwood"
@@ -356,6 +357,8 @@ def plot(name, info, curves, path):
     ticks = [0.3, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001]
     ax.set_xticks(ticks, [f"{1 - t:g}" for t in ticks])
     ax.minorticks_off()
+    ax.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(lambda y, _: f"{y:,.0f}")
     ax.set_xlabel("recall@10")
     ax.set_ylabel("queries a second, one thread")
     ax.set_title(f"{name}: {info['rows']:,} x {info['dim']}, {info['metric']}", loc="left")
@@ -364,7 +367,7 @@ def plot(name, info, curves, path):
                if n not in [e["name"] for e in curves["engines"]]]
     for label in missing:
         ax.plot([], [], linestyle=":", color="#aaaaaa", label=f"not measured: {label}")
-    ax.legend(fontsize=8, frameon=False)
+    ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1))
     fig.tight_layout()
     fig.savefig(path, metadata={"Date": None})
     plt.close(fig)
