@@ -59,7 +59,7 @@ hw_db_open(const char *where, const hw_db_opts *opts, hw_db **out, hw_error *err
     hw_store *store;
     hw_db_opts full = HW_DB_OPTS_INIT;
     *out = NULL;
-    if (!where || !where[0]) return hwi_fail(err, HW_EINVAL, "where is empty");
+    if (!where || !where[0]) return hwi_fail(err, HW_EINVAL, "the name of the database is empty");
     HWI_TRY(check_kernels(err));
     if (opts) memcpy(&full, opts, HWI_MIN(opts->size, sizeof full));
     full.size = sizeof full;

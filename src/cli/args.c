@@ -82,7 +82,7 @@ const char *
 cli_nearest(const char *word, const char *(*next)(void *arg), void *arg)
 {
     const char *candidate, *nearest = NULL;
-    unsigned limit = strlen(word) <= 3 ? 1 : 2, best = limit + 1;
+    unsigned limit = strlen(word) <= 4 ? 1 : 2, best = limit + 1;
 
     while ((candidate = next(arg)) != NULL) {
         unsigned d = distance(word, candidate);

@@ -66,6 +66,8 @@ void cli_print_line(hwi_buf *b);
 void cli_add_plain(hwi_buf *b, const char *text, size_t bytes);
 /* 60000 as "60,000", into a buffer of at least 32 bytes which is returned. */
 char *cli_count(uint64_t n, char *out);
+/* "1 point", "60,000 points", into a buffer of at least 64 bytes which is returned. */
+char *cli_count_of(uint64_t n, const char *noun, char *out);
 /* 188000000 as "179.3 MB" (powers of 1024). */
 char *cli_bytes(uint64_t n, char *out);
 

@@ -278,7 +278,7 @@ print_table(const duplicates_job *job, hw_error *err)
 {
     cli_table t;
     size_t group = 0;
-    char id[HW_ID_TEXT_MAX + 1], counts[3][32];
+    char id[HW_ID_TEXT_MAX + 1], counts[3][64];
     hw_status st = HW_OK;
 
     cli_table_begin(&t, ">group", "id", ">score", job->a->field);
@@ -294,8 +294,9 @@ print_table(const duplicates_job *job, hw_error *err)
         hwi_buf_release(&field);
     }
     cli_table_end(&t, job->c);
-    cli_remark(job->c, "%s of %s points in %s groups", cli_count(job->grouped, counts[0]),
-               cli_count(job->count, counts[1]), cli_count(job->groups, counts[2]));
+    cli_remark(job->c, "%s of %s in %s", cli_count(job->grouped, counts[0]),
+               cli_count_of(job->count, "point", counts[1]),
+               cli_count_of(job->groups, "group", counts[2]));
     return st;
 }
 

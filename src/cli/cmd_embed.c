@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define TOLD_MAX 20u /* bad files named; the rest are counted */
+#define TOLD_MAX 20u        /* bad files named; the rest are counted */
+#define THUMBNAIL_MAX 1024u /* pixels: it becomes part of the payload */
 
 typedef struct embed_args {
     cli_common common;
@@ -76,6 +77,9 @@ open_for(embed_job *job, hw_error *err)
     if (st == HW_ENOTFOUND && a->create && !a->search) st = create_collection(job, err);
     if (st != HW_OK) return st;
     there = hw_collection_dim(job->run.to.c, a->query.using);
+    if (there == 0)
+        return hwi_fail(err, HW_EINVAL, "collection `%s` has no vector `%s`", a->coll,
+                        a->query.using ? a->query.using : "(unnamed)");
     if (there != dim)
         return hwi_fail(err, HW_EINVAL, "%s gives vectors of %u values, the collection has %u",
                         hwi_embedder_about(job->run.embedder)->name, dim, there);
@@ -293,18 +297,18 @@ report_json(const embed_job *job, double seconds)
 static void
 report(const embed_job *job)
 {
-    char written[32], unchanged[32], other[32], skipped[32];
+    char written[64], unchanged[32], other[32], skipped[32];
     double seconds = cli_progress_seconds(&job->progress);
 
     if (job->c->mode == CLI_MODE_JSON) {
         report_json(job, seconds);
         return;
     }
-    cli_count(job->run.written, written);
+    cli_count_of(job->run.written, "file", written);
     cli_count(job->run.unchanged, unchanged);
     cli_count(job->skipped, skipped);
     cli_count(job->run.other, other);
-    cli_remark(job->c, "embedded %s files in %.1f s (%.1f a second)", written, seconds,
+    cli_remark(job->c, "embedded %s in %.1f s (%.1f a second)", written, seconds,
                seconds > 0 ? (double)job->run.written / seconds : 0.0);
     cli_remark(job->c, "%s unchanged, %s of other kinds, %s skipped", unchanged, other, skipped);
     if (job->a->timings) report_timings(job, seconds);
@@ -312,15 +316,24 @@ report(const embed_job *job)
 
 /* ---- The command ---- */
 
-/* NULL, or what is wrong with the command line. */
-static const char *
-slip_of(const embed_args *a)
+/* False after saying what is wrong with the command line. */
+static bool
+check_use(const embed_args *a)
 {
     if (!a->model == !a->features)
-        return "embed needs --features NAME or --model FILE, and not both";
-    if (!a->search && a->paths.count == 0)
-        return "embed needs files or folders to add, or --search FILE";
-    return a->search && a->paths.count ? "embed --search takes no other files" : NULL;
+        cli_complain("embed needs --features NAME or --model FILE, and not both");
+    else if (!a->search && a->paths.count == 0)
+        cli_complain("embed needs files or folders to add, or --search FILE");
+    else if (a->search && a->paths.count)
+        cli_complain("embed --search takes no other files");
+    else if (a->thumbnail > THUMBNAIL_MAX)
+        cli_complain("--thumbnail %u is above the maximum %u", a->thumbnail, THUMBNAIL_MAX);
+    else if (a->sound_preview > HWI_PREVIEW_SECONDS_MAX)
+        cli_complain("--sound-preview %u is above the maximum %u", a->sound_preview,
+                     HWI_PREVIEW_SECONDS_MAX);
+    else
+        return true;
+    return false;
 }
 
 static hw_status
@@ -336,16 +349,12 @@ run_job(embed_job *job, hw_error *err)
 static int
 run_embed(cli *c, const void *args)
 {
-    const char *slip = slip_of(args);
     embed_job *job;
     hw_error err = {0};
     hw_status st;
     int code;
 
-    if (slip) {
-        cli_complain("%s", slip);
-        return CLI_USAGE;
-    }
+    if (!check_use(args)) return CLI_USAGE;
     job = hwi_alloc_zero(sizeof *job);
     cli_need(job != NULL);
     job->c = c;
@@ -416,7 +425,8 @@ const cli_command cli_embed_command = {
             {"payload-index", 0, CLI_LIST, offsetof(embed_args, payload_index), "FIELD:TYPE",
              "with --create: index a payload field for filters; repeatable", NULL},
             {"thumbnail", 0, CLI_U32, offsetof(embed_args, thumbnail), "PIXELS",
-             "longer side of the picture kept in the payload; 0: none (default 96)", NULL},
+             "longer side of the picture kept in the payload, at most 1024; 0: none (default 96)",
+             NULL},
             {"sound-preview", 0, CLI_U32, offsetof(embed_args, sound_preview), "SECONDS",
              "how much of a sound is kept in the payload to listen to, at most 15, about 3 kB a "
              "second; 0: none (default 4)",

@@ -129,7 +129,7 @@ run_export(cli *c, const void *args)
 {
     export_job job = {.c = c, .a = args};
     hw_error err = {0};
-    char text[32];
+    char text[64];
     hw_status st, closed;
 
     cli_progress_begin(&job.progress, c);
@@ -148,7 +148,7 @@ run_export(cli *c, const void *args)
     if (c->mode == CLI_MODE_JSON)
         printf("{\"exported\":%llu}\n", (unsigned long long)job.done);
     else
-        cli_remark(c, "exported %s points", cli_count(job.done, text));
+        cli_remark(c, "exported %s", cli_count_of(job.done, "point", text));
     return CLI_OK;
 }
 

@@ -430,7 +430,7 @@ run_job(import_job *job, hw_error *err)
 static void
 report(const import_job *job)
 {
-    char written[32], present[32], rate[32];
+    char written[64], present[64], rate[32];
     double per_second = job->load_seconds > 0 ? (double)job->written / job->load_seconds : 0;
 
     if (job->c->mode == CLI_MODE_JSON) {
@@ -440,10 +440,10 @@ report(const import_job *job)
         printf(job->built ? "%.3f}\n" : "null}\n", job->build_seconds);
         return;
     }
-    cli_remark(job->c, "imported %s rows in %.1f s (%s/s)", cli_count(job->written, written),
+    cli_remark(job->c, "imported %s in %.1f s (%s/s)", cli_count_of(job->written, "row", written),
                job->load_seconds, cli_count((uint64_t)per_second, rate));
     if (job->present)
-        cli_remark(job->c, "%s rows were there already", cli_count(job->present, present));
+        cli_remark(job->c, "%s there already", cli_count_of(job->present, "row", present));
     if (job->built) cli_remark(job->c, "built the index in %.1f s", job->build_seconds);
 }
 
@@ -452,7 +452,7 @@ run_import(cli *c, const void *args)
 {
     import_job job = {.c = c, .a = args};
     hw_error err = {0};
-    char text[32];
+    char text[64];
     hw_status st;
 
     if (job.a->payload && job.a->labels) {
@@ -470,7 +470,7 @@ run_import(cli *c, const void *args)
         report(&job);
         return CLI_OK;
     }
-    if (job.written) cli_complain("%s rows were imported before", cli_count(job.written, text));
+    if (job.written) cli_complain("%s imported before", cli_count_of(job.written, "row", text));
     return job.wrong_use ? cli_fail_input(&err) : cli_fail(&err);
 }
 

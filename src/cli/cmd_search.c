@@ -127,6 +127,8 @@ print_json(const search_job *job, const hw_result *r, uint64_t us)
 static void
 print_people(const search_job *job, const hw_result *r, uint64_t us, const char *title)
 {
+    char hits[64];
+
     if (job->width)
         draw_hits(job, r, title);
     else
@@ -137,7 +139,8 @@ print_people(const search_job *job, const hw_result *r, uint64_t us, const char 
         cli_print_json(job->c, hw_result_explain(r));
     }
     if (!job->width)
-        cli_remark(job->c, "%zu hits in %.2f ms, recall %.3g", hw_result_count(r), (double)us / 1e3,
+        cli_remark(job->c, "%s in %.2f ms, recall %.3g",
+                   cli_count_of(hw_result_count(r), "hit", hits), (double)us / 1e3,
                    hw_result_recall(r));
 }
 

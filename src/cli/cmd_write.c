@@ -132,18 +132,18 @@ change_all(write_job *job, hw_error *err)
     return change_ids(job, ids, job->a->ids.count, err);
 }
 
-/* Runs `change` over what the options name; `verb` is for the report. */
+/* Runs `change` over what the options of `command` name; `verb` is for the report. */
 static int
-run_write(cli *c, const void *args, const char *verb,
+run_write(cli *c, const void *args, const char *command, const char *verb,
           hw_status (*change)(write_job *job, hw_txn *txn, const hw_id *id, hw_error *err))
 {
     write_job job = {.c = c, .a = args, .change = change};
     hw_error err = {0};
-    char text[32];
+    char text[64];
     hw_status st;
 
     if ((job.a->ids.count == 0) == (job.a->filter == NULL)) {
-        cli_complain("ids or --filter JSON are needed, and not both");
+        cli_complain("%s needs ids or --filter JSON, and not both", command);
         return CLI_USAGE;
     }
     st = begin(&job, &err);
@@ -153,8 +153,7 @@ run_write(cli *c, const void *args, const char *verb,
     if (c->mode == CLI_MODE_JSON)
         printf("{\"%s\":%llu}\n", verb, (unsigned long long)job.changed);
     else
-        cli_remark(c, "%s %s point%s", verb, cli_count(job.changed, text),
-                   job.changed == 1 ? "" : "s");
+        cli_remark(c, "%s %s", verb, cli_count_of(job.changed, "point", text));
     return CLI_OK;
 }
 
@@ -172,7 +171,7 @@ put_point(write_job *job, hw_txn *txn, const hw_id *id, hw_error *err)
 static int
 run_put(cli *c, const void *args)
 {
-    return run_write(c, args, "put", put_point);
+    return run_write(c, args, "put", "put", put_point);
 }
 
 #define WRITE_OPERANDS                                                                             \
@@ -231,7 +230,7 @@ delete_point(write_job *job, hw_txn *txn, const hw_id *id, hw_error *err)
 static int
 run_delete(cli *c, const void *args)
 {
-    return run_write(c, args, "deleted", delete_point);
+    return run_write(c, args, "delete", "deleted", delete_point);
 }
 
 const cli_command cli_delete_command = {
@@ -293,7 +292,7 @@ run_update(cli *c, const void *args)
             "--clear or --delete-vector");
         return CLI_USAGE;
     }
-    return run_write(c, args, "updated", update_point);
+    return run_write(c, args, "update", "updated", update_point);
 }
 
 const cli_command cli_update_command = {

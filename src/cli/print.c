@@ -51,6 +51,15 @@ cli_count(uint64_t n, char *out)
 }
 
 char *
+cli_count_of(uint64_t n, const char *noun, char *out)
+{
+    char number[32];
+
+    snprintf(out, 64, "%s %.30s%s", cli_count(n, number), noun, n == 1 ? "" : "s");
+    return out;
+}
+
+char *
 cli_bytes(uint64_t n, char *out)
 {
     static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB"};

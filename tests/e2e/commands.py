@@ -33,7 +33,8 @@ def test_version_and_help():
 
 def test_slips_of_the_finger_are_recognised():
     fails("serach", code=2, says="did you mean `search`?")
-    fails("xyzzy", code=2, says="see `hashwood --help`")
+    for far in ("xyzzy", "nope"):
+        fails(far, code=2, says="see `hashwood --help`")
     fails("search", "a", "b", "--fitler", "{}", code=2, says="did you mean --filter?")
     fails("search", "a", "b", "-k", "ten", code=2, says="expected a whole number")
     fails("search", "a", "b", "-k", code=2, says="--k needs a value")
@@ -90,6 +91,9 @@ def test_put_get_update_delete():
     fails("update", "a.hw", "c", 7, "--set", "{}", says="7")
     fails("update", "a.hw", "c", 7, code=2, says="something to change")
     fails("get", "a.hw", "c", code=2)
+    fails("delete", "a.hw", "c", code=2, says="delete needs ids or --filter")
+    check("put 1 point\n" == run("put", "a.hw", "c", "--id", 7, "--vector", "[1, 2]").stderr, "one")
+    check(run("search", "a.hw", "c", "--id", 7, "-k", 1).stderr.startswith("1 hit in"), "one")
 
 
 def test_named_vectors():

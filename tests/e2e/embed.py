@@ -111,6 +111,8 @@ def test_wrong_use_is_told():
     for words, says in ((["pics"], "--features NAME or --model FILE"), (["pics", "--features", "pixels", "--model", "m.onnx"], "not both"),
                         (["--features", "pixels"], "files or folders"),
                         (["pics", "--features", "pixels", "--search", "pics/red/stripes0.png"], "no other files"),
+                        (["pics", "--features", "pixels", "--thumbnail", "2000"], "maximum 1024"),
+                        (["pics", "--features", "pixels", "--sound-preview", "16"], "maximum 15"),
                         (["pics", "--features", "pixels", "--create", "--set", "leaf_size"], "--set"),
                         (["pics", "--features", "pixels", "--create", "--payload-index", "labels"], "--payload-index")):
         fails("embed", "a.hw", "c", *words, code=2, says=says)
@@ -118,6 +120,7 @@ def test_wrong_use_is_told():
     fails("embed", "a.hw", "c", "nowhere", "--features", "pixels", "--create", says="nowhere")
     run("create", "a.hw", "c", "--dim", "3")
     fails("embed", "a.hw", "c", "pics", "--features", "pixels", code=2, says="768 values, the collection has 3")
+    fails("embed", "a.hw", "c", "pics", "--features", "pixels", "--using", "image", code=2, says="has no vector `image`")
     write("m.onnx", b"no model")
     p = run("embed", "a.hw", "d", "pics", "--model", "m.onnx", "--create", code=1, env={"HASHWOOD_ONNXRUNTIME": "/nowhere.so"})
     check("ONNX Runtime" in p.stderr or "m.onnx" in p.stderr, p.stderr)

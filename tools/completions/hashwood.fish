@@ -88,7 +88,7 @@ complete -c hashwood -n '__fish_seen_subcommand_from embed' -l search -s s -r -F
 complete -c hashwood -n '__fish_seen_subcommand_from embed' -l index -x -a 'hybrid kdtree lsh flat' -d 'with --create; hybrid, kdtree, lsh or flat (default hybrid)'
 complete -c hashwood -n '__fish_seen_subcommand_from embed' -l set -x -d 'with --create; a setting of the index; repeatable'
 complete -c hashwood -n '__fish_seen_subcommand_from embed' -l payload-index -x -d 'with --create; index a payload field for filters; repeatable'
-complete -c hashwood -n '__fish_seen_subcommand_from embed' -l thumbnail -x -d 'longer side of the picture kept in the payload; 0; none (default 96)'
+complete -c hashwood -n '__fish_seen_subcommand_from embed' -l thumbnail -x -d 'longer side of the picture kept in the payload, at most 1024; 0; none (default 96)'
 complete -c hashwood -n '__fish_seen_subcommand_from embed' -l sound-preview -x -d 'how much of a sound is kept in the payload to listen to, at most 15, about 3 kB a second; 0; none (default 4)'
 complete -c hashwood -n '__fish_seen_subcommand_from embed' -l again -d 'embed unchanged files as well'
 complete -c hashwood -n '__fish_seen_subcommand_from embed' -l timings -d 'say which step took how much of the processors'
