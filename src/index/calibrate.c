@@ -190,7 +190,7 @@ hwi_calibration_pick(const hwi_calibration *cal, uint32_t k, double recall, uint
         if (low == 0 && high >= k) break;
     }
     hwi_effort e;
-    if (low == 0)
+    if (low == 0 || high == k)
         e = pick_for(cal, high, recall);
     else
         e = between(pick_for(cal, low, recall), low, pick_for(cal, high, recall), high, k);

@@ -24,19 +24,20 @@
 #define SURVEY_EVERY 12u /* one sample in so many surveys the whole grid */
 #define FOCUS_LEAST 0.84 /* steps of recall that the second round is for */
 #define FOCUS_MOST 0.996
-#define K_COUNT 2u
+#define K_COUNT 3u
 #define TRUTH_K 100u
 #define POINTS_MAX 48u /* reaches looked at */
 #define DEPTHS 4u
-#define MARGIN 0.001 /* sampled recall must exceed what it is listed for */
+#define EXTRA_MOST 150u
+#define MARGIN 0.001 /* sampled recall must exceed what it is listed for, at least */
 #define LEAF_WORK 120.0
 #define REFINE_WORK 25.0
 #define EXACT_WORK 60.0
 
-static const uint32_t ks[K_COUNT] = {10, 100};
+static const uint32_t ks[K_COUNT] = {1, 10, 100};
 static const float epses[] = {0.8f, 1.2f, 1.6f, 2.0f, 2.5f, 3.2f, 4.0f, 5.5f};
 #define EPSES ((uint32_t)(sizeof epses / sizeof epses[0]))
-static const uint32_t extras[K_COUNT][DEPTHS] = {{3, 6, 12, 30}, {20, 20, 20, 20}};
+static const uint32_t extras[K_COUNT][DEPTHS] = {{1, 3, 6, 12}, {3, 6, 12, 30}, {12, 25, 60, 150}};
 static const float steps[] = {0.50f, 0.60f, 0.70f, 0.75f, 0.80f, 0.85f,  0.875f, 0.90f,  0.92f,
                               0.94f, 0.95f, 0.96f, 0.97f, 0.98f, 0.985f, 0.99f,  0.995f, 0.999f};
 
@@ -294,12 +295,16 @@ rank_of(const ranks *r, uint32_t slot)
     return r->rank[at];
 }
 
+#define CANDIDATES (TRUTH_K + 1 + EXTRA_MOST)
+
+_Static_assert(CANDIDATES <= HWI_TOP_SORTED, "the k-th best is known whatever the depth");
+
 typedef struct walk {
     study *s;
     ranks truth;
     cell *cells; /* [eps][point] of this k */
     uint32_t which_k;
-    hwi_top_entry *scratch; /* TRUTH_K + the largest extra + 1 */
+    hwi_top_entry *scratch; /* CANDIDATES */
 } walk;
 
 /* The distances of the k + 1 + extras[d] best candidates' last ones: whoever is not farther is
@@ -344,8 +349,8 @@ static hw_status
 walk_query(study *s, uint32_t query, cell *cells, hw_error *err)
 {
     hwi_index_view *v = s->v;
-    hwi_top_entry entries[2 * (TRUTH_K + 101)];
-    walk w = {.s = s, .scratch = entries + TRUTH_K + 101};
+    hwi_top_entry entries[CANDIDATES], copy[CANDIDATES];
+    walk w = {.s = s, .scratch = copy};
     const uint8_t *row;
     hw_status st = HW_OK;
 
@@ -414,6 +419,17 @@ effort_of(const study *s, uint32_t which_k, uint32_t e, uint32_t p, uint32_t d)
                         s->by_reach ? s->at[p] : 0};
 }
 
+/* By how much sampled recall must exceed what it is listed for. The nearest one alone is found or not:
+ * a thousand queries tell its recall to half a hundredth, and the cheapest of many settings is among
+ * those that had luck. */
+static double
+margin_of(uint32_t which_k, double recall, uint32_t queries)
+{
+    double error = sqrt(recall * (1 - recall) / queries) / ks[which_k];
+
+    return HWI_MIN(HWI_MAX(error, MARGIN), (1 - recall) / 2);
+}
+
 /* The cheapest setting that reached a recall, of all for one k that at least so many queries walked;
  * false if none did. */
 static bool
@@ -431,7 +447,7 @@ cheapest(const study *s, uint32_t which_k, double recall, uint32_t queries, uint
                 hwi_effort effort = effort_of(s, which_k, e, p, d);
                 double work =
                     c->work / c->queries + EXACT_WORK * (ks[which_k] + extras[which_k][d]);
-                if ((double)effort.recall < recall + HWI_MIN(MARGIN, (1 - recall) / 2) ||
+                if ((double)effort.recall < recall + margin_of(which_k, recall, c->queries) ||
                     !(work < best))
                     continue;
                 best = work, *eps = e, *point = p, *out = effort;

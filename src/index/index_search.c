@@ -14,6 +14,7 @@
 
 #include "index/search_impl.h"
 
+#define SMALL 48u          /* candidates kept without asking for memory */
 #define GATHER_ALWAYS 500u /* accepted slots below which nothing else is worth thinking about */
 /* Costs in scanned signatures (2.5 ns), rough: */
 #define GATHER_COST 14.0 /* of reaching a scattered row */
@@ -148,10 +149,10 @@ hwi_index_search_effort(hwi_index_view *v, const float *query, uint32_t k, doubl
                           .trace = trace};
     uint64_t accepted = acceptable(v, accept);
     uint32_t room = (uint32_t)HWI_MIN((uint64_t)k + effort->extra, v->state.vectors + 1);
-    hwi_top_entry small[HWI_TOP_SORTED];
+    hwi_top_entry small[SMALL];
 
     run.s = hwi_scratch_take(v->ix, v->model, v->tree);
-    hwi_top_entry *entries = room <= HWI_TOP_SORTED ? small : hwi_alloc(room * sizeof *entries);
+    hwi_top_entry *entries = room <= SMALL ? small : hwi_alloc(room * sizeof *entries);
     hw_status st;
     if (!run.s || !entries) {
         st = hwi_nomem(err, room * sizeof *entries);

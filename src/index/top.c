@@ -1,10 +1,12 @@
-/* top.c - bounded list of the smallest: insertion sort while short, binary heap when long.
+/* top.c - bounded list of the smallest: a sorted array while short, binary heap when long.
  *
  * Entries are ordered by distance and, where distances are equal, by the caller's `before`: what is
  * kept then does not depend on the order of arrival. `before` may be dear (it looks ids up), so it
  * is asked about equal distances only.
  */
 #include "index/top.h"
+
+#define LINEAR_MOST 48u /* entries moved one by one */
 
 static inline bool
 less(const hwi_top *t, hwi_top_entry a, hwi_top_entry b)
@@ -13,12 +15,33 @@ less(const hwi_top *t, hwi_top_entry a, hwi_top_entry b)
     return t->before && t->before(t->arg, a.tag, b.tag);
 }
 
+/* Where a newcomer belongs among the first `count`: behind those that are not worse. */
+static uint32_t
+place_of(const hwi_top *t, uint32_t count, hwi_top_entry e)
+{
+    uint32_t low = 0, high = count;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (less(t, e, t->entries[middle]))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
 static void
 insert_sorted(hwi_top *t, hwi_top_entry e)
 {
-    uint32_t i = t->count < t->capacity ? t->count++ : t->capacity - 1;
+    uint32_t last = t->count < t->capacity ? t->count++ : t->capacity - 1, i = last;
 
-    for (; i > 0 && less(t, e, t->entries[i - 1]); i--) t->entries[i] = t->entries[i - 1];
+    if (last < LINEAR_MOST) {
+        for (; i > 0 && less(t, e, t->entries[i - 1]); i--) t->entries[i] = t->entries[i - 1];
+    } else {
+        i = place_of(t, last, e);
+        memmove(t->entries + i + 1, t->entries + i, (last - i) * sizeof *t->entries);
+    }
     t->entries[i] = e;
     if (t->count == t->capacity) t->worst = t->entries[t->capacity - 1].distance;
 }

@@ -1,14 +1,15 @@
 /* top.h - the best few seen so far: a bounded list of (distance, tag), smallest distances kept.
  *
- * Up to HWI_TOP_SORTED entries it is a sorted array, where an insertion moves a few neighbours;
- * above that a binary heap with the worst on top. `worst` is what a newcomer has to beat.
+ * Up to HWI_TOP_SORTED entries it is a sorted array, which tells any of them, where an insertion moves
+ * a few kilobytes at most; above that a binary heap with the worst on top. `worst` is what a newcomer
+ * has to beat.
  */
 #ifndef HWI_TOP_H
 #define HWI_TOP_H
 
 #include "base/base.h"
 
-#define HWI_TOP_SORTED 48u
+#define HWI_TOP_SORTED 1536u
 
 typedef struct hwi_top_entry {
     float distance;
