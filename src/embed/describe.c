@@ -2,8 +2,9 @@
  *
  * Side files bring captions and tags. NAME.txt is a caption, its first line; further lines of the
  * form "de.utf8=Hund" are the same in other languages, as Tux Paint's stamps have them. NAME.json
- * is an object whose keys join the payload. A side file that does not decode is left out: the
- * picture is still worth finding. */
+ * is an object whose keys join the payload, but for those that are there already: what the file
+ * itself says, and captions when there is a NAME.txt. A side file that does not decode is left out:
+ * the picture is still worth finding. */
 #include "embed/files.h"
 
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "base/json.h"
 
 #define NOTE_BYTES_MAX ((size_t)256 << 10)
+#define NOTE_KEYS_MAX 1024u
 
 static const char *
 base_name(const char *path)
@@ -191,14 +193,30 @@ add_captions(hwi_buf *b, const char *text, size_t bytes)
     if (open) hwi_buf_text(b, "}");
 }
 
-static void
-add_members(hwi_buf *b, const char *text, size_t bytes)
+static bool
+is_listed(const char *const *keys, size_t count, const hwi_json *j)
 {
+    for (size_t i = 0; i < count; i++)
+        if (strlen(keys[i]) == j->key_bytes && memcmp(keys[i], j->key, j->key_bytes) == 0)
+            return true;
+    return false;
+}
+
+/* Each key once, as it was last: programs differ in which of two they take. */
+static void
+add_members(hwi_buf *b, const char *text, size_t bytes, bool has_captions)
+{
+    static const char *const own[] = {"path",  "name",   "labels",  "type",  "bytes", "hash",
+                                      "width", "height", "seconds", "image", "sound"};
+    static const char *const captions[] = {"caption", "captions"};
     hwi_arena arena = {0};
     const hwi_json *tree;
     if (hwi_json_parse(text, bytes, &arena, &tree, NULL) == HW_OK &&
-        tree->kind == HWI_JSON_OBJECT) {
+        tree->kind == HWI_JSON_OBJECT && tree->count <= NOTE_KEYS_MAX) {
         for (const hwi_json *j = tree->child; j; j = j->next) {
+            if (is_listed(own, HWI_COUNT(own), j)) continue;
+            if (has_captions && is_listed(captions, HWI_COUNT(captions), j)) continue;
+            if (strlen(j->key) != j->key_bytes || hwi_json_member(tree, j->key) != j) continue;
             add_key(b, j->key);
             hwi_json_write(b, j);
         }
@@ -212,6 +230,7 @@ hwi_file_describe(const hwi_file *file, hw_bytes content, const char *hash,
 {
     const char *name = base_name(file->path), *type = type_of(content);
     hwi_buf note = {0};
+    bool has_captions;
     hwi_buf_text(out, "{");
     add_text(out, "path", file->path, strlen(file->path));
     add_text(out, "name", name, stem_bytes(name));
@@ -220,12 +239,13 @@ hwi_file_describe(const hwi_file *file, hw_bytes content, const char *hash,
     add_key(out, "bytes");
     hwi_buf_printf(out, "%zu", content.size);
     add_text(out, "hash", hash, strlen(hash));
-    if (read_note(file->path, ".txt", &note)) {
+    has_captions = read_note(file->path, ".txt", &note);
+    if (has_captions) {
         add_captions(out, (const char *)note.data, note.size);
         hwi_buf_release(&note);
     }
     if (read_note(file->path, ".json", &note)) {
-        add_members(out, (const char *)note.data, note.size);
+        add_members(out, (const char *)note.data, note.size, has_captions);
         hwi_buf_release(&note);
     }
     add_facts(out, facts);

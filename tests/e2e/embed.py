@@ -46,6 +46,7 @@ def tone(path, hz, seconds=0.4, rate=16000):
 def test_pictures_are_found_by_what_they_look_like():
     pictures()
     write("pics/red/stripes0.txt", "Red stripes\nde.utf8=Rote Streifen\n")
+    write("pics/red/stripes0.json", '{"path": "other", "hash": "0", "image": 1, "caption": "b", "year": 1, "year": 2}')
     write("pics/red/stripes1.json", '{"tags": ["striped"], "year": 2024}')
     report = js("embed", "a.hw", "c", "pics", "--features", "colour-histogram", "--create", "--payload-index", "labels:keyword")
     same((report["written"], report["skipped"]), (24, 0))
@@ -55,6 +56,9 @@ def test_pictures_are_found_by_what_they_look_like():
     by_path = '{"must": {"key": "path", "match": {"value": "pics/red/stripes0.png"}}}'
     first = js("scroll", "a.hw", "c", "--filter", by_path)["points"][0]["payload"]
     same((first["caption"], first["captions"]), ("Red stripes", {"de": "Rote Streifen"}))
+    same(out("scroll", "a.hw", "c", "--filter", by_path, "--json").count('"year":2'), 1, "the last of two")
+    for key in ("path", "hash", "image", "caption", "year"):
+        same(out("scroll", "a.hw", "c", "--filter", by_path, "--json").count(f'"{key}":'), 1, key)
     same((first["width"], first["height"], first["type"]), (40, 30, "image/png"))
     check(first["image"].startswith("data:image/jpeg;base64,/9j/"))
     red = '{"must": {"key": "labels", "match": {"value": "red"}}}'
