@@ -44,6 +44,7 @@ show import "$db" fashion "$train" --labels "$labels" --label-names "$names" \
 "$hashwood" collections "$db"
 
 say "2. Pictures the database has not seen, and their nearest neighbours in it"
+echo "   the time told is mostly for opening the index, which each command does anew; step 6 times searches alone"
 for row in 0 1 6 23; do
     show search "$db" fashion --file "$queries" --row "$row" -k 4 --draw 28x28 --caption name
 done

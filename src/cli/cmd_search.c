@@ -252,7 +252,9 @@ const cli_command cli_search_command = {
              "distance (less is "
              "nearer). --recall asks for the share of the true nearest that should be found; the "
              "library "
-             "chooses how much to look at. --explain tells what it did.\n\n"
+             "chooses how much to look at. --explain tells what it did. The time told includes "
+             "opening the index, which a command does anew "
+             "and a program, a shell or a server once; `hashwood bench` times searches alone.\n\n"
              "Vectors that are grey pictures can be drawn in the terminal with --draw.",
     .examples = "hashwood search photos.hw photos --id 7 -k 5\n"
                 "hashwood search photos.hw photos --vector '[0.1, 0.2, 0.3]' --exact --json\n"
