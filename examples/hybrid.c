@@ -106,9 +106,9 @@ add_ranks(hw_collection *c, hw_query *q, double *scores)
     hw_result_free(r);
 }
 
-/* The best note by both; prints the first K. */
+/* The best note by both; prints the first K below `heading`. */
 static size_t
-search(hw_collection *c, const char *text, const float *about)
+search(hw_collection *c, const char *heading, const char *text, const float *about)
 {
     double scores[NOTES] = {0};
     uint32_t indices[WORDS_MAX];
@@ -124,7 +124,7 @@ search(hw_collection *c, const char *text, const float *about)
     meaning.vector = about, meaning.dim = DIM;
     add_ranks(c, &meaning, scores);
 
-    printf("%s\n", text);
+    printf("%s\n", heading);
     for (size_t k = 0; k < K; k++) {
         size_t best = 0;
         for (size_t i = 0; i < NOTES; i++)
@@ -151,9 +151,12 @@ main(void)
     add_notes(db, c);
 
     /* Three notes say "bread"; what the query is about tells them apart. */
-    expect(search(c, "bread", (float[]){9, 0, 0, 0}) == 0, "baking bread comes first");
-    expect(search(c, "bread", (float[]){0, 0, 9, 0}) == 1, "the price of bread comes first");
-    expect(search(c, "a dog by train", (float[]){0, 9, 0, 1}) == 2, "the train comes first");
+    expect(search(c, "bread, as a cook means it:", "bread", (float[]){9, 0, 0, 0}) == 0,
+           "baking bread comes first");
+    expect(search(c, "bread, as a banker means it:", "bread", (float[]){0, 0, 9, 0}) == 1,
+           "the price of bread comes first");
+    expect(search(c, "a dog by train:", "a dog by train", (float[]){0, 9, 0, 1}) == 2,
+           "the train comes first");
 
     hw_collection_close(c);
     hw_db_close(db);

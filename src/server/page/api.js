@@ -1,7 +1,7 @@
 // api.js - calls to the server this page came from.
 import {el, dialog, field} from './dom.js';
 
-/** Where the server's root is, also behind a prefix: this file is at <root>/dashboard/api.js. */
+/** Where the server's root is: this file is at <root>/dashboard/api.js. */
 export const root = new URL('..', import.meta.url);
 
 const KEY = 'hashwood.key';
