@@ -348,10 +348,10 @@ cut_windows(const hwi_embedder *e, const hwi_sound *s, float *input)
 }
 
 static hw_status
-picture_sound(const hwi_sound *sound, uint32_t side, hwi_buf *out, hw_error *err)
+picture_sound(const hwi_mel *mel, uint32_t side, hwi_buf *out, hw_error *err)
 {
     hwi_image picture;
-    HWI_TRY(hwi_sound_picture(sound, side, HWI_MAX(side * 5 / 8, 1u), &picture, err));
+    HWI_TRY(hwi_mel_picture(mel, side, HWI_MAX(side * 5 / 8, 1u), &picture, err));
     hw_status st = hwi_image_jpeg(&picture, 85, out, err);
     hwi_image_release(&picture);
     return st;
@@ -363,25 +363,29 @@ prepare_sound(const hwi_embedder *e, const hwi_media_file *file, float *input,
 {
     uint64_t at = 0;
     hwi_sound sound;
+    hwi_mel *mel = NULL;
     hw_status st = HW_OK;
     cpu_ns_since(&at);
     HWI_TRY(hwi_sound_decode(file->content, file->name, file->limits, &sound, err));
     facts->decode_ns = cpu_ns_since(&at);
     facts->seconds = sound.seconds;
     if (e->source == SOURCE_LOGMEL) {
-        st = hwi_sound_logmel(&sound, input, err);
+        st = hwi_mel_new(&sound, &mel, err);
+        if (st == HW_OK) hwi_mel_describe(mel, input);
     } else {
         cut_windows(e, &sound, input);
     }
     facts->fit_ns = cpu_ns_since(&at);
-    if (st == HW_OK && file->thumbnail_side) {
-        st = picture_sound(&sound, file->thumbnail_side, &facts->thumbnail, err);
+    if (file->thumbnail_side) {
+        if (st == HW_OK && !mel) st = hwi_mel_new(&sound, &mel, err);
+        if (st == HW_OK) st = picture_sound(mel, file->thumbnail_side, &facts->thumbnail, err);
     }
     if (st == HW_OK && file->preview_seconds) {
         st = hwi_sound_preview(&sound, file->preview_seconds, &facts->preview, &facts->preview_type,
                                err);
     }
     facts->preview_ns = cpu_ns_since(&at);
+    hwi_mel_free(mel);
     hwi_sound_release(&sound);
     return st;
 }

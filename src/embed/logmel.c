@@ -26,14 +26,14 @@
 #define PICTURE_DB 60.0 /* from the brightest to black */
 #define PI 3.14159265358979323846
 
-typedef struct mel {
+struct hwi_mel {
     kiss_fftr_cfg fft;
     float window[FRAME];
     double edge[BANDS + 2]; /* band b rises from edge b to b+1 and falls to b+2; in bins */
     float *frames;          /* count x BANDS, logarithms */
     float *loudness;        /* count */
     size_t count;
-} mel;
+};
 
 static double
 mel_of(double hz)
@@ -48,7 +48,7 @@ hz_of(double m)
 }
 
 static void
-init_tables(mel *m)
+init_tables(hwi_mel *m)
 {
     double low = mel_of(LOW_HZ), high = mel_of(HWI_SOUND_RATE / 2.0);
     for (unsigned i = 0; i < FRAME; i++) {
@@ -61,7 +61,7 @@ init_tables(mel *m)
 }
 
 static double
-triangle(const mel *m, unsigned band, double bin)
+triangle(const hwi_mel *m, unsigned band, double bin)
 {
     double a = m->edge[band], b = m->edge[band + 1], c = m->edge[band + 2];
     double up = (bin - a) / HWI_MAX(b - a, 1.0), down = (c - bin) / HWI_MAX(c - b, 1.0);
@@ -70,7 +70,7 @@ triangle(const mel *m, unsigned band, double bin)
 
 /* Energy of one band. Narrow low bands may fall between two bins: they take the nearest. */
 static double
-band_energy(const mel *m, unsigned band, const float *power)
+band_energy(const hwi_mel *m, unsigned band, const float *power)
 {
     unsigned from = (unsigned)m->edge[band], to = HWI_MIN((unsigned)m->edge[band + 2] + 2, BINS);
     double sum = 0, weight = 0;
@@ -84,7 +84,7 @@ band_energy(const mel *m, unsigned band, const float *power)
 }
 
 static void
-measure_frame(mel *m, const hwi_sound *s, size_t at)
+measure_frame(hwi_mel *m, const hwi_sound *s, size_t at)
 {
     float in[FRAME] = {0}, power[BINS];
     kiss_fft_cpx spectrum[BINS];
@@ -104,7 +104,7 @@ measure_frame(mel *m, const hwi_sound *s, size_t at)
 
 /* The frames between the first and the last that are not silence. */
 static void
-cut_silence(const mel *m, size_t *first, size_t *end)
+cut_silence(const hwi_mel *m, size_t *first, size_t *end)
 {
     float loudest = 0;
     for (size_t i = 0; i < m->count; i++) loudest = HWI_MAX(loudest, m->loudness[i]);
@@ -116,7 +116,7 @@ cut_silence(const mel *m, size_t *first, size_t *end)
 }
 
 static void
-describe(const mel *m, float *out)
+measure_bands(const hwi_mel *m, float *out)
 {
     size_t first, end;
     cut_silence(m, &first, &end);
@@ -150,23 +150,23 @@ finish(float *v)
 
 /* ---- Measuring ---- */
 
-static void
-mel_free(mel *m)
+void
+hwi_mel_free(hwi_mel *m)
 {
     if (m) kiss_fftr_free(m->fft);
     hwi_free(m);
 }
 
-static hw_status
-mel_new(const hwi_sound *sound, mel **out, hw_error *err)
+hw_status
+hwi_mel_new(const hwi_sound *sound, hwi_mel **out, hw_error *err)
 {
     size_t count = sound->count <= FRAME ? 1 : 1 + (sound->count - FRAME) / HOP;
-    size_t bytes = sizeof(mel) + count * (BANDS + 1) * sizeof(float);
-    mel *m = hwi_alloc_zero(bytes);
+    size_t bytes = sizeof(hwi_mel) + count * (BANDS + 1) * sizeof(float);
+    hwi_mel *m = hwi_alloc_zero(bytes);
     if (!m) return hwi_nomem(err, bytes);
     m->fft = kiss_fftr_alloc(FRAME, 0, NULL, NULL);
     if (!m->fft) {
-        mel_free(m);
+        hwi_mel_free(m);
         return hwi_nomem(err, FRAME);
     }
     m->frames = (float *)(m + 1);
@@ -178,15 +178,11 @@ mel_new(const hwi_sound *sound, mel **out, hw_error *err)
     return HW_OK;
 }
 
-hw_status
-hwi_sound_logmel(const hwi_sound *sound, float *out, hw_error *err)
+void
+hwi_mel_describe(const hwi_mel *m, float *out)
 {
-    mel *m;
-    HWI_TRY(mel_new(sound, &m, err));
-    describe(m, out);
+    measure_bands(m, out);
     finish(out);
-    mel_free(m);
-    return HW_OK;
 }
 
 /* ---- The picture ---- */
@@ -206,7 +202,7 @@ colour_of(double v, uint8_t *rgb)
 
 /* One pixel a frame and band, high ones on top. */
 static void
-draw(const mel *m, size_t first, const hwi_image *to)
+draw(const hwi_mel *m, size_t first, const hwi_image *to)
 {
     double top = -INFINITY, span = PICTURE_DB / 10 * log(10);
     const float *frames = m->frames + first * BANDS;
@@ -220,21 +216,15 @@ draw(const mel *m, size_t first, const hwi_image *to)
 }
 
 hw_status
-hwi_sound_picture(const hwi_sound *sound, uint32_t width, uint32_t height, hwi_image *out,
-                  hw_error *err)
+hwi_mel_picture(const hwi_mel *m, uint32_t width, uint32_t height, hwi_image *out, hw_error *err)
 {
-    mel *m;
     size_t first, end;
     hwi_image drawn;
     *out = (hwi_image){0};
-    HWI_TRY(mel_new(sound, &m, err));
     cut_silence(m, &first, &end);
-    hw_status st = hwi_image_new(end - first, BANDS, &drawn, err);
-    if (st == HW_OK) {
-        draw(m, first, &drawn);
-        st = hwi_image_resize(&drawn, width, height, out, err);
-        hwi_image_release(&drawn);
-    }
-    mel_free(m);
+    HWI_TRY(hwi_image_new(end - first, BANDS, &drawn, err));
+    draw(m, first, &drawn);
+    hw_status st = hwi_image_resize(&drawn, width, height, out, err);
+    hwi_image_release(&drawn);
     return st;
 }

@@ -36,12 +36,17 @@ HW_CHECKED hw_status hwi_sound_preview(const hwi_sound *sound, uint32_t seconds,
                                        const char **type, hw_error *err);
 #define HWI_PREVIEW_SECONDS_MAX 15u
 
-/* The descriptor of a sound (logmel.c): HWI_LOGMEL_DIM floats of unit length, to be compared by
- * cosine. */
-HW_CHECKED hw_status hwi_sound_logmel(const hwi_sound *sound, float *out, hw_error *err);
+/* ---- logmel.c: how loud a sound is, by time and pitch. Measured once, as that takes longer than
+ * what is made of it. Immutable. */
+typedef struct hwi_mel hwi_mel;
+HW_CHECKED hw_status hwi_mel_new(const hwi_sound *sound, hwi_mel **out, hw_error *err);
+void hwi_mel_free(hwi_mel *m); /* NULL is fine */
 
-/* What the descriptor is made of, as a picture: time to the right, pitch upwards, loud is bright. */
-HW_CHECKED hw_status hwi_sound_picture(const hwi_sound *sound, uint32_t width, uint32_t height,
-                                       hwi_image *out, hw_error *err);
+/* The descriptor: HWI_LOGMEL_DIM floats of unit length, to be compared by cosine. */
+void hwi_mel_describe(const hwi_mel *m, float *out);
+
+/* A picture: time to the right, pitch upwards, loud is bright. */
+HW_CHECKED hw_status hwi_mel_picture(const hwi_mel *m, uint32_t width, uint32_t height,
+                                     hwi_image *out, hw_error *err);
 
 #endif

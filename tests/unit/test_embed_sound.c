@@ -38,11 +38,24 @@ static void
 describe(hwi_sound s, float *out)
 {
     hw_error err = {0};
+    hwi_mel *mel;
     double length = 0;
-    hwt_ok(hwi_sound_logmel(&s, out, &err), &err);
+    hwt_ok(hwi_mel_new(&s, &mel, &err), &err);
+    hwi_mel_describe(mel, out);
+    hwi_mel_free(mel);
     for (size_t i = 0; i < HWI_LOGMEL_DIM; i++) length += (double)out[i] * out[i];
     assert_true(fabs(length - 1) < 1e-5);
     hwi_sound_release(&s);
+}
+
+static void
+draw(const hwi_sound *s, uint32_t width, uint32_t height, hwi_image *out)
+{
+    hw_error err = {0};
+    hwi_mel *mel;
+    hwt_ok(hwi_mel_new(s, &mel, &err), &err);
+    hwt_ok(hwi_mel_picture(mel, width, height, out, &err), &err);
+    hwi_mel_free(mel);
 }
 
 static double
@@ -89,9 +102,8 @@ a_low_sound_is_bright_below_and_a_high_one_above(void **state)
     for (int high = 0; high < 2; high++) {
         hwi_sound s = tone(hz[high], 0.2, SECOND / 2, SECOND);
         hwi_image picture;
-        hw_error err = {0};
         uint64_t light[2] = {0}; /* lower half, upper half */
-        hwt_ok(hwi_sound_picture(&s, 64, 40, &picture, &err), &err);
+        draw(&s, 64, 40, &picture);
         assert_int_equal(picture.width, 64);
         assert_int_equal(picture.height, 40);
         for (size_t i = 0; i < (size_t)64 * 40 * 3; i++) light[i < 64 * 20 * 3] += picture.rgb[i];
@@ -110,8 +122,7 @@ silence_and_a_single_sample_have_a_descriptor_too(void **state)
     hwi_sound click = {.samples = hwi_alloc(sizeof(float)), .count = 1};
     click.samples[0] = 1;
     hwi_image picture;
-    hw_error err = {0};
-    hwt_ok(hwi_sound_picture(&silence, 9, 9, &picture, &err), &err);
+    draw(&silence, 9, 9, &picture);
     hwi_image_release(&picture);
     describe(silence, v);
     describe(click, v);
