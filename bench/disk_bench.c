@@ -22,11 +22,12 @@
 #define P_LEAF 2u
 #define N_BIG 1u
 #define SPACES 24u
-#define REFINE 19u /* parts of a leaf behind the first: a row of their own */
-#define BRANCH 20u /* inner pages of LMDB's tree */
-#define OTHER 21u  /* free pages and the two meta pages */
+#define REFINE 20u /* parts of a leaf behind the first: a row of their own */
+#define BRANCH 21u /* inner pages of LMDB's tree */
+#define OTHER 22u  /* free pages and the two meta pages */
 #define SUB_VEC 6u
 #define SUB_ID 3u
+#define SUB_IDS 19u
 #define SUB_SLOT 5u
 #define SUB_LEAF 9u
 #define K 10u
@@ -50,6 +51,7 @@ static const char *const names[SPACES] = {[0] = "meta",
                                           [16] = "leaf of slot",
                                           [17] = "has",
                                           [18] = "inverted",
+                                          [19] = "integer ids",
                                           [REFINE] = "refine codes",
                                           [BRANCH] = "inner pages",
                                           [OTHER] = "free pages"};
@@ -195,6 +197,32 @@ search_all(const char *path, const float *query, size_t count, uint32_t dim, dou
     return grown;
 }
 
+/* Of all collections. */
+static uint64_t
+count_points(const char *path)
+{
+    hw_db_opts opts = HW_DB_OPTS_INIT;
+    uint64_t all = 0;
+    size_t count;
+    char **found;
+    hw_db *db;
+
+    opts.read_only = true;
+    check(hw_db_open(path, &opts, &db, &err), &err);
+    check(hw_collection_list(db, &found, &count, &err), &err);
+    for (size_t i = 0; i < count; i++) {
+        hw_collection *c;
+        uint64_t points;
+        check(hw_collection_open(db, found[i], &c, &err), &err);
+        check(hw_collection_count(c, NULL, 0, &points, &err), &err);
+        all += points;
+        hw_collection_close(c);
+    }
+    hw_free(found);
+    hw_db_close(db);
+    return all;
+}
+
 /* Which pages of the file are in memory. */
 static unsigned char *
 pages_in_memory(const reading *r)
@@ -225,7 +253,8 @@ report(const reading *r, double raw, double own)
                    p->touched / raw);
         printf("\n");
         disk += p->disk, touched += p->touched;
-        if (s != SUB_VEC && s != SUB_ID && s != SUB_SLOT && s != OTHER) hot += p->touched;
+        if (s != SUB_VEC && s != SUB_ID && s != SUB_IDS && s != SUB_SLOT && s != OTHER)
+            hot += p->touched;
     }
     printf("all %.0f bytes, %.4f x vectors\n", disk, disk / raw);
     if (!r->cached) return;
@@ -252,6 +281,7 @@ main(int argc, char **argv)
     r.file = open(file, O_RDONLY);
     if (r.file < 0 || fstat(r.file, &st) != 0) return 1;
     r.pages = (uint64_t)st.st_size / PAGE;
+    double points = (double)count_points(argv[1]);
     if (argc > 3) {
         size_t count;
         float *query = read_queries(argv[2], &count, &dim);
@@ -268,6 +298,6 @@ main(int argc, char **argv)
     if (root != UINT64_MAX) read_tree(&r, root);
     double blocks = (double)st.st_blocks * 512 / PAGE;
     if (blocks > r.accounted) r.spaces[OTHER].disk = (blocks - r.accounted) * PAGE;
-    report(&r, (double)r.spaces[SUB_ID].entries * dim * sizeof(float), own);
+    report(&r, points * dim * sizeof(float), own);
     return 0;
 }

@@ -1,7 +1,7 @@
 /* check_collection.c - one collection, verified from its parts against each other.
  *
  *     settings   decode, and say the name and number they are kept under
- *     slot pages checksums; every live slot's id leads back to it; with as many id entries as live
+ *     slot pages checksums; every live slot's id leads back to it; with as many ids in entries as live
  *                slots, that makes ids and slots one to one
  *     counts     points = live slots; all of them below slots_below
  *     live       the bitmap of live slots is what the slot pages say
@@ -25,7 +25,7 @@ typedef struct part {
     roaring_bitmap_t *live; /* from slot pages */
     const hwi_field *field; /* whose vector pages are walked */
     hwi_page_table *vecs;   /* of field */
-    uint64_t id_entries;
+    uint64_t ids;           /* that have an entry */
     hw_status st;
 } part;
 
@@ -55,7 +55,7 @@ check_row(part *p, uint32_t slot, const uint8_t *row)
             return HW_OK;
         }
     }
-    if (st == HW_OK) st = hwi_id_slot(c->txn, p->conf->coll, &id, &back, &version, &detail);
+    if (st == HW_OK) st = hwi_id_slot(c->txn, p->conf, &id, &back, &version, &detail);
     if (st == HW_ENOTFOUND) {
         hwi_check_report(c, where, "its id has no entry");
         return HW_OK;
@@ -107,26 +107,31 @@ walk_slot_page(void *arg, hw_bytes key, hw_bytes value)
     return p->st == HW_OK;
 }
 
-/* ---- Id entries: decode; that they are right follows from their number ---- */
+/* ---- Id entries: decode; that they are right follows from the number of ids ---- */
+
+static void
+report_id(part *p, hw_bytes key, const char *what)
+{
+    char where[HW_ID_TEXT_MAX + 64];
+    hwi_key_print(key, where, sizeof where);
+    hwi_check_report(p->check, where, what);
+}
 
 static bool
 walk_id(void *arg, hw_bytes key, hw_bytes value)
 {
     part *p = arg;
-    hwi_key_reader r;
-    hw_id id;
-    char text[HW_ID_TEXT_MAX], where[HW_ID_TEXT_MAX + 64];
-    uint32_t skipped;
-    hwi_key_reader_init(&r, key);
-    bool is_sound = hwi_key_read_u32(&r, &skipped, NULL) == HW_OK &&
-                    hwi_key_read_u32(&r, &skipped, NULL) == HW_OK &&
-                    hwi_key_read_point_id(&r, &id, text, NULL) == HW_OK &&
-                    hwi_key_read_end(&r, NULL) == HW_OK && value.size == 12;
-    p->id_entries++;
-    if (is_sound && roaring_bitmap_contains(p->live, hwi_get_u32(value.data))) return true;
-    hwi_key_print(key, where, sizeof where);
-    hwi_check_report(p->check, where,
-                     is_sound ? "leads to a slot that holds no point" : "does not decode");
+    hwi_id_entry entry;
+    if (hwi_id_entry_read(p->conf, key, value, &entry, NULL) != HW_OK) {
+        report_id(p, key, "does not decode");
+        return true;
+    }
+    for (uint32_t i = 0; i < HWI_ID_BLOCK; i++) {
+        if (!(entry.which >> i & 1)) continue;
+        p->ids++;
+        if (!roaring_bitmap_contains(p->live, entry.slots[i]))
+            report_id(p, key, "leads to a slot that holds no point");
+    }
     return true;
 }
 
@@ -319,9 +324,9 @@ check_counts(part *p)
         hwi_check_found(p->check, "counts", "%llu points are counted, slot pages hold %llu",
                         (unsigned long long)p->counts.points, (unsigned long long)live);
     }
-    if (live != p->id_entries) {
-        hwi_check_found(p->check, "ids", "%llu id entries for %llu points",
-                        (unsigned long long)p->id_entries, (unsigned long long)live);
+    if (live != p->ids) {
+        hwi_check_found(p->check, "ids", "%llu ids have entries, for %llu points",
+                        (unsigned long long)p->ids, (unsigned long long)live);
     }
     if (live && roaring_bitmap_maximum(p->live) >= p->counts.slots_below) {
         hwi_check_found(p->check, "counts", "slot %u is in use, all should be below %u",
@@ -364,6 +369,7 @@ check_parts(part *p)
     if (st != HW_OK) return HW_OK; /* nothing can be compared without them */
     HWI_TRY(walk_sub(p, HWI_SUB_SLOT, walk_slot_page));
     HWI_TRY(walk_sub(p, HWI_SUB_ID, walk_id));
+    HWI_TRY(walk_sub(p, HWI_SUB_IDS, walk_id));
     check_counts(p);
     HWI_TRY(check_live(p));
     HWI_TRY(walk_sub(p, HWI_SUB_REC, walk_rec));

@@ -1,7 +1,7 @@
 /* read.c - search, batch, why, get, count, scroll: each takes the current view, asks the query
  * layer, and turns slots into a result.
  *
- * Scrolling goes along the id entries, which lie in id order, a chunk at a time: the entries of a
+ * Scrolling goes along the id entries, which lie in id order, a chunk at a time: the slots of a
  * chunk are noted first and then tested, since the store must not be asked for payloads from
  * inside a scan. The payload indexes give the slots that may match and those that surely do; only
  * the rest have their payload read, and only those on this page and the gaps between. */
@@ -156,7 +156,7 @@ get_slots(hwi_view *view, const hw_id *ids, size_t count, uint32_t *slots, size_
     *found = 0;
     for (size_t i = 0; i < count; i++) {
         if (i % STEPS_AT_ONCE == 0) HWI_TRY(hwi_stop_check(view->stop, err));
-        hw_status st = hwi_id_slot(view->txn, view->conf->coll, &ids[i], &slots[*found], NULL, err);
+        hw_status st = hwi_id_slot(view->txn, view->conf, &ids[i], &slots[*found], NULL, err);
         if (st == HW_OK) {
             (*found)++;
         } else if (st != HW_ENOTFOUND) {
@@ -240,8 +240,10 @@ typedef struct scroll {
     hwi_filtering filtering;
     uint32_t *slots; /* found so far; room for limit */
     uint32_t count, limit;
+    hwi_sub sub; /* of the entries that `from` is among */
     hwi_key from;
-    uint32_t chunk[SCROLL_CHUNK];
+    uint32_t skip; /* places of the entry at `from` that come before the first id asked for */
+    uint32_t chunk[SCROLL_CHUNK + HWI_ID_BLOCK - 1];
     uint32_t chunk_count;
     hwi_key last; /* key of the chunk's last entry */
     hw_status st;
@@ -252,23 +254,24 @@ static bool
 note_entry(void *arg, hw_bytes key, hw_bytes value)
 {
     scroll *s = arg;
-    if (value.size < 4) {
-        s->st = hwi_fail(s->err, HW_ECORRUPT, "id entry of %zu bytes", value.size);
-        return false;
-    }
-    s->chunk[s->chunk_count++] = hwi_get_u32(value.data);
+    hwi_id_entry entry;
+    s->st = hwi_id_entry_read(s->view->conf, key, value, &entry, s->err);
+    if (s->st != HW_OK) return false;
+    bool is_first = key.size == s->from.size && memcmp(key.data, s->from.data, key.size) == 0;
+    for (uint32_t i = is_first ? s->skip : 0; i < HWI_ID_BLOCK; i++)
+        if (entry.which >> i & 1) s->chunk[s->chunk_count++] = entry.slots[i];
     hwi_key_init(&s->last);
     hwi_key_raw(&s->last, key);
     return s->chunk_count < SCROLL_CHUNK;
 }
 
-/* Goes on until `limit` slots are found and one more is known, or ids end. *beyond is that one. */
+/* Goes on until `limit` slots are found and one more is known, or the entries end. *beyond is that one. */
 static hw_status
-find_page(scroll *s, uint32_t *beyond)
+find_among(scroll *s, uint32_t *beyond)
 {
     hwi_key prefix, end;
     *beyond = HWI_SLOT_NONE;
-    hwi_key_sub(&prefix, HWI_SUB_ID, s->view->conf->coll);
+    hwi_key_sub(&prefix, s->sub, s->view->conf->coll);
     end = hwi_key_range_end(&prefix);
     do {
         s->chunk_count = 0;
@@ -288,18 +291,31 @@ find_page(scroll *s, uint32_t *beyond)
         }
         s->from = s->last;
         s->from.data[s->from.size++] = 0; /* the next key in byte order */
-    } while (s->chunk_count == SCROLL_CHUNK);
+    } while (s->chunk_count >= SCROLL_CHUNK);
     return HW_OK;
+}
+
+/* Blocks of integers come before ids with entries of their own. */
+static hw_status
+find_page(scroll *s, uint32_t *beyond)
+{
+    HWI_TRY(find_among(s, beyond));
+    if (*beyond != HWI_SLOT_NONE || s->sub == HWI_SUB_ID) return HW_OK;
+    s->sub = HWI_SUB_ID;
+    hwi_key_sub(&s->from, s->sub, s->view->conf->coll);
+    return find_among(s, beyond);
 }
 
 static hw_status
 begin_scroll(scroll *s, const char *filter, size_t filter_bytes, const hw_id *from)
 {
-    uint32_t coll = s->view->conf->coll;
+    const hwi_conf *conf = s->view->conf;
+    bool in_blocks = conf->id_blocks && (!from || from->kind == HW_ID_KIND_U64);
+    s->sub = in_blocks ? HWI_SUB_IDS : HWI_SUB_ID;
     if (from) {
-        hwi_key_id(&s->from, coll, from);
+        s->skip = hwi_id_key(&s->from, conf, from);
     } else {
-        hwi_key_sub(&s->from, HWI_SUB_ID, coll);
+        hwi_key_sub(&s->from, s->sub, conf->coll);
     }
     size_t bytes = (size_t)s->limit * sizeof *s->slots;
     s->slots = hwi_alloc(bytes);

@@ -119,8 +119,7 @@ fill_versions(hw_result *r, hwi_view *view, hw_error *err)
     r->versions = hwi_arena_alloc(&r->arena, hwi_size_mul(r->count, sizeof *r->versions));
     if (!r->versions) return hwi_nomem(err, r->count * sizeof *r->versions);
     for (size_t i = 0; i < r->count; i++) {
-        hw_status st =
-            hwi_id_slot(view->txn, view->conf->coll, &r->ids[i], &slot, &r->versions[i], err);
+        hw_status st = hwi_id_slot(view->txn, view->conf, &r->ids[i], &slot, &r->versions[i], err);
         if (st == HW_ENOTFOUND) return hwi_fail(err, HW_ECORRUPT, "a point's id has no entry");
         if (st != HW_OK) return st;
     }

@@ -252,7 +252,7 @@ hw_txn_expect(hw_txn *txn, hw_collection *c, const hw_id *ids, size_t count)
 
     if (!txn || txn->far || !c || !ids) return;
     hw_status st = hwi_txn_target(txn, c, &t, NULL);
-    if (st == HW_OK) hwi_writer_want_ids(txn->writer, c->shared->coll, ids, count);
+    if (st == HW_OK) hwi_target_want_ids(t, ids, count);
     st = hwi_txn_leave(txn, st); /* a failure is met again by the operation itself */
     (void)st;
 }

@@ -124,15 +124,15 @@ hwi_target_open_field(hwi_target *t, hwi_target_field *f, hw_error *err)
 }
 
 void
-hwi_writer_want_ids(hwi_writer *w, uint32_t coll, const hw_id *ids, size_t count)
+hwi_target_want_ids(hwi_target *t, const hw_id *ids, size_t count)
 {
     hwi_wants wants;
 
-    if (!hwi_store_is_far(w->txn)) return;
-    wants.txn = w->txn, wants.count = 0;
+    if (!hwi_store_is_far(t->writer->txn)) return;
+    wants.txn = t->writer->txn, wants.count = 0;
     for (size_t i = 0; i < count; i++)
         if (hwi_validate_id(&ids[i], NULL) == HW_OK)
-            hwi_key_id(hwi_wants_next(&wants), coll, &ids[i]);
+            hwi_id_key(hwi_wants_next(&wants), t->conf, &ids[i]);
     hwi_wants_send(&wants);
 }
 

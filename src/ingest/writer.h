@@ -47,7 +47,7 @@ HW_CHECKED hw_status hwi_writer_target(hwi_writer *w, uint32_t coll, const char 
                                        hw_error *err);
 
 /* Points of these ids are to be written: a store that is far away tells of all of them at once. */
-void hwi_writer_want_ids(hwi_writer *w, uint32_t coll, const hw_id *ids, size_t count);
+void hwi_target_want_ids(hwi_target *t, const hw_id *ids, size_t count);
 
 /* Writes out what the target holds back, so that reads through the store transaction see all that
  * was done so far, vector indexes excepted. The transaction goes on. */

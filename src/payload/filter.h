@@ -68,13 +68,14 @@ typedef struct hwi_filter_resolved {
     char *warning; /* NULL, or one line naming the index to create; hwi_alloc'ed */
 } hwi_filter_resolved;
 
-/* schema may list fields that are not ready: those are not used. HW_ECORRUPT, HW_ENOMEM, HW_EIO. */
+/* schema may list fields that are not ready: those are not used. Every id has an entry of its own.
+ * HW_ECORRUPT, HW_ENOMEM, HW_EIO. */
 HW_CHECKED hw_status hwi_filter_resolve(const hwi_filter *filter, hw_store_txn *txn, uint32_t coll,
                                         const hwi_schema *schema, hwi_filter_resolved *out,
                                         hw_error *err);
-/* The same with the slots that have the vectors of hwi_filter_vectors. */
+/* The same for a collection's settings, with the slots that have the vectors of hwi_filter_vectors. */
 HW_CHECKED hw_status hwi_filter_resolve_having(const hwi_filter *filter, hw_store_txn *txn,
-                                               uint32_t coll, const hwi_schema *schema,
+                                               const hwi_conf *conf,
                                                roaring_bitmap_t *const *having,
                                                hwi_filter_resolved *out, hw_error *err);
 void hwi_filter_resolved_release(hwi_filter_resolved *r);

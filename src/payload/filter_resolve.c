@@ -16,8 +16,7 @@
 
 typedef struct resolver {
     hw_store_txn *txn;
-    uint32_t coll;
-    const hwi_schema *schema;
+    const hwi_conf *conf;
     const char **paths;
     roaring_bitmap_t *const *having;
     hwi_arena arena;
@@ -34,7 +33,7 @@ static hw_status resolve_filter(resolver *r, const hwi_filter *f, around at, hwi
 static hw_status
 load_live(resolver *r)
 {
-    return r->live ? HW_OK : hwi_pix_live(r->txn, r->coll, &r->live, r->err);
+    return r->live ? HW_OK : hwi_pix_live(r->txn, r->conf->coll, &r->live, r->err);
 }
 
 static hw_status
@@ -201,7 +200,7 @@ static hw_status
 index_answer(resolver *r, const hwi_pix_field *field, const hwi_cond *c, around at,
              hwi_verdict *out)
 {
-    hwi_lookup start = {.txn = r->txn, .coll = r->coll, .field = field};
+    hwi_lookup start = {.txn = r->txn, .coll = r->conf->coll, .field = field};
 
     switch (c->kind) {
     case HWI_COND_EMPTY:
@@ -249,8 +248,8 @@ field_answer(resolver *r, const hwi_cond *c, around at, hwi_verdict *out)
     *out = hwi_verdict_unknown();
     const char *path = hwi_lookup_path_text(&r->arena, at, c->path);
     if (!path) return hwi_nomem(r->err, 64);
-    for (size_t i = 0; i < r->schema->count; i++) {
-        const hwi_pix_field *field = &r->schema->fields[i];
+    for (size_t i = 0; i < r->conf->schema.count; i++) {
+        const hwi_pix_field *field = &r->conf->schema.fields[i];
         hwi_verdict one;
         if (!r->paths[i] || strcmp(r->paths[i], path) != 0) continue;
         HWI_TRY(index_answer(r, field, c, at, &one));
@@ -274,7 +273,7 @@ ids_answer(resolver *r, const hwi_cond *c, hwi_verdict *out)
     for (size_t i = 0; i < c->as.has.count; i++) {
         uint32_t slot;
         uint64_t version;
-        hw_status st = hwi_id_slot(r->txn, r->coll, &c->as.has.ids[i], &slot, &version, r->err);
+        hw_status st = hwi_id_slot(r->txn, r->conf, &c->as.has.ids[i], &slot, &version, r->err);
         if (st == HW_OK) roaring_bitmap_add(out->may, slot);
         if (st != HW_OK && st != HW_ENOTFOUND) {
             hwi_verdict_release(out);
@@ -499,19 +498,19 @@ hw_status
 hwi_filter_resolve(const hwi_filter *filter, hw_store_txn *txn, uint32_t coll,
                    const hwi_schema *schema, hwi_filter_resolved *out, hw_error *err)
 {
-    return hwi_filter_resolve_having(filter, txn, coll, schema, NULL, out, err);
+    hwi_conf conf = {.coll = coll, .schema = *schema};
+    return hwi_filter_resolve_having(filter, txn, &conf, NULL, out, err);
 }
 
 hw_status
-hwi_filter_resolve_having(const hwi_filter *filter, hw_store_txn *txn, uint32_t coll,
-                          const hwi_schema *schema, roaring_bitmap_t *const *having,
-                          hwi_filter_resolved *out, hw_error *err)
+hwi_filter_resolve_having(const hwi_filter *filter, hw_store_txn *txn, const hwi_conf *conf,
+                          roaring_bitmap_t *const *having, hwi_filter_resolved *out, hw_error *err)
 {
-    resolver r = {.txn = txn, .coll = coll, .schema = schema, .having = having, .err = err};
+    resolver r = {.txn = txn, .conf = conf, .having = having, .err = err};
     hwi_verdict a = hwi_verdict_unknown();
 
     *out = (hwi_filter_resolved){0};
-    hw_status st = hwi_lookup_paths(schema, &r.arena, &r.paths, err);
+    hw_status st = hwi_lookup_paths(&conf->schema, &r.arena, &r.paths, err);
     if (st == HW_OK) st = resolve_filter(&r, filter, "", &a);
     if (st == HW_OK) st = hand_over(&r, &a, out);
     hwi_verdict_release(&a);

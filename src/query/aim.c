@@ -130,7 +130,7 @@ stored_vector(hwi_view *view, const hwi_view_field *field, const hw_id *id, hwi_
 {
     char text[HW_ID_TEXT_MAX + 1];
 
-    hw_status st = hwi_id_slot(view->txn, view->conf->coll, id, slot, NULL, err);
+    hw_status st = hwi_id_slot(view->txn, view->conf, id, slot, NULL, err);
     if (st == HW_ENOTFOUND) {
         hw_id_format(id, text);
         return hwi_fail(err, HW_ENOTFOUND, "there is no point `%s`", text);

@@ -79,8 +79,7 @@ ask_indexes(hwi_filtering *f, const char *json, size_t bytes, hw_error *err)
     hwi_view *view = f->view;
     hwi_filter_resolved resolved;
 
-    HWI_TRY(hwi_filter_resolve_having(f->filter, view->txn, view->conf->coll, &view->conf->schema,
-                                      f->having, &resolved, err));
+    HWI_TRY(hwi_filter_resolve_having(f->filter, view->txn, view->conf, f->having, &resolved, err));
     HWI_TRY(hwi_kept_new(json, bytes, &resolved, view->counts.slots_below, &f->kept, err));
     hwi_keeper_add(view->keeper, f->kept);
     return HW_OK;
@@ -129,7 +128,7 @@ limit_to(hwi_filtering *f, const hw_id *ids, size_t count, hw_error *err)
     if (!(f->among = roaring_bitmap_create())) return hwi_nomem(err, sizeof *f->among);
     for (size_t i = 0; i < count; i++) {
         uint32_t slot;
-        hw_status st = hwi_id_slot(f->view->txn, f->view->conf->coll, &ids[i], &slot, NULL, err);
+        hw_status st = hwi_id_slot(f->view->txn, f->view->conf, &ids[i], &slot, NULL, err);
         if (st == HW_OK)
             roaring_bitmap_add(f->among, slot);
         else if (st != HW_ENOTFOUND)

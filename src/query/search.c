@@ -262,7 +262,7 @@ hwi_why(hwi_view *view, const hw_query *q, const hw_id *id, hwi_buf *json, hw_er
             err, HW_EUNSUPPORTED,
             "why tells of searches through the index of dense vectors; this one compares "
             "with everything");
-    hw_status st = hwi_id_slot(view->txn, view->conf->coll, id, &slot, NULL, err);
+    hw_status st = hwi_id_slot(view->txn, view->conf, id, &slot, NULL, err);
     if (st == HW_ENOTFOUND) {
         char text[HW_ID_TEXT_MAX + 1];
         hw_id_format(id, text);

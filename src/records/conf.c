@@ -11,7 +11,7 @@
  *                  "built_below": 0}],
  *      "extra": {...}}
  *
- * `type` absent: dense. `next_field` and `dropped` are there once a field was dropped: numbers are
+ * `format` 2: integer ids lie in blocks (ids.c). `type` absent: dense. `next_field` and `dropped` are there once a field was dropped: numbers are
  * never given out twice, and the keys of the dropped ones may still be around.
  *
  * JSON, because settings are read once per handle, grow over the years and hold whatever a client
@@ -22,6 +22,7 @@
 #include <math.h>
 
 #define CONF_FORMAT 1
+#define CONF_FORMAT_BLOCKS 2 /* the same; integer ids lie in blocks */
 
 /* ---- Names of things ---- */
 
@@ -128,7 +129,8 @@ hwi_conf_encode(const hwi_conf *conf, hwi_buf *out)
 {
     size_t start = out->size;
     hwi_buf_fill(out, 0, 4);
-    hwi_buf_printf(out, "{\"format\":%d,\"coll\":%u,\"name\":", CONF_FORMAT, conf->coll);
+    hwi_buf_printf(out, "{\"format\":%d,\"coll\":%u,\"name\":",
+                   conf->id_blocks ? CONF_FORMAT_BLOCKS : CONF_FORMAT, conf->coll);
     hwi_json_write_text(out, conf->name, strlen(conf->name));
     hwi_buf_printf(out, ",\"revision\":%llu,\"fields\":[", (unsigned long long)conf->revision);
     for (size_t i = 0; i < conf->field_count; i++) {
@@ -295,10 +297,11 @@ read_conf(hwi_conf *c, hw_bytes json, hw_error *err)
     uint64_t format;
     HWI_TRY(hwi_json_parse(json.data, json.size, &c->arena, &o, err));
     HWI_TRY(read_u64(o, "format", UINT64_MAX, &format, err));
-    if (format != CONF_FORMAT) {
-        return hwi_fail(err, HW_EVERSION, "settings of format %llu, this hashwood knows %d",
-                        (unsigned long long)format, CONF_FORMAT);
+    if (format != CONF_FORMAT && format != CONF_FORMAT_BLOCKS) {
+        return hwi_fail(err, HW_EVERSION, "settings of format %llu, this hashwood knows %d and %d",
+                        (unsigned long long)format, CONF_FORMAT, CONF_FORMAT_BLOCKS);
     }
+    c->id_blocks = format == CONF_FORMAT_BLOCKS;
     HWI_TRY(read_u32(o, "coll", &c->coll, err));
     HWI_TRY(read_name(o, "name", &c->name, err));
     HWI_TRY(read_u64(o, "revision", UINT64_MAX, &c->revision, err));

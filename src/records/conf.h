@@ -66,7 +66,8 @@ typedef struct hwi_schema {
 } hwi_schema;
 
 typedef struct hwi_conf {
-    uint32_t coll; /* collection number, never reused */
+    uint32_t coll;  /* collection number, never reused */
+    bool id_blocks; /* integer ids share entries (records/ids.c) */
     const char *name;
     uint64_t revision; /* raised whenever the value under `conf, c` changes */
     hwi_field *fields;

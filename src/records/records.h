@@ -1,6 +1,7 @@
 /* records.h - points as stored: id to slot, slot to id, payload by slot, vectors by slot.
  *
  *   `id, c, point id`      -> u32 slot, u64 version
+ *   `ids, c, id / 16`      -> the same of sixteen integer ids, where they share entries (ids.c)
  *   `slot, c, page`        -> page of HWI_SLOTS_PER_PAGE rows: u8 kind (0 free, else 1 +
  * hw_id_kind), 7 spare, 16 bytes id (u64 little-endian, UUID, or a string of up to 16 bytes with
  * its length in spare[0]; longer strings: 255 in spare[0], the text is in `rec`)
@@ -64,13 +65,30 @@ HW_CHECKED hw_status hwi_slot_cache_new(hw_store_txn *txn, uint32_t coll, hwi_pa
 HW_CHECKED hw_status hwi_slot_id(hwi_page_table *slots, hw_store_txn *txn, uint32_t coll,
                                  uint32_t slot, hw_id *out, hw_error *err);
 
-/* Slot of an id: HW_ENOTFOUND (err untouched) when absent. */
-HW_CHECKED hw_status hwi_id_slot(hw_store_txn *txn, uint32_t coll, const hw_id *id, uint32_t *slot,
-                                 uint64_t *version, hw_error *err);
+/* Slot of an id: HW_ENOTFOUND (err untouched) when absent. version may be NULL. */
+HW_CHECKED hw_status hwi_id_slot(hw_store_txn *txn, const hwi_conf *conf, const hw_id *id,
+                                 uint32_t *slot, uint64_t *version, hw_error *err);
 
-HW_CHECKED hw_status hwi_id_put(hw_store_txn *txn, uint32_t coll, const hw_id *id, uint32_t slot,
-                                uint64_t version, hw_error *err);
-HW_CHECKED hw_status hwi_id_del(hw_store_txn *txn, uint32_t coll, const hw_id *id, hw_error *err);
+HW_CHECKED hw_status hwi_id_put(hw_store_txn *txn, const hwi_conf *conf, const hw_id *id,
+                                uint32_t slot, uint64_t version, hw_error *err);
+HW_CHECKED hw_status hwi_id_del(hw_store_txn *txn, const hwi_conf *conf, const hw_id *id,
+                                hw_error *err);
+
+#define HWI_ID_BLOCK 16u /* integer ids that share an entry, where they do (conf->id_blocks) */
+
+/* What an entry says, in the order of its ids: place i is there when bit i of which is set. An id with an
+ * entry of its own is at place 0. */
+typedef struct hwi_id_entry {
+    uint32_t which;
+    uint32_t slots[HWI_ID_BLOCK];
+    uint64_t versions[HWI_ID_BLOCK];
+} hwi_id_entry;
+
+/* Key of the entry that has an id; returns its place there. */
+uint32_t hwi_id_key(hwi_key *key, const hwi_conf *conf, const hw_id *id);
+/* An entry met in a scan. HW_ECORRUPT. */
+HW_CHECKED hw_status hwi_id_entry_read(const hwi_conf *conf, hw_bytes key, hw_bytes value,
+                                       hwi_id_entry *out, hw_error *err);
 
 /* The row of slot pages for an id, and back. A string longer than 16 bytes is left out of the row:
  * *text_in_rec then says to look in `rec`. HW_ENOTFOUND (err untouched) for a free row. */

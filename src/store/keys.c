@@ -15,7 +15,7 @@ static const char *const sub_names[] = {
     [HWI_SUB_LEAF] = "leaf",   [HWI_SUB_PIX] = "pix",     [HWI_SUB_CAL] = "cal",
     [HWI_SUB_COUNT] = "count", [HWI_SUB_STATE] = "state", [HWI_SUB_LOG] = "log",
     [HWI_SUB_JOB] = "job",     [HWI_SUB_LOC] = "loc",     [HWI_SUB_HAS] = "has",
-    [HWI_SUB_INV] = "inv",
+    [HWI_SUB_INV] = "inv",     [HWI_SUB_IDS] = "ids",
 };
 
 void
@@ -57,6 +57,13 @@ hwi_key_id(hwi_key *k, uint32_t coll, const hw_id *id)
 {
     hwi_key_sub(k, HWI_SUB_ID, coll);
     hwi_key_point_id(k, id);
+}
+
+void
+hwi_key_ids(hwi_key *k, uint32_t coll, uint64_t block)
+{
+    hwi_key_sub(k, HWI_SUB_IDS, coll);
+    hwi_key_uint(k, block);
 }
 
 void

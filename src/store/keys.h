@@ -35,6 +35,7 @@
  *    16 LOC    (c, v, g, page)        leaf of every slot
  *    17 HAS    (c, v, page)           slots that have this multi-vector or sparse vector
  *    18 INV    (c, v, index, slot)    sparse vectors by index: slots and weights from that slot on
+ *    19 IDS    (c, id / 16)           slots of sixteen points with integer ids (records/ids.c)
  *
  * Every function starts the key afresh; more elements may be appended. A key short of its last
  * elements is the prefix of a range: hwi_key_sub(k, HWI_SUB_LEAF, c), append v and g, and
@@ -64,11 +65,12 @@ typedef enum hwi_sub {
     HWI_SUB_JOB = 15,
     HWI_SUB_LOC = 16,
     HWI_SUB_HAS = 17,
-    HWI_SUB_INV = 18
+    HWI_SUB_INV = 18,
+    HWI_SUB_IDS = 19
 } hwi_sub;
 
 #define HWI_SUB_COLL_FIRST HWI_SUB_CONF /* subspaces whose second element is a collection */
-#define HWI_SUB_COLL_LAST HWI_SUB_INV
+#define HWI_SUB_COLL_LAST HWI_SUB_IDS
 
 /* The subspace alone, the prefix of all it holds. */
 void hwi_key_space(hwi_key *k, hwi_sub sub);
@@ -79,6 +81,7 @@ void hwi_key_meta(hwi_key *k);
 void hwi_key_next_coll(hwi_key *k);
 void hwi_key_name(hwi_key *k, const char *name, size_t bytes);
 void hwi_key_id(hwi_key *k, uint32_t coll, const hw_id *id);
+void hwi_key_ids(hwi_key *k, uint32_t coll, uint64_t block);
 void hwi_key_rec(hwi_key *k, uint32_t coll, uint32_t slot);
 void hwi_key_slot(hwi_key *k, uint32_t coll, uint32_t page);
 void hwi_key_vec(hwi_key *k, uint32_t coll, uint32_t field, uint32_t page);

@@ -76,6 +76,12 @@ hwi_store_guard(hw_store_txn *t, hw_bytes key, hw_error *err)
 {
     return t->store->ops->guard ? t->store->ops->guard(t, key, err) : HW_OK;
 }
+/* Whether other processes write at the same time, so that transactions may conflict. */
+static inline bool
+hwi_store_is_contested(const hw_store_txn *t)
+{
+    return t->store->ops->guard != NULL;
+}
 /* Whether wants are heard: a list of them need not be made for nothing. */
 static inline bool
 hwi_store_is_far(const hw_store_txn *t)

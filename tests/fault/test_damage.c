@@ -177,7 +177,7 @@ flipped_bytes_are_found_and_hurt_nobody_else(void **state)
     compact(&d, &f);
 
     assert_true(flip_all(&d, &f, "\"needle\"", 8, 2, "payload") > 0);
-    assert_true(flip_all(&d, &f, "{\"format\":1,\"coll\":1", 20, 12, "settings") > 0);
+    assert_true(flip_all(&d, &f, "{\"format\":2,\"coll\":1", 20, 12, "settings") > 0);
     assert_true(flip_all(&d, &f, &mark, sizeof mark, 2, "vector") > 0);
     free(f.data);
     hwt_ok(hw_db_open(d.place.name, &d.opts, &d.db, &err), &err);
@@ -248,18 +248,28 @@ put_value(hw_store *store, const pick *p)
     hwt_commit(t);
 }
 
+/* Whether a bit of a block of ids belongs to a version: all behind the numbers of slots, and how many bytes a
+ * version takes (records/ids.c). */
+static bool
+is_of_a_version(const uint8_t *value, size_t at, uint8_t bit)
+{
+    size_t ids = (size_t)__builtin_popcount(hwi_get_u16(value + 1));
+    return at == 0 ? bit >= 16 : at >= 7 + ids * (value[0] & 15u);
+}
+
 /* A version in an id entry may be any up to the collection's, which fits its first byte here. The counters
  * of versions and of changes since a calibration, and the mark of a listed group carry no meaning to
  * verify; the next free collection number may be any; the log only tells a view which nodes to read
  * again. */
 static bool
-may_hold_anything(const pick *p, size_t at)
+may_hold_anything(const pick *p, size_t at, uint8_t bit)
 {
     hwi_key_reader r;
     uint64_t sub, second;
     hwi_key_reader_init(&r, hwi_key_view(&p->key));
     if (hwi_key_read_uint(&r, &sub, NULL) != HW_OK) return false;
     if (sub == HWI_SUB_ID) return at == 4;
+    if (sub == HWI_SUB_IDS) return is_of_a_version(p->value.data, at, bit);
     if (sub == HWI_SUB_LOG) return true;
     if (sub == HWI_SUB_META) return hwi_key_read_uint(&r, &second, NULL) == HW_OK;
     if (hwi_key_skip(&r, NULL) != HW_OK) return false;
@@ -276,8 +286,8 @@ flip_in_store(hw_db *db, pick *p, hwi_rng *rng)
     findings found = {0};
     char where[160];
     size_t at = (size_t)hwi_rng_below(rng, p->value.size);
-    if (may_hold_anything(p, at)) return;
     uint8_t bit = (uint8_t)(1u << hwi_rng_below(rng, 8));
+    if (may_hold_anything(p, at, bit)) return;
     p->value.data[at] ^= bit;
     put_value(db->store, p);
     hw_status st = hw_db_check(db, NULL, note, &found, &err);

@@ -436,6 +436,34 @@ get_leaves_absent_ids_out(void **state)
     hw_db_close(db);
 }
 
+static void
+scroll_begins_at_any_id(void **state)
+{
+    (void)state;
+    hw_db *db = hwt_memory_db();
+    hw_error good;
+    hw_collection *c = hwt_collection(db, "photos", HWT_PHOTOS);
+    const uint64_t there[] = {0, 3, 15, 16, 40, 41, 47, 48, 1000, UINT64_MAX - 1, UINT64_MAX};
+    for (size_t i = HWI_COUNT(there); i-- > 0;) hwt_put_photo(c, there[i], 1, NULL);
+    for (size_t i = 0; i < HWI_COUNT(there); i++) {
+        uint64_t before = i ? there[i - 1] + 1 : 0, starts[] = {there[i], before, there[i] / 2 + 1};
+        for (size_t s = 0; s < HWI_COUNT(starts); s++) {
+            hw_id from = HW_ID_U64(starts[s]), next;
+            hw_result *r;
+            bool more;
+            if (starts[s] < before || starts[s] > there[i]) continue;
+            hwt_ok(hw_collection_scroll(c, NULL, 0, &from, 1, 0, &r, &more, &next, &good), &good);
+            assert_int_equal(1, hw_result_count(r));
+            assert_true(hw_result_ids(r)[0].as.u64 == there[i]);
+            assert_int_equal(i + 1 < HWI_COUNT(there), more);
+            if (more) assert_true(next.as.u64 == there[i + 1]);
+            hw_result_free(r);
+        }
+    }
+    hw_collection_close(c);
+    hw_db_close(db);
+}
+
 int
 main(void)
 {
@@ -452,6 +480,7 @@ main(void)
         cmocka_unit_test(why_tells_rank_and_score),
         cmocka_unit_test(why_names_what_took_the_point_out),
         cmocka_unit_test(get_leaves_absent_ids_out),
+        cmocka_unit_test(scroll_begins_at_any_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* A whole database of a released format (tests/golden/points-v1) restores, is sound, and holds and
- * finds what it did. */
+/* A whole database of a released format (tests/golden/points-v1) restores, is sound, holds and
+ * finds what it did, and is written on. */
 #include "support/hwt_db.h"
 
 #include <stdio.h>
@@ -137,6 +137,26 @@ nearest_of_itself(hw_collection *c, uint64_t i)
     hw_result_free(r);
 }
 
+/* Every sixth point, integers among them, goes and comes back between neighbours that stay. */
+static void
+write_on(hw_collection *c)
+{
+    hw_error err;
+    for (uint64_t i = 0; i < POINTS; i += 6) {
+        hw_id id = id_of(i), near = HW_ID_U64(i * 1000 + 1);
+        float v[DIM];
+        char *payload = payload_of(i);
+        const char *payloads[] = {payload};
+        values(i, v);
+        hwt_ok(hw_collection_delete(c, &id, 1, NULL, &err), &err);
+        hwt_ok(hw_collection_upsert(c, &near, v, 1, payloads, &err), &err);
+        if (is_there(i)) hwt_ok(hw_collection_upsert(c, &id, v, 1, payloads, &err), &err);
+        compare_point(c, i);
+        hwt_ok(hw_collection_delete(c, &near, 1, NULL, &err), &err);
+        free(payload);
+    }
+}
+
 static void
 a_database_of_format_1_still_opens(void **state)
 {
@@ -161,8 +181,10 @@ a_database_of_format_1_still_opens(void **state)
             if (is_last_of_its_id(i)) compare_point(c, i);
         }
         for (uint64_t i = 0; i < POINTS; i += 9) nearest_of_itself(c, i);
+        write_on(c);
         hw_collection_close(c);
     }
+    hwt_db_check(d.db);
     hwt_db_close(&d);
 }
 

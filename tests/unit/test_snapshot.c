@@ -295,9 +295,11 @@ a_damaged_file_is_refused_and_leaves_nothing(void **state)
 static hw_status
 lose_an_id(hw_store_txn *txn, void *arg, hw_error *err)
 {
-    hwi_key key;
-    hwi_key_id(&key, *(uint32_t *)arg, &HW_ID_U64(3));
-    return hwi_store_del(txn, hwi_key_view(&key), err);
+    hwi_conf *conf;
+    HWI_TRY(hwi_conf_get(txn, *(uint32_t *)arg, &conf, err));
+    hw_status st = hwi_id_del(txn, conf, &HW_ID_U64(3), err);
+    hwi_conf_unref(conf);
+    return st;
 }
 
 /* Every checksum holds, but the points do not agree with each other. */
