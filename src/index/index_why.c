@@ -40,11 +40,13 @@ rank_of(hwi_index_view *v, const float *query, uint32_t position, uint32_t *rank
 {
     const hwi_model *m = v->model;
     hwi_scratch *s = hwi_scratch_take(v->ix, m, v->tree);
+    float scale;
 
     if (!s) return hwi_nomem(err, sizeof *s);
     hwi_space_prepare(&v->ix->space, query, s->prepared);
     hwi_model_frame(m, m->metric == HWI_COSINE ? s->prepared : query, 1, s->framed);
-    hwi_model_axes_fast(m, s->framed, s->bytes, s->y);
+    hwi_quantize_i8(s->framed, m->dim, hwi_leaf_code_dims(m), s->q8, &scale);
+    hwi_model_axes_fast(m, s->framed, s->q8, scale, s->bytes, s->y);
     if (m->kind == HWI_LSH) {
         hwi_model_hash(m, s->y, s->z);
         hwi_lsh_rank(v->tree, m, s->z, s->scores);

@@ -32,6 +32,12 @@ hwi_quantize_i8(const float *x, size_t dims, size_t padded, int8_t *q, float *sc
     return k->round_i8(x, dims, 1.0f / step, 127.0f, q);
 }
 
+void
+hwi_shift_i8(const int8_t *q, size_t dims, uint8_t *out)
+{
+    for (size_t j = 0; j < dims; j++) out[j] = (uint8_t)q[j] ^ 128;
+}
+
 /* a - b in each byte, for b below 128. */
 static uint64_t
 subtract_bytes(uint64_t a, uint64_t b)

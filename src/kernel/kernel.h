@@ -157,6 +157,9 @@ extern const hwi_kernels hwi_kernels_neon;
  * dims up to padded are 0. Returns sum of q. */
 int32_t hwi_quantize_i8(const float *x, size_t dims, size_t padded, int8_t *q, float *scale);
 
+/* out[j] = q[j] + 128: a query as dot_u8_blocks and rank_blocks take it. */
+void hwi_shift_i8(const int8_t *q, size_t dims, uint8_t *out);
+
 /* Quantises z[0..m) to q = clamp(round(z / *scale), -31, 31), *scale = 4 standard deviations
  * / 31.5, and builds the table `scan` takes, m / 32 words of it. Returns sum of q. */
 int32_t hwi_quantize_scan(const float *z, size_t m, hwi_scan_query *query, float *scale);

@@ -115,13 +115,16 @@ rotations_of(const hwt_set *s, const hwi_model *m)
     float *x = hwt_floats((size_t)ROWS * m->dim), *y = hwt_floats(m->out_dims);
     float *fast = hwt_floats(m->out_dims), *many = hwt_floats((size_t)ROWS * m->dc);
     uint8_t *bytes = hwi_alloc_aligned(m->fast_dims);
+    int8_t *q8 = hwi_alloc_aligned(m->fast_dims);
+    float scale;
 
     for (uint32_t i = 0; i < ROWS; i++) hwt_frame(m, s, i, x + (size_t)i * m->dim, y);
     hwi_model_axes_many(m, x, ROWS, many);
     for (uint32_t i = 0; i < ROWS; i++) {
         double length = sqrt(dot(x + (size_t)i * m->dim, x + (size_t)i * m->dim, m->dim)), off = 0;
         hwi_model_axes(m, x + (size_t)i * m->dim, y);
-        hwi_model_axes_fast(m, x + (size_t)i * m->dim, bytes, fast);
+        hwi_quantize_i8(x + (size_t)i * m->dim, m->dim, m->fast_dims, q8, &scale);
+        hwi_model_axes_fast(m, x + (size_t)i * m->dim, q8, scale, bytes, fast);
         for (uint32_t j = 0; j < m->dc; j++) {
             assert_true(fabs((double)many[(size_t)i * m->dc + j] - y[j]) <= 1e-5 * length + 1e-6);
             off += ((double)fast[j] - y[j]) * ((double)fast[j] - y[j]);
@@ -133,6 +136,7 @@ rotations_of(const hwt_set *s, const hwi_model *m)
     hwi_free(fast);
     hwi_free(many);
     hwi_free(bytes);
+    hwi_free(q8);
 }
 
 static void

@@ -55,18 +55,19 @@ prepare(hwi_search_run *run, lsh_query *q)
 {
     const hwi_model *m = run->v->model;
     hwi_scratch *s = run->s;
-    double length = 0;
+    float length_sq;
 
     hwi_model_frame(m, m->metric == HWI_COSINE ? s->prepared : run->query, 1, s->framed);
-    hwi_model_axes_fast(m, s->framed, s->bytes, s->y);
+    int32_t code_sum =
+        hwi_quantize_i8(s->framed, m->dim, hwi_leaf_code_dims(m), s->q8, &q->code_scale);
+    hwi_model_axes_fast(m, s->framed, s->q8, q->code_scale, s->bytes, s->y);
     if (m->words == 0 && m->kind != HWI_LSH) return;
     hwi_model_hash(m, s->y, s->z);
     int32_t sum = hwi_quantize_scan(s->z, m->bits, s->planes, &q->scan_scale);
     q->scan_bias = -0.5f * (float)sum * q->scan_scale;
-    q->code_zero = hwi_leaf_code_zero(m) *
-                   hwi_quantize_i8(s->framed, m->dim, hwi_leaf_code_dims(m), s->q8, &q->code_scale);
-    for (uint32_t j = 0; j < m->dim; j++) length += (double)s->framed[j] * s->framed[j];
-    q->length = (float)sqrt(length);
+    q->code_zero = hwi_leaf_code_zero(m) * code_sum;
+    m->kernels->dot_rows(s->framed, s->framed, 0, 1, m->dim, &length_sq);
+    q->length = sqrtf(length_sq);
 }
 
 /* ---- ranking ---- */

@@ -221,12 +221,15 @@ hwi_model_decode(const hwi_field *field, uint32_t generation, hw_bytes blob, hwi
 void
 hwi_model_frame(const hwi_model *m, const float *x, float inv_norm, float *out)
 {
-    if (m->mean)
-        for (uint32_t j = 0; j < m->dim; j++) out[j] = x[j] - m->mean[j];
+    const float *mean = m->mean;
+    uint32_t dim = m->dim;
+
+    if (mean)
+        for (uint32_t j = 0; j < dim; j++) out[j] = x[j] - mean[j];
     else if (m->metric == HWI_COSINE)
-        for (uint32_t j = 0; j < m->dim; j++) out[j] = x[j] * inv_norm;
+        for (uint32_t j = 0; j < dim; j++) out[j] = x[j] * inv_norm;
     else
-        memcpy(out, x, m->dim * sizeof *out);
+        memcpy(out, x, dim * sizeof *out);
 }
 
 void
@@ -236,20 +239,21 @@ hwi_model_axes(const hwi_model *m, const float *framed, float *y)
 }
 
 void
-hwi_model_axes_fast(const hwi_model *m, const float *framed, uint8_t *bytes, float *y)
+hwi_model_axes_fast(const hwi_model *m, const float *framed, const int8_t *q8, float q8_scale,
+                    uint8_t *bytes, float *y)
 {
+    const float *scale = m->fast_scale, *sum = m->fast_sum;
+    uint32_t out_dims = m->out_dims;
     int32_t sums[HWI_BITS_MAX];
-    float scale;
 
     if (!m->fast) {
         hwi_model_axes(m, framed, y);
         return;
     }
-    hwi_quantize_i8(framed, m->dim, m->fast_dims, (int8_t *)bytes, &scale);
-    for (uint32_t j = 0; j < m->fast_dims; j++) bytes[j] ^= 128;
-    m->kernels->dot_u8_blocks(bytes, m->fast, m->out_dims / 16, m->fast_dims, sums);
-    for (uint32_t i = 0; i < m->out_dims; i++)
-        y[i] = scale * m->fast_scale[i] * ((float)sums[i] - 128 * m->fast_sum[i]);
+    hwi_shift_i8(q8, m->fast_dims, bytes);
+    m->kernels->dot_u8_blocks(bytes, m->fast, out_dims / 16, m->fast_dims, sums);
+    for (uint32_t i = 0; i < out_dims; i++)
+        y[i] = q8_scale * scale[i] * ((float)sums[i] - 128 * sum[i]);
 }
 
 void

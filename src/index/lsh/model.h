@@ -70,9 +70,11 @@ void hwi_model_unref(hwi_model *m); /* NULL is fine */
 void hwi_model_frame(const hwi_model *m, const float *x, float inv_norm, float *out);
 /* y of a framed vector; y has out_dims floats, those from dc on are 0. */
 void hwi_model_axes(const hwi_model *m, const float *framed, float *y);
-/* The same a little less precisely and several times faster for wide vectors: for queries.
- * bytes: scratch of fast_dims. */
-void hwi_model_axes_fast(const hwi_model *m, const float *framed, uint8_t *bytes, float *y);
+/* The same a little less precisely and several times faster for wide vectors: for queries. q8,
+ * q8_scale: the framed vector by hwi_quantize_i8, padded to fast_dims at least; bytes: scratch of
+ * fast_dims. */
+void hwi_model_axes_fast(const hwi_model *m, const float *framed, const int8_t *q8, float q8_scale,
+                         uint8_t *bytes, float *y);
 /* y of `count` framed rows at once (row i at framed + i * dim), bit for bit as hwi_model_axes makes
  * it; y rows have dc floats. */
 void hwi_model_axes_many(const hwi_model *m, const float *framed, size_t count, float *y);

@@ -217,7 +217,7 @@ hwi_tree_rank(const hwi_tree *t, const hwi_model *m, const float *y, uint8_t *by
     float scale;
 
     hwi_quantize_i8(y, t->dc, t->rank_dims, (int8_t *)bytes, &scale);
-    for (uint32_t j = 0; j < t->rank_dims; j++) bytes[j] ^= 128;
+    hwi_shift_i8((int8_t *)bytes, t->rank_dims, bytes);
     m->kernels->rank_blocks(bytes, scale, t->blocks, t->scale, t->norm, t->code_sum,
                             (t->leaf_count + 15) / 16, t->rank_dims, scores);
     if (m->metric == HWI_DOT)
