@@ -339,7 +339,7 @@ round_i8(const float *x, size_t dims, float factor, float limit, int8_t *q)
 
 /* ---- int8 blocks ---- */
 
-#define BLOCKS_MAX 4u
+#define BLOCKS_MAX 6u /* 96 axes */
 
 INLINE __m512i
 four_of(const void *bytes)
@@ -349,7 +349,7 @@ four_of(const void *bytes)
     return _mm512_set1_epi32(v);
 }
 
-/* Sums of 1 or 4 blocks. Even and odd groups of four add up apart, for latency. */
+/* Sums of 1 or 6 blocks. Even and odd groups of four add up apart, for latency. */
 INLINE void
 dot_blocks(const uint8_t *q, const int8_t *blocks, size_t count, size_t dims, __m512i *sum)
 {

@@ -68,9 +68,10 @@ cut_for(const float *v, size_t n, size_t want)
         if (cut_count(folded, CUT_FOLD, FLT_MAX) >= want) v = folded, n = CUT_FOLD;
     }
     for (size_t i = 0; i < n; i++) {
-        int32_t key = cut_key(v[i]), within = key <= finite ? key : INT32_MIN;
-        low = key < low ? key : low;
-        high = within > high ? within : high;
+        /* a mask, as compilers turn no choice in this loop into registers */
+        int32_t key = cut_key(v[i]), beyond = -(int32_t)(key > finite);
+        low = HWI_MIN(low, key);
+        high = HWI_MAX(high, (key & ~beyond) | (INT32_MIN & beyond));
     }
     if (want >= n) return cut_value(high);
     while (low < high) {
