@@ -86,7 +86,7 @@ static hw_status
 find_slot(hwi_target *t, const hw_id *id, uint32_t *slot, hw_error *err)
 {
     *slot = HWI_SLOT_NONE;
-    hw_status st = hwi_id_slot(t->writer->txn, t->conf, id, slot, NULL, err);
+    hw_status st = hwi_id_find(t->writer->txn, t->conf, &t->near, id, slot, err);
     if (st == HW_OK && *slot >= t->counts.slots_below) {
         return hwi_fail(err, HW_ECORRUPT, "an id entry points to slot %u of %u", *slot,
                         t->counts.slots_below);
@@ -141,7 +141,7 @@ write_payload(hwi_target *t, const hw_id *id, uint32_t slot, bool is_new, hw_byt
 static hw_status
 touch_id(hwi_target *t, const hw_id *id, uint32_t slot, hw_error *err)
 {
-    return hwi_id_put(t->writer->txn, t->conf, id, slot, t->counts.version + 1, err);
+    return hwi_id_put(t->writer->txn, t->conf, &t->near, id, slot, t->counts.version + 1, err);
 }
 
 /* ---- Upsert ---- */
@@ -256,7 +256,7 @@ apply_delete(hwi_target *t, const hw_id *id, uint32_t slot, hw_error *err)
     HWI_TRY(hwi_holes_free_slot(&t->holes, slot, err));
     HWI_TRY(hwi_rec_del(t->writer->txn, t->coll, slot, err));
     t->counts.points--;
-    return hwi_id_del(t->writer->txn, t->conf, id, err);
+    return hwi_id_del(t->writer->txn, t->conf, &t->near, id, err);
 }
 
 hw_status

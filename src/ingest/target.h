@@ -36,6 +36,7 @@ struct hwi_target {
     hwi_counts counts; /* as this transaction leaves them */
     uint64_t points_before;
     hwi_lane lane;
+    hwi_id_near near;
     hwi_page_cache *slots;
     hwi_holes holes;
     hwi_pix_writer *pix;

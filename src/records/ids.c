@@ -183,14 +183,19 @@ decode_strictly(hw_bytes value, hwi_id_entry *e, hw_error *err)
 
 /* The block that holds an id; empty when there is none. */
 static hw_status
-load_block(hw_store_txn *txn, const hwi_key *key, hwi_id_entry *e, hw_error *err)
+load_block(hw_store_txn *txn, const hwi_key *key, uint64_t number, hwi_id_near *near, hw_error *err)
 {
     hw_bytes value;
 
-    e->which = 0;
+    if (near->is_loaded && near->block == number) return HW_OK;
+    near->is_loaded = false;
+    near->entry.which = 0;
     hw_status st = hwi_store_get(txn, hwi_key_view(key), &value, err);
-    if (st == HW_ENOTFOUND) return HW_OK;
-    return st == HW_OK ? decode(value, e, err) : st;
+    if (st == HW_OK) st = decode(value, &near->entry, err);
+    if (st != HW_OK && st != HW_ENOTFOUND) return st;
+    near->block = number;
+    near->is_loaded = true;
+    return HW_OK;
 }
 
 static hw_status
@@ -238,18 +243,32 @@ hwi_id_slot(hw_store_txn *txn, const hwi_conf *conf, const hw_id *id, uint32_t *
 }
 
 hw_status
-hwi_id_put(hw_store_txn *txn, const hwi_conf *conf, const hw_id *id, uint32_t slot,
-           uint64_t version, hw_error *err)
+hwi_id_find(hw_store_txn *txn, const hwi_conf *conf, hwi_id_near *near, const hw_id *id,
+            uint32_t *slot, hw_error *err)
 {
     hwi_key key;
-    hwi_id_entry e;
+
+    if (!is_in_block(conf, id)) return hwi_id_slot(txn, conf, id, slot, NULL, err);
+    uint32_t i = hwi_id_key(&key, conf, id);
+    HWI_TRY(load_block(txn, &key, id->as.u64 / HWI_ID_BLOCK, near, err));
+    if (!(near->entry.which >> i & 1)) return HW_ENOTFOUND;
+    *slot = near->entry.slots[i];
+    return HW_OK;
+}
+
+hw_status
+hwi_id_put(hw_store_txn *txn, const hwi_conf *conf, hwi_id_near *near, const hw_id *id,
+           uint32_t slot, uint64_t version, hw_error *err)
+{
+    hwi_key key;
     uint8_t value[ALONE_BYTES];
 
     uint32_t i = hwi_id_key(&key, conf, id);
     if (is_in_block(conf, id)) {
-        HWI_TRY(load_block(txn, &key, &e, err));
-        e.which |= 1u << i, e.slots[i] = slot, e.versions[i] = version;
-        return store_block(txn, &key, &e, err);
+        hwi_id_entry *e = &near->entry;
+        HWI_TRY(load_block(txn, &key, id->as.u64 / HWI_ID_BLOCK, near, err));
+        e->which |= 1u << i, e->slots[i] = slot, e->versions[i] = version;
+        return store_block(txn, &key, e, err);
     }
     hwi_put_u32(value, slot);
     hwi_put_u64(value + 4, version);
@@ -257,17 +276,17 @@ hwi_id_put(hw_store_txn *txn, const hwi_conf *conf, const hw_id *id, uint32_t sl
 }
 
 hw_status
-hwi_id_del(hw_store_txn *txn, const hwi_conf *conf, const hw_id *id, hw_error *err)
+hwi_id_del(hw_store_txn *txn, const hwi_conf *conf, hwi_id_near *near, const hw_id *id,
+           hw_error *err)
 {
     hwi_key key;
-    hwi_id_entry e;
 
     uint32_t i = hwi_id_key(&key, conf, id);
     if (!is_in_block(conf, id)) return hwi_store_del(txn, hwi_key_view(&key), err);
-    HWI_TRY(load_block(txn, &key, &e, err));
-    if (!(e.which >> i & 1)) return HW_OK;
-    e.which &= ~(1u << i);
-    return store_block(txn, &key, &e, err);
+    HWI_TRY(load_block(txn, &key, id->as.u64 / HWI_ID_BLOCK, near, err));
+    if (!(near->entry.which >> i & 1)) return HW_OK;
+    near->entry.which &= ~(1u << i);
+    return store_block(txn, &key, &near->entry, err);
 }
 
 /* The entry's own key says what kind it is; in one collection integers are of one kind. */

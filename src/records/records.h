@@ -65,15 +65,6 @@ HW_CHECKED hw_status hwi_slot_cache_new(hw_store_txn *txn, uint32_t coll, hwi_pa
 HW_CHECKED hw_status hwi_slot_id(hwi_page_table *slots, hw_store_txn *txn, uint32_t coll,
                                  uint32_t slot, hw_id *out, hw_error *err);
 
-/* Slot of an id: HW_ENOTFOUND (err untouched) when absent. version may be NULL. */
-HW_CHECKED hw_status hwi_id_slot(hw_store_txn *txn, const hwi_conf *conf, const hw_id *id,
-                                 uint32_t *slot, uint64_t *version, hw_error *err);
-
-HW_CHECKED hw_status hwi_id_put(hw_store_txn *txn, const hwi_conf *conf, const hw_id *id,
-                                uint32_t slot, uint64_t version, hw_error *err);
-HW_CHECKED hw_status hwi_id_del(hw_store_txn *txn, const hwi_conf *conf, const hw_id *id,
-                                hw_error *err);
-
 #define HWI_ID_BLOCK 16u /* integer ids that share an entry, where they do (conf->id_blocks) */
 
 /* What an entry says, in the order of its ids: place i is there when bit i of which is set. An id with an
@@ -83,6 +74,25 @@ typedef struct hwi_id_entry {
     uint32_t slots[HWI_ID_BLOCK];
     uint64_t versions[HWI_ID_BLOCK];
 } hwi_id_entry;
+
+/* Slot of an id: HW_ENOTFOUND (err untouched) when absent. version may be NULL. */
+HW_CHECKED hw_status hwi_id_slot(hw_store_txn *txn, const hwi_conf *conf, const hw_id *id,
+                                 uint32_t *slot, uint64_t *version, hw_error *err);
+
+/* The block that a write transaction used last, as neighbours often follow each other. Zero-initialise; only who
+ * holds it writes ids of the collection. */
+typedef struct hwi_id_near {
+    bool is_loaded;
+    uint64_t block;
+    hwi_id_entry entry;
+} hwi_id_near;
+
+HW_CHECKED hw_status hwi_id_find(hw_store_txn *txn, const hwi_conf *conf, hwi_id_near *near,
+                                 const hw_id *id, uint32_t *slot, hw_error *err);
+HW_CHECKED hw_status hwi_id_put(hw_store_txn *txn, const hwi_conf *conf, hwi_id_near *near,
+                                const hw_id *id, uint32_t slot, uint64_t version, hw_error *err);
+HW_CHECKED hw_status hwi_id_del(hw_store_txn *txn, const hwi_conf *conf, hwi_id_near *near,
+                                const hw_id *id, hw_error *err);
 
 /* Key of the entry that has an id; returns its place there. */
 uint32_t hwi_id_key(hwi_key *key, const hwi_conf *conf, const hw_id *id);

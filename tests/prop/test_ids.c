@@ -41,20 +41,24 @@ random_number(hwi_rng *rng, uint32_t bits_max)
 }
 
 static void
-step(hw_store_txn *t, const hwi_conf *conf, model *m, hwi_rng *rng)
+step(hw_store_txn *t, const hwi_conf *conf, hwi_id_near *near, model *m, hwi_rng *rng)
 {
     hw_error err;
     char text[24];
     uint64_t i = hwi_rng_below(rng, RANGE);
     hw_id id = id_of(i, text);
+    uint32_t slot = 0;
+    hw_status st = hwi_id_find(t, conf, near, &id, &slot, &err);
+    assert_int_equal(m->there[i] ? HW_OK : HW_ENOTFOUND, st);
+    if (m->there[i]) assert_int_equal(m->slot[i], slot);
     m->there[i] = hwi_rng_below(rng, 3) != 0;
     if (!m->there[i]) {
-        hwt_ok(hwi_id_del(t, conf, &id, &err), &err);
+        hwt_ok(hwi_id_del(t, conf, near, &id, &err), &err);
         return;
     }
     m->slot[i] = (uint32_t)HWI_MIN(random_number(rng, 32), HWI_SLOT_MAX - 1);
     m->version[i] = random_number(rng, 64);
-    hwt_ok(hwi_id_put(t, conf, &id, m->slot[i], m->version[i], &err), &err);
+    hwt_ok(hwi_id_put(t, conf, near, &id, m->slot[i], m->version[i], &err), &err);
 }
 
 static void
@@ -128,7 +132,8 @@ change_at_random(hwt_kind kind, bool blocks)
     hwt_store_open(&s, kind);
     for (int round = 0; round < ROUNDS; round++) {
         hw_store_txn *t = hwt_begin(s.store, HW_TXN_WRITE);
-        for (int i = 0; i < STEPS; i++) step(t, &conf, &m, &rng);
+        hwi_id_near near = {0};
+        for (int i = 0; i < STEPS; i++) step(t, &conf, &near, &m, &rng);
         compare_look_ups(t, &conf, &m);
         hwt_commit(t);
         t = hwt_begin(s.store, HW_TXN_READ);
@@ -171,12 +176,13 @@ stored(uint64_t step_of_ids)
     hw_error err;
     hwi_key prefix;
     hwi_conf conf = {.coll = 7, .id_blocks = true};
+    hwi_id_near near = {0};
     sizes all = {0};
     hwt_store s;
     hwt_store_open(&s, HWT_MEM);
     hw_store_txn *t = hwt_begin(s.store, HW_TXN_WRITE);
     for (uint32_t i = 0; i < 1600; i++)
-        hwt_ok(hwi_id_put(t, &conf, &HW_ID_U64(i * step_of_ids), i, 300, &err), &err);
+        hwt_ok(hwi_id_put(t, &conf, &near, &HW_ID_U64(i * step_of_ids), i, 300, &err), &err);
     hwi_key_sub(&prefix, HWI_SUB_IDS, conf.coll);
     hwt_ok(hwi_store_scan_prefix(t, &prefix, add_size, &all, &err), &err);
     hwi_store_abort(t);

@@ -477,14 +477,15 @@ change(hwt_points *p, hw_store_txn *t, hwi_pix_writer *w, size_t place, bool liv
     hw_id id = HW_ID_U64(place);
     hwi_rec rec = {.payload = hwi_buf_bytes(payload)};
     hwi_conf conf = {.coll = p->coll};
+    hwi_id_near near = {0};
 
     hwt_ok(hwi_pix_change(w, slot, hwi_buf_bytes(&p->payload[place]), rec.payload, &err), &err);
     if (live != p->live[place]) hwt_ok(hwi_pix_set_live(w, slot, live, &err), &err);
     if (live) {
-        hwt_ok(hwi_id_put(t, &conf, &id, slot, 1, &err), &err);
+        hwt_ok(hwi_id_put(t, &conf, &near, &id, slot, 1, &err), &err);
         hwt_ok(hwi_rec_put(t, p->coll, slot, false, &rec, &err), &err);
     } else {
-        hwt_ok(hwi_id_del(t, &conf, &id, &err), &err);
+        hwt_ok(hwi_id_del(t, &conf, &near, &id, &err), &err);
         hwt_ok(hwi_rec_del(t, p->coll, slot, &err), &err);
     }
     p->live[place] = live;

@@ -297,7 +297,7 @@ lose_an_id(hw_store_txn *txn, void *arg, hw_error *err)
 {
     hwi_conf *conf;
     HWI_TRY(hwi_conf_get(txn, *(uint32_t *)arg, &conf, err));
-    hw_status st = hwi_id_del(txn, conf, &HW_ID_U64(3), err);
+    hw_status st = hwi_id_del(txn, conf, &(hwi_id_near){0}, &HW_ID_U64(3), err);
     hwi_conf_unref(conf);
     return st;
 }
