@@ -137,6 +137,18 @@ find_parts(hwi_index_view *v, uint32_t node, hwi_leaf_ref *r, hw_error *err)
     return HW_OK;
 }
 
+/* The centre in as many bytes as a query's refine code. */
+static void
+shrink_centre(const hwi_model *m, hwi_leaf_ref *r, uint8_t *bytes)
+{
+    uint32_t padded = hwi_leaf_code_dims(m);
+
+    hwi_quantize_i8(r->page.centre, m->dim, padded, (int8_t *)bytes, &r->centre_scale);
+    hwi_shift_i8((int8_t *)bytes, padded, bytes);
+    m->kernels->dot_rows(r->page.centre, r->page.centre, 0, 1, m->dim, &r->centre_sq);
+    r->centre8 = bytes;
+}
+
 static hw_status
 find_leaf(hwi_index_view *v, uint32_t node, hwi_leaf_ref **out, hw_error *err)
 {
@@ -152,12 +164,14 @@ find_leaf(hwi_index_view *v, uint32_t node, hwi_leaf_ref **out, hw_error *err)
         return st;
     }
     uint32_t parts = v->model->words ? (page.count + v->rows_per_part - 1) / v->rows_per_part : 0;
-    hwi_leaf_ref *r = hwi_alloc_zero(sizeof *r + parts * sizeof r->parts[0]);
+    size_t bytes = sizeof(hwi_leaf_ref) + parts * sizeof(const uint8_t *);
+    hwi_leaf_ref *r = hwi_alloc_zero(bytes + hwi_leaf_code_dims(v->model));
     if (!r) {
         hwi_free(copy);
-        return hwi_nomem(err, sizeof *r);
+        return hwi_nomem(err, bytes);
     }
     r->page = page, r->copy = copy, r->part_count = parts;
+    shrink_centre(v->model, r, (uint8_t *)r + bytes);
     st = find_parts(v, node, r, err);
     if (st != HW_OK) {
         ref_free(r);

@@ -30,6 +30,7 @@
 #define SETTLED_SHARE 0.3f  /* of the places passed, without a better k-th best */
 #define INTERRUPT_EVERY 16u /* leaves between looks at the clock */
 #define REFINE_BATCH 32u
+#define NEAR 0.06f /* of the squares of query and centre: what is less is measured in floats */
 #define PREFETCH_BYTES 512u
 #define WANT_MOST 256u /* leaves asked for at once */
 
@@ -37,6 +38,7 @@
 typedef struct lsh_query {
     float scan_scale, scan_bias;
     float code_scale;
+    int32_t code_sum;  /* of the query's bytes */
     int32_t code_zero; /* what a code of nothing but zeros gives */
     float length;      /* |framed query| */
 } lsh_query;
@@ -58,14 +60,13 @@ prepare(hwi_search_run *run, lsh_query *q)
     float length_sq;
 
     hwi_model_frame(m, m->metric == HWI_COSINE ? s->prepared : run->query, 1, s->framed);
-    int32_t code_sum =
-        hwi_quantize_i8(s->framed, m->dim, hwi_leaf_code_dims(m), s->q8, &q->code_scale);
+    q->code_sum = hwi_quantize_i8(s->framed, m->dim, hwi_leaf_code_dims(m), s->q8, &q->code_scale);
     hwi_model_axes_fast(m, s->framed, s->q8, q->code_scale, s->bytes, s->y);
     if (m->words == 0 && m->kind != HWI_LSH) return;
     hwi_model_hash(m, s->y, s->z);
     int32_t sum = hwi_quantize_scan(s->z, m->bits, s->planes, &q->scan_scale);
     q->scan_bias = -0.5f * (float)sum * q->scan_scale;
-    q->code_zero = hwi_leaf_code_zero(m) * code_sum;
+    q->code_zero = hwi_leaf_code_zero(m) * q->code_sum;
     m->kernels->dot_rows(s->framed, s->framed, 0, 1, m->dim, &length_sq);
     q->length = sqrtf(length_sq);
 }
@@ -198,17 +199,23 @@ refine(hwi_search_run *run, const lsh_query *q, const batch *b)
 
 /* ---- scanning ---- */
 
+/* The distance term of a leaf. Bytes of query and centre tell it well enough, but where the two are
+ * so near that what is left is within their roundings. Floats would be four times the memory, of 784
+ * dimensions more than half of what a leaf's signatures take. */
 static float
-leaf_distance(const hwi_search_run *run, const hwi_leaf_page *page)
+leaf_distance(const hwi_search_run *run, const lsh_query *q, const hwi_leaf_ref *leaf)
 {
     const hwi_model *m = run->v->model;
+    int32_t dot;
     float d;
 
-    if (m->metric == HWI_DOT) {
-        m->kernels->dot_rows(run->s->framed, page->centre, 0, 1, m->dim, &d);
-        return -d;
-    }
-    m->kernels->l2sq_rows(run->s->framed, page->centre, 0, 1, m->dim, &d);
+    m->kernels->dot_codes(run->s->q8, &leaf->centre8, 1, hwi_leaf_code_dims(m), &dot);
+    float ip = q->code_scale * leaf->centre_scale * (float)(dot - 128 * q->code_sum);
+    if (m->metric == HWI_DOT) return -ip;
+    float apart = q->length * q->length + leaf->centre_sq;
+    d = apart - 2 * ip;
+    if (!(d > NEAR * apart))
+        m->kernels->l2sq_rows(run->s->framed, leaf->page.centre, 0, 1, m->dim, &d);
     return d;
 }
 
@@ -320,7 +327,7 @@ open_coded(lsh_walk *w, uint32_t position, hw_error *err)
     }
     size_t half = (size_t)(w->parity++ & 1) * (HWI_LEAF_ROWS_MAX + 32);
     b.row = run->s->row + half, b.bound = run->s->bound + half;
-    b.d = leaf_distance(run, &b.leaf->page);
+    b.d = leaf_distance(run, &w->q, b.leaf);
     if (run->top.count < run->k) {
         open_first(run, &w->q, &w->filter, w->eps, &b);
         describe_leaf(run, b.leaf, position, b.leaf->page.count);
@@ -363,7 +370,7 @@ prefetch_leaf(const hwi_index_view *v, uint32_t position)
     if (!leaf) return;
     size_t blocks = leaf->page.block_count * hwi_leaf_block_bytes(v->model);
     prefetch(leaf->page.blocks, HWI_MIN(blocks, (size_t)PREFETCH_BYTES));
-    prefetch(leaf->page.centre, HWI_MIN(v->model->dim * sizeof(float), (size_t)PREFETCH_BYTES));
+    prefetch(leaf->centre8, HWI_MIN(v->model->dim, PREFETCH_BYTES));
 }
 
 static bool
