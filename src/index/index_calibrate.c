@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #include "index/index_calibrate.h"
+#include "index/index_truth.h"
 
 #define SAMPLES 1152u
 #define SURVEY_EVERY 12u /* one sample in so many surveys the whole grid */
@@ -65,150 +66,6 @@ typedef struct study {
     hw_status *status;
     hwi_progress *progress;
 } study;
-
-/* ---- truth ----
- *
- * Every vector against every query, so as a product of matrices where the metric is one of inner
- * products: |q - x|^2 = |q|^2 - 2 <q, x> + |x|^2. That is a third of the work of taking
- * differences, but not the distance to the last bit; so it only tells which vectors may be among
- * the nearest, and these few are measured. */
-
-#define TRUTH_GROUP 96u /* queries that a thread compares with everything */
-#define TRUTH_ROWS 48u  /* rows in one product: whole tiles of every kernel */
-
-typedef struct truth_group {
-    study *s;
-    uint32_t first, count; /* queries */
-    float *panels;         /* the queries, packed */
-    float *norm;           /* |q|^2 of each */
-    float *x, *product;    /* rows side by side, and their products: TRUTH_ROWS x dim, x count */
-    uint32_t slot[TRUTH_ROWS];
-    const uint8_t *row[TRUTH_ROWS];
-    uint32_t rows; /* gathered so far */
-} truth_group;
-
-/* Measures a row and enters it. */
-static void
-measure_row(study *s, uint32_t query, const uint8_t *row, uint32_t slot)
-{
-    const hwi_space *space = &s->v->ix->space;
-    hwi_top *top = &s->truth[query];
-    float distance;
-
-    hwi_space_rows(space, s->prepared + (size_t)query * space->dim, row, 1, &distance);
-    if (distance < top->worst) hwi_top_add(top, distance, slot);
-}
-
-/* What a distance may be too large by when it comes from a product: the running sum of dim terms
- * and the two norms, each with half a unit in the last place a step, doubled. */
-static float
-slack_of(const hwi_space *space, float norms)
-{
-    return (float)(space->dim + 32) * 2.4e-7f * norms;
-}
-
-/* One row against the group's queries, products at hand. */
-static void
-consider_row(truth_group *g, uint32_t i)
-{
-    study *s = g->s;
-    const hwi_space *space = &s->v->ix->space;
-    const float *x = g->x + (size_t)i * space->dim, *product = g->product + (size_t)i * g->count;
-    float inv_norm = hwi_vec_inv_norm(g->row[i], space->dim), norm;
-
-    space->kernels->dot_rows(x, x, 0, 1, space->dim, &norm);
-    for (uint32_t q = 0; q < g->count; q++) {
-        float worst = s->truth[g->first + q].worst, least;
-        if (space->metric == HWI_COSINE)
-            least = 1 - product[q] * inv_norm - slack_of(space, 2);
-        else if (space->metric == HWI_DOT)
-            least = -product[q] - slack_of(space, norm + g->norm[q]);
-        else
-            least = norm - 2 * product[q] + g->norm[q] - slack_of(space, norm + g->norm[q]);
-        if (!(least > worst)) measure_row(s, g->first + q, g->row[i], g->slot[i]);
-    }
-}
-
-/* Compares the gathered rows with the queries. */
-static void
-compare_rows(truth_group *g)
-{
-    const hwi_space *space = &g->s->v->ix->space;
-
-    space->kernels->product(g->x, space->dim, g->rows, g->panels, g->count, space->dim, g->product,
-                            g->count);
-    for (uint32_t i = 0; i < g->rows; i++) consider_row(g, i);
-    g->rows = 0;
-}
-
-static void
-take_row(truth_group *g, const uint8_t *row, uint32_t slot)
-{
-    const hwi_space *space = &g->s->v->ix->space;
-
-    if (space->metric == HWI_L1) { /* no inner products to start from */
-        for (uint32_t q = 0; q < g->count; q++) measure_row(g->s, g->first + q, row, slot);
-        return;
-    }
-    memcpy(g->x + (size_t)g->rows * space->dim, row, space->dim * sizeof *g->x);
-    g->row[g->rows] = row, g->slot[g->rows++] = slot;
-    if (g->rows == TRUTH_ROWS) compare_rows(g);
-}
-
-static hw_status
-compare_all(truth_group *g)
-{
-    hwi_index_view *v = g->s->v;
-    const hwi_space *space = &v->ix->space;
-
-    for (uint32_t slot = 0; slot < v->slots_below; slot++) {
-        const uint8_t *row;
-        HWI_TRY(hwi_space_row(space, v->vecs, slot, &row, NULL));
-        if (row && hwi_vec_inv_norm(row, space->dim) != 0) take_row(g, row, slot);
-    }
-    compare_rows(g);
-    return HW_OK;
-}
-
-static void
-truth_of_group(void *arg, size_t group)
-{
-    study *s = arg;
-    const hwi_space *space = &s->v->ix->space;
-    uint32_t first = (uint32_t)group * TRUTH_GROUP,
-             count = HWI_MIN(s->samples - first, TRUTH_GROUP);
-    const float *queries = s->prepared + (size_t)first * space->dim;
-    size_t panel_floats = hwi_panel_floats(count, space->dim);
-    size_t floats = panel_floats + TRUTH_GROUP + (size_t)TRUTH_ROWS * (space->dim + count);
-    float *memory = hwi_alloc_aligned(hwi_size_mul(floats, sizeof *memory));
-    truth_group g = {.s = s, .first = first, .count = count, .panels = memory};
-
-    s->status[first] = memory ? HW_OK : HW_ENOMEM;
-    if (!memory) return;
-    g.norm = memory + panel_floats, g.x = g.norm + TRUTH_GROUP;
-    g.product = g.x + (size_t)TRUTH_ROWS * space->dim;
-    hwi_pack_panels(queries, count, space->dim, g.panels);
-    for (uint32_t i = 0; i < count; i++) {
-        const float *q = queries + (size_t)i * space->dim;
-        space->kernels->dot_rows(q, q, 0, 1, space->dim, &g.norm[i]);
-    }
-    s->status[first] = compare_all(&g);
-    hwi_free(memory);
-}
-
-static hw_status
-find_truth(study *s, uint32_t threads, hw_error *err)
-{
-    uint32_t groups = (s->samples + TRUTH_GROUP - 1) / TRUTH_GROUP;
-
-    hwi_parallel_for(threads, groups, truth_of_group, s);
-    for (uint32_t g = 0; g < groups; g++)
-        if (s->status[g * TRUTH_GROUP] != HW_OK)
-            return hwi_fail(err, s->status[g * TRUTH_GROUP], "true neighbours for calibration: %s",
-                            hw_status_text(s->status[g * TRUTH_GROUP]));
-    for (uint32_t q = 0; q < s->samples; q++) hwi_top_sort(&s->truth[q]);
-    return HW_OK;
-}
 
 /* ---- sampling ---- */
 
@@ -595,7 +452,7 @@ hwi_calibrate(hwi_index_view *v, uint32_t threads, hwi_progress *progress, hwi_c
     hw_status st = study_new(&s, err);
     if (st == HW_OK) st = sample(&s, err);
     if (st == HW_OK) st = hwi_progress_step(progress, "calibrate", 0, 2, err);
-    if (st == HW_OK) st = find_truth(&s, threads, err);
+    if (st == HW_OK) st = hwi_true_nearest(v, s.prepared, s.samples, s.truth, threads, err);
     if (st == HW_OK) st = hwi_progress_step(progress, "calibrate", 1, 2, err);
     choose_points(&s);
     if (st == HW_OK) st = walk_all(&s, threads, err);

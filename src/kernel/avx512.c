@@ -409,6 +409,104 @@ rank_blocks(const uint8_t *q, float q_scale, const int8_t *blocks, const float *
     }
 }
 
+/* Tiles of rows and blocks, as in product.h: a step loads a line of each block and broadcasts four
+ * bytes of each row, so that the multipliers are what bounds it and not the loads of lines, which
+ * bound rank_blocks. */
+#define RANK_ROWS 12u
+#define RANK_BLOCKS 2u
+
+/* Not __m512i, which may alias anything: arrays of it are kept in memory and not in registers. */
+typedef int32_t rank_register __attribute__((vector_size(64)));
+
+typedef struct rank_side {
+    const int8_t *blocks;
+    const float *scale, *norm, *code_sum;
+    size_t dims;
+} rank_side;
+
+/* Sums of a tile; `rows` is a constant where this is inlined. */
+INLINE void
+rank_sums(const uint8_t *q, size_t stride, size_t rows, const int8_t *line, size_t dims,
+          rank_register sum[RANK_ROWS][RANK_BLOCKS])
+{
+#pragma GCC unroll 16
+    for (size_t r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (size_t b = 0; b < RANK_BLOCKS; b++) sum[r][b] = (rank_register){0};
+    for (size_t j = 0; j < dims; j += 4, line += 64) {
+        __m512i v[RANK_BLOCKS];
+#pragma GCC unroll 4
+        for (size_t b = 0; b < RANK_BLOCKS; b++)
+            v[b] = _mm512_loadu_si512(line + b * HWI_LANES * dims);
+#pragma GCC unroll 16
+        for (size_t r = 0; r < rows; r++) {
+            int32_t four;
+            memcpy(&four, q + r * stride + j, sizeof four);
+            __m512i x = _mm512_set1_epi32(four);
+#pragma GCC unroll 4
+            for (size_t b = 0; b < RANK_BLOCKS; b++)
+                sum[r][b] = (rank_register)_mm512_dpbusd_epi32((__m512i)sum[r][b], x, v[b]);
+        }
+    }
+}
+
+INLINE __m512
+rank_score(__m512i sum, float factor, const rank_side *s, size_t at)
+{
+    __m512 ip = _mm512_fmadd_ps(_mm512_set1_ps(-128.0f), _mm512_loadu_ps(s->code_sum + at),
+                                _mm512_cvtepi32_ps(sum));
+    __m512 step = _mm512_mul_ps(_mm512_loadu_ps(s->scale + at), _mm512_set1_ps(factor));
+    return _mm512_fmadd_ps(ip, step, _mm512_loadu_ps(s->norm + at));
+}
+
+INLINE void
+rank_some_rows(const uint8_t *q, size_t stride, const float *q_scale, size_t rows,
+               const rank_side *s, size_t block_count, float *out, size_t out_stride, float *least)
+{
+    __m512 lanes[RANK_ROWS];
+    size_t block = 0;
+
+    for (size_t r = 0; r < rows; r++) lanes[r] = _mm512_set1_ps(least[r]);
+    for (; block + RANK_BLOCKS <= block_count; block += RANK_BLOCKS) {
+        rank_register sum[RANK_ROWS][RANK_BLOCKS];
+        rank_sums(q, stride, rows, s->blocks + block * HWI_LANES * s->dims, s->dims, sum);
+#pragma GCC unroll 16
+        for (size_t r = 0; r < rows; r++)
+#pragma GCC unroll 4
+            for (size_t b = 0; b < RANK_BLOCKS; b++) {
+                size_t at = (block + b) * HWI_LANES;
+                __m512 score = rank_score((__m512i)sum[r][b], -2.0f * q_scale[r], s, at);
+                _mm512_storeu_ps(out + r * out_stride + at, score);
+                lanes[r] = _mm512_min_ps(score, lanes[r]);
+            }
+    }
+    for (size_t r = 0; block < block_count && r < rows; r++) { /* the last of an odd number */
+        size_t at = block * HWI_LANES;
+        __m512i sum;
+        dot_blocks(q + r * stride, s->blocks + at * s->dims, 1, s->dims, &sum);
+        __m512 score = rank_score(sum, -2.0f * q_scale[r], s, at);
+        _mm512_storeu_ps(out + r * out_stride + at, score);
+        lanes[r] = _mm512_min_ps(score, lanes[r]);
+    }
+    for (size_t r = 0; r < rows; r++) least[r] = _mm512_reduce_min_ps(lanes[r]);
+}
+
+static void
+rank_rows(const uint8_t *q, size_t stride, const float *q_scale, size_t rows, const int8_t *blocks,
+          const float *scale, const float *norm, const float *code_sum, size_t block_count,
+          size_t dims, float *out, size_t out_stride, float *least)
+{
+    const rank_side s = {blocks, scale, norm, code_sum, dims};
+    size_t r = 0;
+
+    for (; r + RANK_ROWS <= rows; r += RANK_ROWS)
+        rank_some_rows(q + r * stride, stride, q_scale + r, RANK_ROWS, &s, block_count,
+                       out + r * out_stride, out_stride, least + r);
+    for (; r < rows; r++)
+        rank_some_rows(q + r * stride, stride, q_scale + r, 1, &s, block_count,
+                       out + r * out_stride, out_stride, least + r);
+}
+
 /* ---- selection ---- */
 
 INLINE __m512i
@@ -662,11 +760,11 @@ const hwi_kernels hwi_kernels_avx512 = {
     .round_i8 = round_i8,
     .dot_u8_blocks = dot_u8_blocks,
     .rank_blocks = rank_blocks,
+    .rank_rows = rank_rows,
     .cut = cut_for,
     .select_le = select_le,
     .scan = scan,
     .product = product,
-    .nearest = nearest,
     .dot_codes = dot_codes,
     .dot_nibbles = dot_nibbles,
 };

@@ -100,21 +100,3 @@ hwi_pack_panels(const float *vectors, size_t count, size_t dims, float *out)
             for (size_t i = first; i < first + HWI_PANEL; i++)
                 *out++ = i < count ? vectors[i * dims + j] : 0;
 }
-
-#define PANELS_BYTES (1u << 19) /* a quarter of a 2 MB L2: read again for every tile of rows */
-#define NEAREST_ROWS 240u       /* whole tiles of 12 and of 6 */
-
-void
-hwi_nearest(const float *a, size_t stride, size_t rows, const float *panels, const float *norms,
-            size_t count, size_t dims, float *least, uint32_t *index)
-{
-    size_t panel_bytes = HWI_PANEL * HWI_MAX(dims, (size_t)1) * sizeof(float);
-    size_t together = HWI_MAX(PANELS_BYTES / panel_bytes, (size_t)1) * HWI_PANEL;
-
-    for (size_t i = 0; i < rows; i++) least[i] = HUGE_VALF, index[i] = UINT32_MAX;
-    for (size_t i = 0; i < rows; i += NEAREST_ROWS)
-        for (size_t k = 0; k < count; k += together)
-            kernels()->nearest(a + i * stride, stride, HWI_MIN(rows - i, (size_t)NEAREST_ROWS),
-                               panels + k * dims, norms + k, HWI_MIN(count - k, together), dims,
-                               (uint32_t)k, least + i, index + i);
-}

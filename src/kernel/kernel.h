@@ -92,6 +92,13 @@ typedef struct hwi_kernels {
                         const float *norm, const float *code_sum, size_t block_count, size_t dims,
                         float *out);
 
+    /* The same for many rows: row r's bytes are at q + r * stride, its scores go to out + r *
+     * out_stride. least[r] becomes the least of them where it was greater. */
+    void (*rank_rows)(const uint8_t *q, size_t stride, const float *q_scale, size_t rows,
+                      const int8_t *blocks, const float *scale, const float *norm,
+                      const float *code_sum, size_t block_count, size_t dims, float *out,
+                      size_t out_stride, float *least);
+
     /* A cut for select_le: at least `want` (from 1) of v[i] are not above it, or all that are finite.
      * A quarter more at most, unless many are equal; of lists above some thousands it may be more. */
     float (*cut)(const float *v, size_t n, size_t want);
@@ -121,15 +128,6 @@ typedef struct hwi_kernels {
      * out[i * out_stride + k] = <row i, vector k>. */
     void (*product)(const float *a, size_t stride, size_t rows, const float *panels, size_t count,
                     size_t dims, float *out, size_t out_stride);
-
-    /* The vector with the least score norms[k] - 2 <row i, vector k>: where that is below least[i],
-     * or equal to it and first + k below index[i], least[i] becomes the score and index[i] becomes
-     * first + k. Start with INFINITY; call again with further panels and a greater `first`. norms
-     * has room for count rounded up to HWI_PANEL, INFINITY from count on; an INFINITY takes its
-     * vector out of the choice. */
-    void (*nearest)(const float *a, size_t stride, size_t rows, const float *panels,
-                    const float *norms, size_t count, size_t dims, uint32_t first, float *least,
-                    uint32_t *index);
 
     /* ---- refine codes: out[i] = sum over j of codes[i][j] * q[j]: unsigned code bytes, signed
      * query bytes (multiple of 16), exact int32 (dims <= 65536 with |q| <= 127 fits). */
@@ -164,7 +162,7 @@ void hwi_shift_i8(const int8_t *q, size_t dims, uint8_t *out);
  * / 31.5, and builds the table `scan` takes, m / 32 words of it. Returns sum of q. */
 int32_t hwi_quantize_scan(const float *z, size_t m, hwi_scan_query *query, float *scale);
 
-/* Vectors (count rows of dims floats) as `product` and `nearest` take them: panels of HWI_PANEL, in
+/* Vectors (count rows of dims floats) as `product` takes them: panels of HWI_PANEL, in
  * which component j of all comes before component j + 1; the last panel is filled up with zeros.
  * out has room for hwi_panel_floats. */
 static inline size_t
@@ -173,11 +171,6 @@ hwi_panel_floats(size_t count, size_t dims)
     return (count + HWI_PANEL - 1) / HWI_PANEL * HWI_PANEL * dims;
 }
 void hwi_pack_panels(const float *vectors, size_t count, size_t dims, float *out);
-
-/* kernels.nearest over all panels, taken in blocks that stay in the processor's caches. index[i]:
- * number of the vector with the least score, UINT32_MAX if all norms are INFINITY. */
-void hwi_nearest(const float *a, size_t stride, size_t rows, const float *panels,
-                 const float *norms, size_t count, size_t dims, float *least, uint32_t *index);
 
 /* HWI_CPU_* that both processor and operating system offer. */
 uint32_t hwi_cpu_features(void);

@@ -280,6 +280,8 @@ rank_blocks(const uint8_t *q, float q_scale, const int8_t *blocks, const float *
     }
 }
 
+#include "rank.h"
+
 /* ---- selection ---- */
 
 /* Writes the lanes of v whose mask is set; returns how many. */
@@ -428,11 +430,11 @@ const hwi_kernels hwi_kernels_neon = {
     .round_i8 = round_i8,
     .dot_u8_blocks = dot_u8_blocks,
     .rank_blocks = rank_blocks,
+    .rank_rows = rank_rows,
     .cut = cut_for,
     .select_le = select_le,
     .scan = scan,
     .product = product,
-    .nearest = nearest,
     .dot_codes = dot_codes,
     .dot_nibbles = dot_nibbles,
 };

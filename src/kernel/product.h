@@ -22,15 +22,9 @@
 #ifndef HWI_KERNEL_PRODUCT_H
 #define HWI_KERNEL_PRODUCT_H
 
-#include <math.h>
-
 #include "kernel.h"
 
 typedef float product_register __attribute__((vector_size(PRODUCT_WIDTH * 4)));
-typedef int32_t product_mask __attribute__((vector_size(PRODUCT_WIDTH * 4)));
-typedef struct product_floats {
-    float v[PRODUCT_WIDTH];
-} product_floats; /* a register's floats at any address */
 
 #define PRODUCT_COLUMNS (PRODUCT_REGISTERS * PRODUCT_WIDTH) /* of a tile */
 #define PRODUCT_INLINE static inline __attribute__((always_inline))
@@ -69,8 +63,6 @@ product_tile(const float *a, size_t stride, size_t rows, const float *strip, siz
     }
 }
 
-/* ---- all products ---- */
-
 PRODUCT_INLINE void
 product_rows(const float *a, size_t stride, size_t rows, const float *panels, size_t count,
              size_t dims, float *out, size_t out_stride)
@@ -99,77 +91,6 @@ product(const float *a, size_t stride, size_t rows, const float *panels, size_t 
     for (; i < rows; i++)
         product_rows(a + i * stride, stride, 1, panels, count, dims, out + i * out_stride,
                      out_stride);
-}
-
-/* ---- the nearest ---- */
-
-/* For every row and lane the least score so far and where it was. */
-typedef struct product_best {
-    product_register least[PRODUCT_ROWS][PRODUCT_REGISTERS];
-    product_mask at[PRODUCT_ROWS][PRODUCT_REGISTERS];
-} product_best;
-
-/* Takes in a tile's scores; columns come in ascending order, so the first of equals stays. */
-PRODUCT_INLINE void
-product_improve(product_best *best, size_t rows, product_register (*sum)[PRODUCT_REGISTERS],
-                const float *norm, int32_t first)
-{
-#pragma GCC unroll 16
-    for (size_t r = 0; r < rows; r++)
-#pragma GCC unroll 4
-        for (size_t i = 0; i < PRODUCT_REGISTERS; i++) {
-            product_register score = PRODUCT_ADD(PRODUCT_SPLAT(-2.0f), sum[r][i],
-                                                 product_load(norm + i * PRODUCT_WIDTH));
-            product_mask better = score < best->least[r][i];
-            product_mask old = (product_mask)best->least[r][i];
-            best->least[r][i] =
-                (product_register)((better & (product_mask)score) | (~better & old));
-            best->at[r][i] = (better & first) | (~better & best->at[r][i]);
-        }
-}
-
-/* The least of a row's lanes; of equals the first column. */
-static void
-product_settle(const product_best *best, size_t r, float *least, uint32_t *index)
-{
-    for (size_t i = 0; i < PRODUCT_REGISTERS; i++)
-        for (size_t lane = 0; lane < PRODUCT_WIDTH; lane++) {
-            float score = best->least[r][i][lane];
-            uint32_t at = (uint32_t)best->at[r][i][lane] + (uint32_t)(i * PRODUCT_WIDTH + lane);
-            if (score < *least || (score == *least && score < HUGE_VALF && at < *index))
-                *least = score, *index = at;
-        }
-}
-
-PRODUCT_INLINE void
-nearest_rows(const float *a, size_t stride, size_t rows, const float *panels, const float *norms,
-             size_t count, size_t dims, uint32_t first, float *least, uint32_t *index)
-{
-    product_best best;
-
-    for (size_t r = 0; r < rows; r++)
-        for (size_t i = 0; i < PRODUCT_REGISTERS; i++)
-            best.least[r][i] = PRODUCT_SPLAT(HUGE_VALF), best.at[r][i] = (product_mask){0};
-    for (size_t k = 0; k < count; k += PRODUCT_COLUMNS) {
-        const float *strip = panels + k / HWI_PANEL * HWI_PANEL * dims + k % HWI_PANEL;
-        product_register sum[PRODUCT_ROWS][PRODUCT_REGISTERS];
-        product_tile(a, stride, rows, strip, dims, sum);
-        product_improve(&best, rows, sum, norms + k, (int32_t)(first + k));
-    }
-    for (size_t r = 0; r < rows; r++) product_settle(&best, r, least + r, index + r);
-}
-
-static void
-nearest(const float *a, size_t stride, size_t rows, const float *panels, const float *norms,
-        size_t count, size_t dims, uint32_t first, float *least, uint32_t *index)
-{
-    size_t i = 0;
-    for (; i + PRODUCT_ROWS <= rows; i += PRODUCT_ROWS)
-        nearest_rows(a + i * stride, stride, PRODUCT_ROWS, panels, norms, count, dims, first,
-                     least + i, index + i);
-    for (; i < rows; i++)
-        nearest_rows(a + i * stride, stride, 1, panels, norms, count, dims, first, least + i,
-                     index + i);
 }
 
 #endif

@@ -199,6 +199,8 @@ rank_blocks(const uint8_t *q, float q_scale, const int8_t *blocks, const float *
     }
 }
 
+#include "rank.h"
+
 static size_t
 select_le(const float *v, size_t n, float cut, uint32_t *index, float *value)
 {
@@ -287,20 +289,6 @@ product(const float *a, size_t stride, size_t rows, const float *panels, size_t 
             out[i * out_stride + k] = panel_product(a + i * stride, panels, k, dims);
 }
 
-static void
-nearest(const float *a, size_t stride, size_t rows, const float *panels, const float *norms,
-        size_t count, size_t dims, uint32_t first, float *least, uint32_t *index)
-{
-    for (size_t i = 0; i < rows; i++)
-        for (size_t k = 0; k < count; k++) {
-            float score = fmaf(-2.0f, panel_product(a + i * stride, panels, k, dims), norms[k]);
-            uint32_t at = first + (uint32_t)k;
-            if (!(score < least[i]) && !(score == least[i] && score < HUGE_VALF && at < index[i]))
-                continue;
-            least[i] = score, index[i] = at;
-        }
-}
-
 const hwi_kernels hwi_kernels_scalar = {
     .name = "scalar",
     .needs = 0,
@@ -316,11 +304,11 @@ const hwi_kernels hwi_kernels_scalar = {
     .round_i8 = round_i8,
     .dot_u8_blocks = dot_u8_blocks,
     .rank_blocks = rank_blocks,
+    .rank_rows = rank_rows,
     .cut = cut_for,
     .select_le = select_le,
     .scan = scan,
     .product = product,
-    .nearest = nearest,
     .dot_codes = dot_codes,
     .dot_nibbles = dot_nibbles,
 };

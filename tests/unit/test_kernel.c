@@ -222,24 +222,12 @@ check_products(const hwi_kernels *scalar, const hwi_kernels *k, size_t rows, siz
 {
     static product_case c;
     static float expected[PRODUCT_ROWS * VECTORS + 1], got[PRODUCT_ROWS * VECTORS + 1];
-    float least[PRODUCT_ROWS], least_got[PRODUCT_ROWS + 1];
-    uint32_t index[PRODUCT_ROWS], index_got[PRODUCT_ROWS + 1];
 
     make_products(&c, count, dims);
     expected[rows * count] = got[rows * count] = -77.0f;
     scalar->product(c.a, ROW_STRIDE, rows, c.panels, count, dims, expected, count);
     k->product(c.a, ROW_STRIDE, rows, c.panels, count, dims, got, count);
     hwt_assert_floats_equal(expected, got, rows * count + 1, "product", dims);
-    for (size_t i = 0; i <= rows && i < PRODUCT_ROWS; i++) {
-        least[i] = least_got[i] = i % 3 == 2 ? 0.0f : INFINITY;
-        index[i] = index_got[i] = 7000;
-    }
-    least_got[rows] = -77.0f, index_got[rows] = 77;
-    scalar->nearest(c.a, ROW_STRIDE, rows, c.panels, c.norms, count, dims, 5000, least, index);
-    k->nearest(c.a, ROW_STRIDE, rows, c.panels, c.norms, count, dims, 5000, least_got, index_got);
-    hwt_assert_floats_equal(least, least_got, rows, "nearest", dims);
-    assert_memory_equal(index, index_got, rows * sizeof *index);
-    assert_true(least_got[rows] == -77.0f && index_got[rows] == 77);
 }
 
 static void
@@ -273,53 +261,6 @@ product_of_a_row_equals_the_matrix_times_the_vector(void **state)
         k->matvec_columns(columns, 16, c.a + row * ROW_STRIDE, 20, y);
         assert_memory_equal(y, out + row * 16, sizeof y);
     }
-}
-
-static void
-nearest_is_the_vector_at_the_least_distance(void **state)
-{
-    static product_case c;
-    float least[PRODUCT_ROWS];
-    uint32_t index[PRODUCT_ROWS];
-    (void)state;
-    make_products(&c, VECTORS, 24);
-    hwi_nearest(c.a, ROW_STRIDE, PRODUCT_ROWS, c.panels, c.norms, VECTORS, 24, least, index);
-    for (size_t i = 0; i < PRODUCT_ROWS; i++) {
-        float d[VECTORS];
-        uint32_t best = 0;
-        hwi_kernels_scalar.l2sq_rows(c.a + i * ROW_STRIDE, c.vectors, 24 * 4, VECTORS, 24, d);
-        for (uint32_t k = 0; k < VECTORS; k++)
-            if (k != 1 && k != 40 && d[k] < d[best]) best = k; /* 1 is out, 40 equals 3 */
-        assert_int_equal(index[i], best);
-    }
-}
-
-static void
-nearest_of_many_blocks_is_the_nearest_of_all(void **state)
-{
-    enum { MANY = 5000, DIMS = 64, SOME = 250 };
-    const hwi_kernels *k = hwi_kernels_pick(NULL, hwi_cpu_features());
-    float *vectors = malloc(MANY * DIMS * 4), *a = malloc(SOME * DIMS * 4);
-    float *panels = malloc(hwi_panel_floats(MANY, DIMS) * 4), norms[MANY + HWI_PANEL];
-    float least[SOME], least_expected[SOME];
-    uint32_t index[SOME], index_expected[SOME];
-    hwi_rng rng;
-    (void)state;
-    assert_true(vectors && a && panels);
-    hwi_rng_init(&rng, HWT_KERNEL_SEED);
-    hwt_fill_floats(&rng, vectors, MANY * DIMS);
-    hwt_fill_floats(&rng, a, SOME * DIMS);
-    hwi_pack_panels(vectors, MANY, DIMS, panels);
-    for (size_t i = 0; i < HWI_COUNT(norms); i++) norms[i] = i < MANY ? 1.0f : INFINITY;
-    for (size_t i = 0; i < SOME; i++) least_expected[i] = INFINITY, index_expected[i] = 0;
-    k->nearest(a, DIMS, SOME, panels, norms, MANY, DIMS, 0, least_expected, index_expected);
-    hwi_nearest(a, DIMS, SOME, panels, norms, MANY, DIMS, least, index);
-    assert_memory_equal(least, least_expected, sizeof least);
-    assert_memory_equal(index, index_expected, sizeof index);
-    for (size_t i = 0; i < MANY; i++) norms[i] = INFINITY;
-    hwi_nearest(a, DIMS, 1, panels, norms, MANY, DIMS, least, index);
-    assert_true(index[0] == UINT32_MAX);
-    free(vectors), free(a), free(panels);
 }
 
 /* ---- choosing a table ---- */
@@ -398,8 +339,6 @@ main(int argc, char **argv)
         cmocka_unit_test(fht_of_a_unit_vector_is_a_row_of_the_hadamard_matrix),
         cmocka_unit_test(products_equal_scalar_for_every_shape),
         cmocka_unit_test(product_of_a_row_equals_the_matrix_times_the_vector),
-        cmocka_unit_test(nearest_is_the_vector_at_the_least_distance),
-        cmocka_unit_test(nearest_of_many_blocks_is_the_nearest_of_all),
         cmocka_unit_test(pick_refuses_unknown_names_and_missing_instructions),
         cmocka_unit_test(pick_prefers_the_widest_table),
         cmocka_unit_test(environment_variable_chooses_the_table),

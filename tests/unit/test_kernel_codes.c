@@ -53,6 +53,56 @@ check_blocks(const hwi_kernels *scalar, const hwi_kernels *k, const block_case *
     assert_true(got[count * 16] == -77 && rank_got[count * 16] == -77.0f);
 }
 
+enum { RANK_ROWS = 27, RANK_STRIDE = BLOCK_DIMS_MAX + 5 };
+
+/* Ranking many rows at once gives what ranking one after the other does, and the least of each. */
+static void
+check_rank_rows(const hwi_kernels *scalar, const hwi_kernels *k, const block_case *c, size_t dims,
+                size_t count, size_t rows)
+{
+    static uint8_t q[RANK_ROWS * RANK_STRIDE];
+    float expected[BLOCKS * 16], got[RANK_ROWS * (BLOCKS * 16 + 3)], least[RANK_ROWS + 1];
+    float q_scale[RANK_ROWS + 1];
+    size_t stride = count * 16 + 3;
+
+    for (size_t i = 0; i < sizeof q; i++) q[i] = c->q[i * 7 % sizeof c->q];
+    for (size_t r = 0; r <= rows; r++) least[r] = r % 3 == 2 ? -1e30f : INFINITY;
+    for (size_t r = 0; r <= rows; r++) q_scale[r] = 0.1f + (float)r;
+    for (size_t i = 0; i < rows * stride; i++) got[i] = -77.0f;
+    k->rank_rows(q, RANK_STRIDE, q_scale, rows, c->blocks + 1, c->scale, c->norm, c->code_sum,
+                 count, dims, got, stride, least);
+    for (size_t r = 0; r < rows; r++) {
+        float smallest = r % 3 == 2 ? -1e30f : INFINITY;
+        scalar->rank_blocks(q + r * RANK_STRIDE, q_scale[r], c->blocks + 1, c->scale, c->norm,
+                            c->code_sum, count, dims, expected);
+        hwt_assert_floats_equal(expected, got + r * stride, count * 16, "rank_rows", dims);
+        for (size_t i = 0; i < count * 16; i++) smallest = fminf(smallest, expected[i]);
+        assert_true(least[r] == smallest && got[r * stride + count * 16] == -77.0f);
+    }
+    assert_true(least[rows] == (rows % 3 == 2 ? -1e30f : INFINITY));
+}
+
+static void
+rank_rows_one_table(const hwi_kernels *scalar, const hwi_kernels *k)
+{
+    static block_case c;
+    for (unsigned round = 0; round < 3; round++) {
+        make_blocks(&c, round);
+        for (size_t dims = 0; dims <= 40; dims += 8)
+            for (size_t count = 0; count <= BLOCKS; count++)
+                for (size_t rows = 0; rows <= RANK_ROWS; rows += rows < 3 ? 1 : 8)
+                    check_rank_rows(scalar, k, &c, dims, count, rows);
+        check_rank_rows(scalar, k, &c, BLOCK_DIMS_MAX, BLOCKS, RANK_ROWS);
+    }
+}
+
+static void
+rank_of_many_rows_equals_that_of_each(void **state)
+{
+    (void)state;
+    hwt_for_each_table(rank_rows_one_table);
+}
+
 static void
 blocks_one_table(const hwi_kernels *scalar, const hwi_kernels *k)
 {
@@ -548,6 +598,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(int8_blocks_equal_scalar_with_extreme_values),
         cmocka_unit_test(int8_blocks_hold_16_vectors_side_by_side),
+        cmocka_unit_test(rank_of_many_rows_equals_that_of_each),
         cmocka_unit_test(rank_is_the_norm_minus_twice_the_inner_product),
         cmocka_unit_test(select_finds_the_same_none_some_and_all),
         cmocka_unit_test(select_takes_what_is_at_the_cut),

@@ -18,6 +18,7 @@
 
 #include <math.h>
 
+#include "index/rounded.h"
 #include "index/top.h"
 #include "index/tree/tree_split.h"
 #include "kernel/kernel.h"
@@ -185,8 +186,7 @@ split_rows(builder *b, uint32_t *rows, size_t count, uint32_t leaves, hwi_top_en
 
 typedef struct assigning {
     const builder *b;
-    const float *panels;   /* the anchors */
-    const float *norms;    /* their squared lengths; INFINITY takes one out of the choice */
+    hwi_rounded anchors;
     size_t every;          /* one row in so many is assigned */
     const uint8_t *wanted; /* leaves whose rows to assign anew; NULL: all */
     atomic_bool failed;
@@ -207,64 +207,52 @@ gather_wanted(const assigning *a, size_t first, size_t rows, float *y, uint32_t 
     return count;
 }
 
+static bool
+assign_rows(const assigning *a, size_t first, size_t rows, float *copy)
+{
+    const builder *b = a->b;
+    uint32_t leaves = b->out->leaf_count, row[ASSIGN_ROWS], nearest[ASSIGN_ROWS];
+    const float *y = b->y + first * b->dc;
+
+    if (a->wanted) rows = gather_wanted(a, first, rows, copy, row), y = copy;
+    if (!hwi_rounded_nearest(&a->anchors, b->out->anchors, y, a->every * b->dc, rows, nearest))
+        return false;
+    for (size_t i = 0; i < rows; i++)
+        if (nearest[i] < leaves)
+            b->out->leaf_of[a->wanted ? row[i] : first + i * a->every] = nearest[i];
+    return true;
+}
+
 static void
 assign_some(void *arg, size_t chunk)
 {
     assigning *a = arg;
     const builder *b = a->b;
-    uint32_t leaves = b->out->leaf_count, row[ASSIGN_ROWS], nearest[ASSIGN_ROWS];
-    size_t every = a->every, first = chunk * ASSIGN_ROWS * every;
-    size_t rows = HWI_MIN((b->n - first + every - 1) / every, (size_t)ASSIGN_ROWS);
-    float least[ASSIGN_ROWS], *copy = NULL;
-    const float *y = b->y + first * b->dc;
+    size_t first = chunk * ASSIGN_ROWS * a->every;
+    size_t rows = HWI_MIN((b->n - first + a->every - 1) / a->every, (size_t)ASSIGN_ROWS);
+    float *copy = NULL;
 
-    if (a->wanted) {
-        y = copy = hwi_alloc_aligned(hwi_size_mul(rows, b->dc * sizeof *copy));
-        if (!copy) {
-            atomic_store(&a->failed, true);
-            return;
-        }
-        rows = gather_wanted(a, first, rows, copy, row);
-    }
-    hwi_nearest(y, every * b->dc, rows, a->panels, a->norms, leaves, b->dc, least, nearest);
-    for (size_t i = 0; i < rows; i++)
-        if (nearest[i] < leaves)
-            b->out->leaf_of[a->wanted ? row[i] : first + i * every] = nearest[i];
+    if (a->wanted) copy = hwi_alloc_aligned(hwi_size_mul(rows, b->dc * sizeof *copy));
+    if ((a->wanted && !copy) || !assign_rows(a, first, rows, copy)) atomic_store(&a->failed, true);
     hwi_free(copy);
-}
-
-/* Squared lengths of the anchors; INFINITY of `dead` ones (may be NULL) and beyond the last. */
-static void
-anchor_norms(const builder *b, const uint8_t *dead, float *norms)
-{
-    uint32_t leaves = b->out->leaf_count;
-
-    for (uint32_t k = 0; k < leaves; k++) {
-        const float *a = b->out->anchors + (size_t)k * b->dc;
-        b->kernels->dot_rows(a, a, 0, 1, b->dc, &norms[k]);
-        if (dead && dead[k]) norms[k] = INFINITY;
-    }
-    for (uint32_t k = leaves; k < leaves + HWI_PANEL; k++) norms[k] = INFINITY;
 }
 
 static hw_status
 assign(builder *b, size_t every, const uint8_t *wanted, const uint8_t *dead)
 {
     uint32_t leaves = b->out->leaf_count;
-    float *norms = hwi_alloc((leaves + HWI_PANEL) * sizeof *norms);
-    float *panels = hwi_alloc_aligned(hwi_panel_floats(leaves, b->dc) * sizeof *panels);
-    assigning a = {.b = b, .panels = panels, .norms = norms, .every = every, .wanted = wanted};
+    assigning a = {.b = b, .every = every, .wanted = wanted};
+    bool ok = hwi_rounded_init(&a.anchors, b->out->anchors, leaves, b->dc);
 
-    if (norms && panels) {
-        anchor_norms(b, dead, norms);
-        hwi_pack_panels(b->out->anchors, leaves, b->dc, panels);
+    if (ok) {
+        for (uint32_t k = 0; k < leaves; k++)
+            if (!dead || !dead[k]) a.anchors.norm[k] = a.anchors.squares[k];
         hwi_parallel_for(b->plan->threads, (b->n + ASSIGN_ROWS * every - 1) / (ASSIGN_ROWS * every),
                          assign_some, &a);
+        ok = !atomic_load(&a.failed);
     }
-    bool failed = !norms || !panels || atomic_load(&a.failed);
-    hwi_free(norms);
-    hwi_free(panels);
-    return failed ? hwi_nomem(b->err, hwi_panel_floats(leaves, b->dc) * sizeof *panels) : HW_OK;
+    hwi_rounded_release(&a.anchors);
+    return ok ? HW_OK : hwi_nomem(b->err, hwi_size_mul(leaves, b->dc));
 }
 
 /* Anchors become the means of their rows, as far as one in `every` tells; a leaf without rows keeps its
