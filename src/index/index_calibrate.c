@@ -158,8 +158,8 @@ _Static_assert(CANDIDATES <= HWI_TOP_SORTED, "the k-th best is known whatever th
 
 typedef struct walk {
     study *s;
-    ranks truth;
-    cell *cells; /* [eps][point] of this k */
+    const ranks *truth;
+    cell *cells; /* by point */
     uint32_t which_k;
     hwi_top_entry *scratch; /* CANDIDATES */
 } walk;
@@ -194,7 +194,7 @@ count_found(void *arg, const hwi_search_run *run, uint32_t point)
     depth_bounds(run, w->which_k, w->scratch, bound);
     for (uint32_t i = 0; i < run->top.count; i++) {
         const hwi_top_entry *e = &run->top.entries[i];
-        if (rank_of(&w->truth, e->tag) >= ks[w->which_k]) continue;
+        if (rank_of(w->truth, e->tag) >= ks[w->which_k]) continue;
         for (uint32_t d = 0; d < DEPTHS; d++) c->found[d] += e->distance <= bound[d];
     }
     c->work += LEAF_WORK * (double)trace->leaves + (double)trace->scanned +
@@ -202,37 +202,61 @@ count_found(void *arg, const hwi_search_run *run, uint32_t point)
     c->leaves += trace->leaves, c->queries++;
 }
 
+#define WALKS (K_COUNT * EPSES)
+_Static_assert(WALKS <= HWI_OBSERVED_MAX, "all widths are walked at once");
+
+typedef struct query_walks {
+    ranks truth;
+    walk walks[WALKS];
+    hwi_observed observed[WALKS];
+    hwi_trace traces[WALKS];
+    hwi_top_entry entries[WALKS][CANDIDATES], scratch[CANDIDATES];
+    uint32_t count;
+} query_walks;
+
+/* The walk with the i-th pair of k and width, which goes some points far. */
+static void
+add_walk(query_walks *q, study *s, uint32_t i, const float *query, hwi_scratch *scratch,
+         cell *cells)
+{
+    uint32_t at = q->count++, which_k = i / EPSES;
+    hwi_observed *o = &q->observed[at];
+
+    q->walks[at] = (walk){s, &q->truth, cells + i * POINTS_MAX, which_k, q->scratch};
+    *o = (hwi_observed){.run = {.v = s->v,
+                                .work_most = INFINITY,
+                                .query = query,
+                                .k = ks[which_k] + 1,
+                                .max_distance = INFINITY,
+                                .trace = &q->traces[at],
+                                .s = scratch},
+                        .eps = epses[i % EPSES],
+                        .points = s->walked[which_k][i % EPSES],
+                        .arg = &q->walks[at]};
+    hwi_top_init(&o->run.top, q->entries[at], o->run.k + extras[which_k][DEPTHS - 1]);
+}
+
 static hw_status
 walk_query(study *s, uint32_t query, cell *cells, hw_error *err)
 {
     hwi_index_view *v = s->v;
-    hwi_top_entry entries[CANDIDATES], copy[CANDIDATES];
-    walk w = {.s = s, .scratch = copy};
     const uint8_t *row;
-    hw_status st = HW_OK;
 
-    ranks_init(&w.truth, &s->truth[query], s->slot[query]);
     HWI_TRY(hwi_space_row(&v->ix->space, v->vecs, s->slot[query], &row, err));
+    query_walks *q = hwi_alloc_zero(sizeof *q);
     hwi_scratch *scratch = hwi_scratch_take(v->ix, v->model, v->tree);
-    if (!scratch) return hwi_nomem(err, sizeof *scratch);
-    hwi_space_prepare(&v->ix->space, hwi_vec_row(row), scratch->prepared);
-    for (uint32_t i = 0; st == HW_OK && i < K_COUNT * EPSES; i++) {
-        hwi_trace trace = {0};
-        hwi_search_run run = {.v = v,
-                              .work_most = INFINITY,
-                              .query = hwi_vec_row(row),
-                              .k = ks[i / EPSES] + 1,
-                              .max_distance = INFINITY,
-                              .trace = &trace,
-                              .s = scratch};
-        uint32_t points = s->walked[i / EPSES][i % EPSES];
-        if (points == 0) continue;
-        w.which_k = i / EPSES, w.cells = cells + i * POINTS_MAX;
-        hwi_top_init(&run.top, entries, run.k + extras[w.which_k][DEPTHS - 1]);
-        st = hwi_leaves_observe(&run, epses[i % EPSES], s->most, s->at, points, count_found, &w,
-                                err);
+    hw_status st = q && scratch ? HW_OK : hwi_nomem(err, sizeof *q);
+    if (st == HW_OK) {
+        ranks_init(&q->truth, &s->truth[query], s->slot[query]);
+        hwi_space_prepare(&v->ix->space, hwi_vec_row(row), scratch->prepared);
+        for (uint32_t i = 0; i < WALKS; i++)
+            if (s->walked[i / EPSES][i % EPSES])
+                add_walk(q, s, i, hwi_vec_row(row), scratch, cells);
+        if (q->count)
+            st = hwi_leaves_observe(q->observed, q->count, s->most, s->at, count_found, err);
     }
     hwi_scratch_give(v->ix, scratch);
+    hwi_free(q);
     return st;
 }
 

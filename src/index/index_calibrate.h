@@ -21,12 +21,23 @@ HW_CHECKED hw_status hwi_index_view_of(hwi_index *ix, hw_store_txn *txn, hwi_pag
 /* Whether searches of this model stop by reach (calibrate.h); else leaves are counted. */
 bool hwi_leaves_by_reach(const hwi_model *m);
 
-/* Opens leaves nearest first, at most `most`, and calls fn when a search with reach at[i] would stop
- * (ascending; numbers of leaves where they are counted), with run->top holding the candidates'
- * estimates (exact distances for kind kdtree). */
+/* A walk through the leaves. */
+typedef struct hwi_observed {
+    hwi_search_run run; /* k, top and trace its own; query and scratch as in all others */
+    float eps;
+    uint32_t points; /* how far it goes */
+    void *arg;
+} hwi_observed;
+
+#define HWI_OBSERVED_MAX 24u
+
+/* Opens leaves nearest first, at most `most`, and calls fn with the walk's arg when a search with
+ * reach at[i] would stop, for i below the walk's points (ascending; numbers of leaves where they are
+ * counted), with run->top holding the candidates' estimates (exact distances for kind kdtree). Up to
+ * HWI_OBSERVED_MAX walks of one query go side by side, so that a leaf is in the cache for all but the
+ * first. */
 typedef void (*hwi_checkpoint_fn)(void *arg, const hwi_search_run *run, uint32_t index);
-HW_CHECKED hw_status hwi_leaves_observe(hwi_search_run *run, float eps, uint32_t most,
-                                        const float *at, uint32_t count, hwi_checkpoint_fn fn,
-                                        void *arg, hw_error *err);
+HW_CHECKED hw_status hwi_leaves_observe(hwi_observed *walks, uint32_t count, uint32_t most,
+                                        const float *at, hwi_checkpoint_fn fn, hw_error *err);
 
 #endif

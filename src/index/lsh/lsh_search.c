@@ -276,7 +276,7 @@ typedef struct lsh_walk {
     hwi_search_run *run;
     lsh_query q;
     float eps;
-    lineup line;
+    lineup *line;
     batch pending;    /* survivors of the leaf before */
     uint32_t parity;  /* which half of the scratch the next survivors use */
     uint32_t done;    /* leaves opened */
@@ -412,7 +412,7 @@ is_settled(lsh_walk *w, float place)
 static float
 reach_at(const lsh_walk *w, uint32_t at, float place)
 {
-    float d = w->line.s->ranked[at].distance + w->q.length * w->q.length;
+    float d = w->line->s->ranked[at].distance + w->q.length * w->q.length;
     float kth = HWI_MAX(hwi_top_bound(&w->run->top, w->run->k), 1e-6f * d);
     float ratio = d / kth;
 
@@ -438,8 +438,8 @@ static void
 prefetch_ahead(const lsh_walk *w, float reach)
 {
     const hwi_index_view *v = w->run->v;
-    const hwi_top_entry *next = w->line.s->ranked + w->done + 1;
-    uint32_t known = w->line.ordered - w->done - 1;
+    const hwi_top_entry *next = w->line->s->ranked + w->done + 1;
+    uint32_t known = w->line->ordered - w->done - 1;
 
     if (known > 2) {
         const hwi_leaf_ref *leaf =
@@ -459,10 +459,10 @@ want_leaves(lsh_walk *w)
 {
     if (w->done < w->wanted || !hwi_store_is_far(w->run->v->txn)) return;
     uint32_t more = w->wanted ? STRIP : HWI_MIN(w->usual, WANT_MOST);
-    while (w->line.ordered < w->done + more && has_leaf(&w->line, w->line.ordered)) {
+    while (w->line->ordered < w->done + more && has_leaf(w->line, w->line->ordered)) {
     }
-    uint32_t known = w->line.ordered - w->done;
-    hwi_view_want_leaves(w->run->v, w->line.s->ranked + w->done, HWI_MIN(more, known));
+    uint32_t known = w->line->ordered - w->done;
+    hwi_view_want_leaves(w->run->v, w->line->s->ranked + w->done, HWI_MIN(more, known));
     w->wanted = w->done + HWI_MAX(more, 1);
 }
 
@@ -479,7 +479,7 @@ open_leaves(lsh_walk *w, float reach, hw_error *err)
     hwi_search_run *run = w->run;
     bool coded = run->v->model->words > 0;
 
-    for (; w->done < w->most && has_leaf(&w->line, w->done); w->done++) {
+    for (; w->done < w->most && has_leaf(w->line, w->done); w->done++) {
         if (reach_of_next(w) > reach) break;
         if (w->done % INTERRUPT_EVERY == 0) {
             HWI_TRY(hwi_stop_check(&run->trace->stop, err));
@@ -492,7 +492,7 @@ open_leaves(lsh_walk *w, float reach, hw_error *err)
         run->gave_up = cost_so_far(run->trace) > run->work_most;
         if (run->gave_up) break;
         uint64_t accepted = run->accepted;
-        uint32_t position = w->line.s->ranked[w->done].tag;
+        uint32_t position = w->line->s->ranked[w->done].tag;
         HWI_TRY(coded ? open_coded(w, position, err) : open_plain(w, position, err));
         w->useful += run->accepted > accepted ? 1 : USELESS;
     }
@@ -527,14 +527,11 @@ hwi_leaves_by_reach(const hwi_model *m)
     return m->words > 0 && m->kind == HWI_HYBRID && m->metric != HWI_DOT;
 }
 
-static void
-start_walk(lsh_walk *w)
+static lineup
+all_leaves(const hwi_search_run *run)
 {
-    hwi_search_run *run = w->run;
-
-    w->bound = INFINITY;
-    w->line =
-        (lineup){.s = run->s, .kernels = run->v->model->kernels, .count = run->v->tree->leaf_count};
+    return (lineup){
+        .s = run->s, .kernels = run->v->model->kernels, .count = run->v->tree->leaf_count};
 }
 
 static hw_status
@@ -547,11 +544,12 @@ walk_leaves(lsh_walk *w, float reach, hw_error *err)
     prepare(run, &w->q);
     now = hwi_clock_ns(), trace->ns_rotate = now - start, start = now;
     rank(run);
-    start_walk(w);
-    pick_leaves(&w->line, w->by_reach ? w->usual + w->usual / 4 + 8 : w->usual);
+    lineup line = all_leaves(run);
+    w->line = &line;
+    pick_leaves(w->line, w->by_reach ? w->usual + w->usual / 4 + 8 : w->usual);
     now = hwi_clock_ns(), trace->ns_rank = now - start, start = now;
     HWI_TRY(open_leaves(w, reach, err));
-    trace->leaves_skipped = w->line.count - trace->leaves;
+    trace->leaves_skipped = w->line->count - trace->leaves;
     now = hwi_clock_ns(), trace->ns_scan = now - start, start = now;
     if (run->v->model->words && !run->gave_up) HWI_TRY(measure(run, err));
     trace->ns_exact = hwi_clock_ns() - start;
@@ -566,7 +564,8 @@ hwi_leaves_search(hwi_search_run *run, const hwi_effort *effort, hw_error *err)
                   .eps = effort->eps,
                   .most = UINT32_MAX,
                   .usual = HWI_MAX(effort->leaves, 1u),
-                  .by_reach = effort->reach > 0};
+                  .by_reach = effort->reach > 0,
+                  .bound = INFINITY};
 
     HWI_TRY(hwi_leaf_filter_init(&w.filter, run->accept, run->v->slots_below, err));
     hw_status st = walk_leaves(&w, w.by_reach ? effort->reach : (float)w.usual, err);
@@ -599,19 +598,34 @@ stand_outside(hwi_search_run *run, hw_error *err)
 }
 
 hw_status
-hwi_leaves_observe(hwi_search_run *run, float eps, uint32_t most, const float *at, uint32_t count,
-                   hwi_checkpoint_fn fn, void *arg, hw_error *err)
+hwi_leaves_observe(hwi_observed *walks, uint32_t count, uint32_t most, const float *at,
+                   hwi_checkpoint_fn fn, hw_error *err)
 {
-    lsh_walk w = {
-        .run = run, .eps = eps, .most = most, .by_reach = hwi_leaves_by_reach(run->v->model)};
+    hwi_search_run *first = &walks[0].run;
+    lsh_walk w[HWI_OBSERVED_MAX];
+    lsh_query q = {0};
+    uint32_t points = 0;
 
-    prepare(run, &w.q);
-    rank(run);
-    HWI_TRY(stand_outside(run, err));
-    start_walk(&w);
+    HWI_ASSERT(count > 0 && count <= HWI_OBSERVED_MAX);
+    prepare(first, &q);
+    rank(first);
+    HWI_TRY(stand_outside(first, err));
+    lineup line = all_leaves(first);
     for (uint32_t i = 0; i < count; i++) {
-        HWI_TRY(open_leaves(&w, at[i], err));
-        fn(arg, run, i);
+        w[i] = (lsh_walk){.run = &walks[i].run,
+                          .q = q,
+                          .eps = walks[i].eps,
+                          .line = &line,
+                          .most = most,
+                          .by_reach = hwi_leaves_by_reach(first->v->model),
+                          .bound = INFINITY};
+        points = HWI_MAX(points, walks[i].points);
     }
+    for (uint32_t p = 0; p < points; p++)
+        for (uint32_t i = 0; i < count; i++) {
+            if (p >= walks[i].points) continue;
+            HWI_TRY(open_leaves(&w[i], at[p], err)); /* what is pending is done when it returns */
+            fn(walks[i].arg, &walks[i].run, p);
+        }
     return HW_OK;
 }
