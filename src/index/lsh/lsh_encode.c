@@ -97,19 +97,18 @@ round_to_nibbles(const hwi_model *m, const float *r, float r_sq, int8_t *q, floa
     return known > 1e-20f ? r_sq / known : 0;
 }
 
+/* q has room for two components a byte of the code. */
 static void
-pack_nibbles(const hwi_model *m, const int8_t *q, uint8_t *codes)
+pack_nibbles(const hwi_model *m, int8_t *q, uint8_t *codes)
 {
     uint32_t half = hwi_leaf_code_bytes(m);
 
-    for (uint32_t j = 0; j < half; j++) {
-        uint32_t low = j < m->dim ? (uint32_t)(q[j] + 8) : 8,
-                 high = half + j < m->dim ? (uint32_t)(q[half + j] + 8) : 8;
-        codes[j] = (uint8_t)(low | high << 4);
-    }
+    memset(q + m->dim, 0, 2 * half - m->dim);
+    for (uint32_t j = 0; j < half; j++)
+        codes[j] = (uint8_t)((uint32_t)(q[j] + 8) | (uint32_t)(q[half + j] + 8) << 4);
 }
 
-/* scratch: dim floats rounded up to 16, and as many bytes. */
+/* scratch: dim floats rounded up to 16, and dim bytes rounded up to 32. */
 static void
 refine_code(const hwi_model *m, const hwi_centre *centre, const float *r, float *scratch,
             hwi_code *out, uint8_t *codes)

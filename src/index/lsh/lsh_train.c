@@ -39,17 +39,41 @@ mean_of(const float *rows, size_t count, uint32_t dim, double *mean)
 
 _Static_assert(COVARIANCE_STEP % HWI_PANEL == 0, "the products of a line begin with a panel");
 
-/* Adds the products of one block of centred rows, which it turns to columns, to the upper triangle.
- */
+#define TURN_ROWS 16u /* rows turned at a time: a line of the cache in every column */
+
+/* Rows become columns. */
+static void
+turn(const float *rows, size_t count, uint32_t dim, float *turned)
+{
+    for (size_t first = 0; first < count; first += TURN_ROWS) {
+        size_t below = HWI_MIN(first + TURN_ROWS, count);
+        for (uint32_t j = 0; j < dim; j++)
+            for (size_t i = first; i < below; i++) turned[j * count + i] = rows[i * dim + j];
+    }
+}
+
+/* Columns of rows as hwi_pack_panels lays out vectors: rows as they are, cut in strips. */
+static void
+pack_columns(const float *rows, size_t count, uint32_t dim, float *panels)
+{
+    for (uint32_t j = 0; j < dim; j += HWI_PANEL) {
+        uint32_t width = HWI_MIN(dim - j, HWI_PANEL);
+        for (size_t i = 0; i < count; i++, panels += HWI_PANEL) {
+            memcpy(panels, rows + i * dim + j, width * sizeof *panels);
+            memset(panels + width, 0, (HWI_PANEL - width) * sizeof *panels);
+        }
+    }
+}
+
+/* Adds the products of one block of centred rows to the upper triangle. */
 static void
 add_block(const float *rows, size_t count, uint32_t dim, float *turned, float *panels,
           float *products, float *cov)
 {
     const hwi_kernels *k = hwi_kernels_active();
 
-    for (size_t i = 0; i < count; i++)
-        for (uint32_t j = 0; j < dim; j++) turned[j * count + i] = rows[i * dim + j];
-    hwi_pack_panels(turned, dim, count, panels);
+    turn(rows, count, dim, turned);
+    pack_columns(rows, count, dim, panels);
     for (uint32_t j = 0; j < dim; j += COVARIANCE_STEP) {
         uint32_t lines = HWI_MIN(dim - j, COVARIANCE_STEP), width = dim - j;
         k->product(turned + j * count, count, lines, panels + j * count, width, count, products,

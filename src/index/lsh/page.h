@@ -108,7 +108,7 @@ static inline size_t
 hwi_lsh_scratch_floats(const hwi_model *m)
 {
     size_t dims = (m->dim + 15u) / 16 * 16;
-    return 2u * m->bits + 2 * dims + dims / sizeof(float);
+    return 2u * m->bits + 2 * dims + (m->dim + 31u) / 32 * 32 / sizeof(float);
 }
 
 /* The signature's first bits name the bucket inside a leaf. */
