@@ -10,7 +10,7 @@
 
 #define NEAREST_CHUNK 256u
 #define NEAREST_SETTLED                                                                            \
-    8u /* candidates of the int8 ranking that are compared again in full precision */
+    8u /* candidates of the int8 ranking, at least, that are compared again in full precision */
 
 static void
 release(hwi_tree *t)
@@ -224,50 +224,47 @@ hwi_tree_rank(const hwi_tree *t, const hwi_model *m, const float *y, uint8_t *by
         for (uint32_t i = 0; i < t->leaf_count; i++) scores[i] -= t->norm[i];
 }
 
-/* The NEAREST_SETTLED least of the scores, ascending, the first of equals first; returns how many.
- * Chunks are filtered by what the list asks for so far, so few scores are looked at one by one. */
-static uint32_t
-least_scores(const hwi_kernels *k, const float *scores, uint32_t count, uint32_t *best)
-{
-    uint32_t index[NEAREST_CHUNK + 32], found = 0;
-    float value[NEAREST_CHUNK + 32], best_score[NEAREST_SETTLED], cut = INFINITY;
+/* The nearest so far of those that the ranking leaves. */
+typedef struct settling {
+    const hwi_tree *t;
+    const hwi_model *m;
+    const float *y;
+    uint32_t winner;
+    float least;
+} settling;
 
-    for (uint32_t from = 0, n; from < count; from += n) {
-        n = HWI_MIN(count - from, from == 0 ? 4 * NEAREST_SETTLED : NEAREST_CHUNK);
-        size_t chosen = k->select_le(scores + from, n, cut, index, value);
-        for (size_t i = 0; i < chosen; i++) {
-            if (found == NEAREST_SETTLED && !(value[i] < best_score[found - 1])) continue;
-            uint32_t at = found < NEAREST_SETTLED ? found++ : found - 1;
-            for (; at > 0 && best_score[at - 1] > value[i]; at--)
-                best_score[at] = best_score[at - 1], best[at] = best[at - 1];
-            best_score[at] = value[i], best[at] = from + index[i];
-        }
-        if (found == NEAREST_SETTLED) cut = best_score[found - 1];
-    }
-    return found;
+static void
+settle(settling *s, uint32_t position)
+{
+    const hwi_tree *t = s->t;
+    const float *anchor = t->anchors + (size_t)position * t->dc;
+    float distance;
+
+    s->m->kernels->l2sq_rows(s->y, anchor, t->dc * sizeof *anchor, 1, t->dc, &distance);
+    /* ties go to the older leaf, whatever its position */
+    if (distance < s->least ||
+        (distance == s->least && t->leaf_node[position] < t->leaf_node[s->winner]))
+        s->least = distance, s->winner = position;
 }
 
 uint32_t
 hwi_tree_nearest(const hwi_tree *t, const hwi_model *m, const float *y, uint8_t *bytes,
                  float *scores)
 {
-    uint32_t best[NEAREST_SETTLED] = {0};
+    uint32_t index[NEAREST_CHUNK + 32];
+    float value[NEAREST_CHUNK + 32];
+    settling s = {t, m, y, 0, INFINITY};
 
     hwi_tree_rank(t, m, y, bytes, scores);
     /* assignment is by distance, under dot as well: regions are regions of space */
     for (uint32_t i = 0; m->metric == HWI_DOT && i < t->leaf_count; i++) scores[i] += t->norm[i];
-    uint32_t found = least_scores(m->kernels, scores, t->leaf_count, best);
-    uint32_t winner = best[0];
-    float least = INFINITY;
-    for (uint32_t c = 0; c < found; c++) {
-        const float *anchor = t->anchors + (size_t)best[c] * t->dc;
-        float distance;
-        m->kernels->l2sq_rows(y, anchor, t->dc * sizeof *anchor, 1, t->dc, &distance);
-        /* ties go to the older leaf, whatever its position */
-        if (distance < least || (distance == least && t->leaf_node[best[c]] < t->leaf_node[winner]))
-            least = distance, winner = best[c];
+    float cut = m->kernels->cut(scores, t->leaf_count, HWI_MIN(NEAREST_SETTLED, t->leaf_count));
+    for (uint32_t from = 0; from < t->leaf_count; from += NEAREST_CHUNK) {
+        size_t n = HWI_MIN(t->leaf_count - from, NEAREST_CHUNK);
+        size_t found = m->kernels->select_le(scores + from, n, cut, index, value);
+        for (size_t i = 0; i < found; i++) settle(&s, from + index[i]);
     }
-    return winner;
+    return s.winner;
 }
 
 float
