@@ -5,8 +5,10 @@
  * components of 16 vectors.
  *
  *   distances   Four rows at a time: the query is loaded once, four rows' cache misses overlap,
- *               and the four folds at the end share their shuffles. Tails are masked loads; a
- *               zero adds nothing.
+ *               and the four folds at the end share their shuffles. Scattered rows go up to
+ *               thirteen at a time, as many as there are registers for: the processor fetches
+ *               ahead in each of them. 13 rows of 784 floats from memory take 3.8 us so, 4.4 us
+ *               by fours. Tails are masked loads; a zero adds nothing.
  *
  *   scan        A nibble and its byte's number in the word make a 6-bit index, which is what
  *               vpermb looks up in one go:
@@ -40,6 +42,7 @@
 /* ---- full-precision distances ---- */
 
 #define ROWS_MAX 4u
+#define GATHER_MAX 13u /* two registers each, and some for the query */
 
 typedef enum metric { L2SQ, DOT, L1 } metric;
 
@@ -78,13 +81,13 @@ fold_4_rows(const __m128 *v)
     return _mm_add_ps(_mm_shuffle_ps(a, b, 0x88), _mm_shuffle_ps(a, b, 0xDD));
 }
 
-/* Distances of 1 or 4 rows. */
+/* Distances of some rows, side by side; how many is known when it is compiled. */
 INLINE void
 measure(metric m, const float *query, const float *const *row, size_t rows, size_t dims, float *out)
 {
-    __m512 low[ROWS_MAX], high[ROWS_MAX];
-    __m128 four[ROWS_MAX];
-    size_t j = 0;
+    __m512 low[GATHER_MAX], high[GATHER_MAX];
+    __m128 four[GATHER_MAX];
+    size_t j = 0, i = 0;
 
     for (size_t r = 0; r < rows; r++) low[r] = high[r] = _mm512_setzero_ps();
     for (; j + HWI_SUM_LANES <= dims; j += HWI_SUM_LANES) {
@@ -105,20 +108,38 @@ measure(metric m, const float *query, const float *const *row, size_t rows, size
         }
     }
     for (size_t r = 0; r < rows; r++) four[r] = fold_to_4(low[r], high[r]);
-    if (rows == ROWS_MAX)
-        _mm_storeu_ps(out, fold_4_rows(four));
-    else
-        *out = fold_4(four[0]);
+    for (; i + 4 <= rows; i += 4) _mm_storeu_ps(out + i, fold_4_rows(four + i));
+    for (; i < rows; i++) out[i] = fold_4(four[i]);
 }
+
+#define MEASURE(n)                                                                                 \
+    case n:                                                                                        \
+        measure(m, query, rows, n, dims, out);                                                     \
+        break;
 
 INLINE void
 measure_gathered(metric m, const float *query, const float *const *rows, size_t count, size_t dims,
                  float *out)
 {
-    size_t i = 0;
-    for (; i + ROWS_MAX <= count; i += ROWS_MAX)
-        measure(m, query, rows + i, ROWS_MAX, dims, out + i);
-    for (; i < count; i++) measure(m, query, rows + i, 1, dims, out + i);
+    while (count > 0) {
+        size_t turns = (count + GATHER_MAX - 1) / GATHER_MAX, n = (count + turns - 1) / turns;
+        switch (n) {
+            MEASURE(1)
+            MEASURE(2)
+            MEASURE(3)
+            MEASURE(4)
+            MEASURE(5)
+            MEASURE(6)
+            MEASURE(7)
+            MEASURE(8)
+            MEASURE(9)
+            MEASURE(10)
+            MEASURE(11)
+            MEASURE(12)
+            MEASURE(13)
+        }
+        rows += n, out += n, count -= n;
+    }
 }
 
 INLINE void

@@ -33,7 +33,7 @@ metrics_of(const hwi_kernels *k, metric_case *out)
     out[2] = (metric_case){"l1", k->l1_rows, k->l1_gather};
 }
 
-enum { ROWS = 11, DIMS_MAX = 200 };
+enum { ROWS = 17, DIMS_MAX = 200 };
 
 static void
 check_distances(const hwi_kernels *scalar, const hwi_kernels *k, size_t dims, size_t misaligned)
