@@ -174,8 +174,7 @@ refine(hwi_search_run *run, const lsh_query *q, const batch *b)
         float threshold = hwi_top_bound(&run->top, run->k);
         for (; at < b->count && n < REFINE_BATCH; at++) {
             if (b->bound[at] + b->d > threshold) continue;
-            uint32_t slot = b->leaf->page.slots[b->row[at]];
-            rows[n] = hwi_leaf_ref_row(run->v, b->leaf, b->row[at]), kept[n++] = slot;
+            rows[n] = hwi_leaf_ref_row(run->v, b->leaf, b->row[at]), kept[n++] = b->row[at];
         }
         (m->code_bits == 4 ? m->kernels->dot_nibbles : m->kernels->dot_codes)(run->s->q8, rows, n,
                                                                               code_bytes, dot);
@@ -187,12 +186,13 @@ refine(hwi_search_run *run, const lsh_query *q, const batch *b)
             bool open = run->accept && run->accept->test; /* only a test tells */
             if (!open) run->accepted++;
             if (!(e < run->top.worst)) continue;
-            if (!hwi_accepted(run->accept, kept[i])) {
+            uint32_t slot = b->leaf->page.slots[kept[i]];
+            if (!hwi_accepted(run->accept, slot)) {
                 run->trace->filtered_out++;
                 continue;
             }
             if (open) run->accepted++;
-            hwi_top_add(&run->top, e, kept[i]);
+            hwi_top_add(&run->top, e, slot);
         }
     }
 }
