@@ -250,8 +250,8 @@ def machine():
     versions = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}, ", "libhnswlib-dev",
                                "libfaiss-dev", "libopenblas0", "liblmdb0", "g++"],
                               stdout=subprocess.PIPE, text=True).stdout.strip(" ,")
-    return {"cpu": model, "cores": os.cpu_count(), "system": platform.platform(),
-            "versions": versions}
+    system = f"{platform.system()} {platform.release().partition('-')[0]}"
+    return {"cpu": model, "cores": os.cpu_count(), "system": system, "versions": versions}
 
 
 def whole(x):
@@ -381,6 +381,7 @@ def plot(name, info, curves, path):
         # 1 - recall on a falling logarithmic scale spreads what matters: .9, .99, .999
         ax.plot([max(1 - p["recall"], 4e-4) for p in f], [1e6 / p["cpu_us"] for p in f],
                 marker="o" if own else ".", linewidth=2.4 if own else 1.2,
+                color=f"C{list(ENGINES).index(e['name'])}",
                 label=ENGINES[e["name"]], zorder=5 if own else 2)
     ax.set_xscale("log")
     ax.set_yscale("log")
@@ -422,8 +423,9 @@ def report(works, docs):
         parts.append(f"![{name}](images/bench-{name}.svg)")
         if docs:
             shutil.copy(f"{OUT}/{name}.svg", f"{ROOT}/docs/images/bench-{name}.svg")
-    parts += [asked_table(names), compared_table(names), uses_table(names)]
-    text = "\n\n".join(p for p in parts if p) + "\n"
+    parts += [asked_table(names), compared_table(names)]
+    page_text = "\n\n".join(p for p in parts if p) + "\n"
+    text = page_text + "\n" + uses_table(names) + "\n"  # which the page has in its own words
     with open(f"{OUT}/results.md", "w") as f:
         f.write(text)
     with open(f"{OUT}/results.json", "w") as f:
@@ -438,7 +440,7 @@ def report(works, docs):
             head, _, rest = f.read().partition("<!-- bench: made by bench/bench.py -->\n")
         tail = rest.partition("<!-- /bench -->\n")[2]
         with open(page, "w") as f:
-            f.write(f"{head}<!-- bench: made by bench/bench.py -->\n{text}<!-- /bench -->\n{tail}")
+            f.write(f"{head}<!-- bench: made by bench/bench.py -->\n{page_text}<!-- /bench -->\n{tail}")
     say(text)
     say(f"written: {OUT}/results.md, results.json and one plot a set")
 
