@@ -3,7 +3,7 @@
  *
  *     commit_bench FOLDER [DIM [INDEXED [SECONDS [WRITERS]]]]     defaults: 128 20000 3 8
  *
- * FOLDER must not exist yet: it is made, and removed at the end; put it on the disk to measure.
+ * FOLDER must not exist yet: it is made, on the disk to measure, and stays there.
  * Half of the writers call hw_collection_upsert, the others begin and commit themselves. Prints
  * transactions a second of wall time and processor time a transaction. */
 #include "rows.h"
