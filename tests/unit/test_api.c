@@ -24,8 +24,8 @@ open_says_why_it_fails(void **state)
     hw_db_opts opts = HW_DB_OPTS_INIT;
     char scratch[HWT_PATH], path[HWT_PATH + 16];
     hwt_scratch_new(scratch);
-    hwt_fails(HW_EINVAL, "where", hw_db_open("", NULL, &db, &err));
-    hwt_fails(HW_EINVAL, "where", hw_db_open(NULL, NULL, &db, &err));
+    hwt_fails(HW_EINVAL, "name of the database", hw_db_open("", NULL, &db, &err));
+    hwt_fails(HW_EINVAL, "name of the database", hw_db_open(NULL, NULL, &db, &err));
     opts.must_exist = true;
     snprintf(path, sizeof path, "%s/none", scratch);
     hwt_fails(HW_ENOTFOUND, "none", hw_db_open(path, &opts, &db, &err));

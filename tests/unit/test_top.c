@@ -115,7 +115,8 @@ empty_list_takes_nothing(void **state)
 static void
 bound_is_the_nth_smallest_once_there_are_n(void **state)
 {
-    hwi_top_entry entries[60];
+    static hwi_top_entry entries[HWI_TOP_SORTED + 1];
+    const uint32_t last = HWI_TOP_SORTED;
     hwi_top t;
     (void)state;
 
@@ -124,11 +125,12 @@ bound_is_the_nth_smallest_once_there_are_n(void **state)
     assert_true(hwi_top_bound(&t, 10) == 9);
     assert_true(hwi_top_bound(&t, 3) == 2);
     assert_true(hwi_top_bound(&t, 11) == INFINITY);
-    hwi_top_init(&t, entries, 60); /* a heap knows its worst alone: no bound is below the truth */
-    for (uint32_t i = 0; i < 59; i++) hwi_top_add(&t, (float)i, i);
+    hwi_top_init(&t, entries,
+                 last + 1); /* a heap knows its worst alone: no bound is below the truth */
+    for (uint32_t i = 0; i < last; i++) hwi_top_add(&t, (float)i, i);
     assert_true(hwi_top_bound(&t, 10) == INFINITY);
-    hwi_top_add(&t, 59, 59);
-    assert_true(hwi_top_bound(&t, 10) == 59);
+    hwi_top_add(&t, (float)last, last);
+    assert_true(hwi_top_bound(&t, 10) == (float)last);
 }
 
 static void
