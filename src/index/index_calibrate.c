@@ -8,8 +8,11 @@
  *
  * Recall to a few thousandths takes a thousand queries: the share found varies by .1 to .2 from query
  * to query. Walking all of them to the end of the grid would cost more than the rest of a build, so
- * it is done in two rounds: a few queries survey the whole grid, and the rest walk only the widths
- * and as far as the survey found worth having.
+ * it is done in rounds: a few queries survey the whole grid, and the rest walk only the widths and as
+ * far as the survey found worth having. The survey ends at a third of the leaves; only where recall was
+ * still rising there, and short of what may be asked for, a few widths go on to the last leaf. Without
+ * this a search asked for .95 opened every leaf and refined a quarter of the rows, if a third of the
+ * leaves gave .94.
  *
  * A candidate among the true k nearest is an answer for certain once distances are measured, so
  * counting candidates is counting recall. Work is in units of one scanned signature; the weights
@@ -25,6 +28,10 @@
 #define SURVEY_EVERY 12u /* one sample in so many surveys the whole grid */
 #define FOCUS_LEAST 0.84 /* steps of recall that the second round is for */
 #define FOCUS_MOST 0.996
+#define REACHED 0.99           /* where a third of the leaves gives this the survey ends there */
+#define NEXT_TO_NOTHING 0.002f /* of recall: a width may lose it, farther walks must gain it */
+#define NO_WIDTH UINT32_MAX
+#define NARROWER 1u /* widths below the widest that a survey goes on with */
 #define K_COUNT 3u
 #define TRUTH_K 100u
 #define POINTS_MAX 48u /* reaches looked at */
@@ -36,6 +43,7 @@
 #define EXACT_WORK 60.0
 
 static const uint32_t ks[K_COUNT] = {1, 10, 100};
+static const uint32_t every[K_COUNT] = {1, 1, 2}; /* a hundred neighbours tell more than ten */
 static const float epses[] = {0.8f, 1.2f, 1.6f, 2.0f, 2.5f, 3.2f, 4.0f, 5.5f};
 #define EPSES ((uint32_t)(sizeof epses / sizeof epses[0]))
 static const uint32_t extras[K_COUNT][DEPTHS] = {{1, 3, 6, 12}, {3, 6, 12, 30}, {12, 25, 60, 150}};
@@ -58,10 +66,12 @@ typedef struct study {
     hwi_top_entry *entries; /* their memory */
     float *prepared;        /* samples x dim */
     float at[POINTS_MAX];   /* reaches */
-    uint32_t points, most;  /* most: leaves worth opening at all */
+    uint32_t points, most;  /* most: leaves that a walk opens */
     bool by_reach;
     uint32_t walked[K_COUNT][EPSES]; /* points that the round under way walks */
     bool survey;                     /* the first round */
+    hwi_effort thorough[K_COUNT];    /* the setting with the highest recall in the survey */
+    uint32_t width[K_COUNT];         /* the widest that goes on to the last leaf, or NO_WIDTH */
     cell *cells; /* [k][eps][point] summed; one such table a group of queries, then added up */
     hw_status *status;
     hwi_progress *progress;
@@ -93,15 +103,13 @@ sample(study *s, hw_error *err)
     return HW_OK;
 }
 
-/* Reaches to look at: 1, 2, 3 ... then growing by a fifth, up to the leaves that may be worth opening;
- * by more where they are no numbers of leaves and may go far beyond. */
+/* Reaches to look at: 1, 2, 3 ... then growing by a fifth, up to the leaves that walks open; by more
+ * where they are no numbers of leaves and may go far beyond. */
 static void
-choose_points(study *s)
+choose_points(study *s, uint32_t leaves)
 {
-    uint32_t leaves = s->v->tree->leaf_count;
-
     s->by_reach = hwi_leaves_by_reach(s->v->model);
-    s->most = HWI_MIN(leaves, HWI_MAX(64u, leaves / 3));
+    s->most = leaves, s->points = 0;
     double factor = s->by_reach ? 1.25 : 1.2, most = s->by_reach ? 1e9 : s->most;
     for (double n = 1; s->points < POINTS_MAX; n = HWI_MAX(n + 0.5, n * factor)) {
         double at = s->by_reach ? n : floor(n);
@@ -109,8 +117,6 @@ choose_points(study *s)
         s->at[s->points++] = (float)HWI_MIN(at, most);
         if (at >= most) break;
     }
-    for (uint32_t k = 0; k < K_COUNT; k++)
-        for (uint32_t e = 0; e < EPSES; e++) s->walked[k][e] = s->points;
 }
 
 /* ---- walking ---- */
@@ -157,11 +163,12 @@ rank_of(const ranks *r, uint32_t slot)
 _Static_assert(CANDIDATES <= HWI_TOP_SORTED, "the k-th best is known whatever the depth");
 
 typedef struct walk {
-    study *s;
     const ranks *truth;
     cell *cells; /* by point */
     uint32_t which_k;
     hwi_top_entry *scratch; /* CANDIDATES */
+    uint64_t leaves;        /* opened when found was counted */
+    uint32_t found[DEPTHS];
 } walk;
 
 /* The distances of the k + 1 + extras[d] best candidates' last ones: whoever is not farther is
@@ -182,7 +189,7 @@ depth_bounds(const hwi_search_run *run, uint32_t which_k, hwi_top_entry *scratch
     }
 }
 
-/* Counts true neighbours among the k + extra best candidates. */
+/* Counts true neighbours among the k + extra best candidates, unless no leaf was opened since. */
 static void
 count_found(void *arg, const hwi_search_run *run, uint32_t point)
 {
@@ -191,12 +198,17 @@ count_found(void *arg, const hwi_search_run *run, uint32_t point)
     cell *c = w->cells + point;
     float bound[DEPTHS];
 
-    depth_bounds(run, w->which_k, w->scratch, bound);
-    for (uint32_t i = 0; i < run->top.count; i++) {
-        const hwi_top_entry *e = &run->top.entries[i];
-        if (rank_of(w->truth, e->tag) >= ks[w->which_k]) continue;
-        for (uint32_t d = 0; d < DEPTHS; d++) c->found[d] += e->distance <= bound[d];
+    if (point == 0 || trace->leaves > w->leaves) {
+        depth_bounds(run, w->which_k, w->scratch, bound);
+        memset(w->found, 0, sizeof w->found);
+        for (uint32_t i = 0; i < run->top.count; i++) {
+            const hwi_top_entry *e = &run->top.entries[i];
+            if (rank_of(w->truth, e->tag) >= ks[w->which_k]) continue;
+            for (uint32_t d = 0; d < DEPTHS; d++) w->found[d] += e->distance <= bound[d];
+        }
+        w->leaves = trace->leaves;
     }
+    for (uint32_t d = 0; d < DEPTHS; d++) c->found[d] += w->found[d];
     c->work += LEAF_WORK * (double)trace->leaves + (double)trace->scanned +
                REFINE_WORK * (double)trace->refined + EXACT_WORK * (double)trace->exact;
     c->leaves += trace->leaves, c->queries++;
@@ -222,7 +234,10 @@ add_walk(query_walks *q, study *s, uint32_t i, const float *query, hwi_scratch *
     uint32_t at = q->count++, which_k = i / EPSES;
     hwi_observed *o = &q->observed[at];
 
-    q->walks[at] = (walk){s, &q->truth, cells + i * POINTS_MAX, which_k, q->scratch};
+    q->walks[at] = (walk){.truth = &q->truth,
+                          .cells = cells + i * POINTS_MAX,
+                          .which_k = which_k,
+                          .scratch = q->scratch};
     *o = (hwi_observed){.run = {.v = s->v,
                                 .work_most = INFINITY,
                                 .query = query,
@@ -250,7 +265,7 @@ walk_query(study *s, uint32_t query, cell *cells, hw_error *err)
         ranks_init(&q->truth, &s->truth[query], s->slot[query]);
         hwi_space_prepare(&v->ix->space, hwi_vec_row(row), scratch->prepared);
         for (uint32_t i = 0; i < WALKS; i++)
-            if (s->walked[i / EPSES][i % EPSES])
+            if (s->walked[i / EPSES][i % EPSES] && (s->survey || query % every[i / EPSES] == 0))
                 add_walk(q, s, i, hwi_vec_row(row), scratch, cells);
         if (q->count)
             st = hwi_leaves_observe(q->observed, q->count, s->most, s->at, count_found, err);
@@ -278,14 +293,14 @@ walk_group(void *arg, size_t group)
 
 /* ---- choosing ---- */
 
-/* Queries whose walks all the cells in use have in common. */
+/* Queries whose walks all the cells in use for one k have in common. */
 static uint32_t
-most_queries(const study *s)
+most_queries(const study *s, uint32_t which_k)
 {
+    const cell *c = s->cells + (size_t)which_k * EPSES * POINTS_MAX;
     uint32_t most = 0;
 
-    for (size_t i = 0; i < K_COUNT * EPSES * POINTS_MAX; i++)
-        most = HWI_MAX(most, s->cells[i].queries);
+    for (size_t i = 0; i < EPSES * POINTS_MAX; i++) most = HWI_MAX(most, c[i].queries);
     return most;
 }
 
@@ -336,32 +351,54 @@ cheapest(const study *s, uint32_t which_k, double recall, uint32_t queries, uint
     return best < INFINITY;
 }
 
-/* Settles what the second round walks: the widths that were cheapest for some step of recall, a width
- * more on both sides, and somewhat farther than the survey had to. */
+/* The setting with the highest recall of all for one k. */
+static hwi_effort
+most_thorough(const study *s, uint32_t which_k)
+{
+    return effort_of(s, which_k, EPSES - 1, s->points - 1, DEPTHS - 1);
+}
+
+/* The narrowest width that, walked to the end, loses next to nothing against the widest, if the second
+ * half of its leaves still brought something and recall is short of what may be asked for; else NO_WIDTH. */
+static uint32_t
+width_to_lengthen(const study *s, uint32_t which_k)
+{
+    float recall = s->thorough[which_k].recall, at_half;
+    uint32_t end = s->points - 1, half = end, e = 0, p;
+    const cell *cells = s->cells + (size_t)which_k * EPSES * POINTS_MAX;
+    hwi_effort effort;
+
+    if (s->most == s->v->tree->leaf_count || cheapest(s, which_k, REACHED, 0, &e, &p, &effort))
+        return NO_WIDTH;
+    while (half > 0 && 2 * effort_of(s, which_k, EPSES - 1, half, 0).leaves > s->most) half--;
+    at_half = effort_of(s, which_k, EPSES - 1, half, DEPTHS - 1).recall;
+    if (recall < at_half + NEXT_TO_NOTHING) return NO_WIDTH;
+    for (e = 0; e < EPSES - 1; e++)
+        if (cells[e * POINTS_MAX + end].queries > 0 &&
+            effort_of(s, which_k, e, end, DEPTHS - 1).recall >= recall - NEXT_TO_NOTHING)
+            break;
+    return e;
+}
+
+/* Settles what the last round walks: the widths that were cheapest for some step of recall and, where
+ * walks are not long, a width more on both sides; somewhat farther than the survey had to. */
 static void
 focus(study *s)
 {
     hwi_effort effort;
 
     for (uint32_t k = 0; k < K_COUNT; k++) {
-        uint32_t wanted[EPSES] = {0}, e, p;
+        uint32_t wanted[EPSES] = {0}, more = s->width[k] == NO_WIDTH, e, p;
         for (uint32_t i = 0; i < HWI_COUNT(steps); i++) {
             if (steps[i] < (float)FOCUS_LEAST || steps[i] > (float)FOCUS_MOST ||
                 !cheapest(s, k, (double)steps[i], 0, &e, &p, &effort))
                 continue;
             uint32_t end = HWI_MIN(p + 4, s->points);
-            for (uint32_t w = e ? e - 1 : 0; w <= e + 1 && w < EPSES; w++)
+            for (uint32_t w = e ? e - more : 0; w <= e + more && w < EPSES; w++)
                 wanted[w] = HWI_MAX(wanted[w], end);
         }
         memcpy(s->walked[k], wanted, sizeof wanted);
     }
-}
-
-/* The setting with the highest recall of all. */
-static hwi_effort
-most_thorough(const study *s, uint32_t which_k)
-{
-    return effort_of(s, which_k, EPSES - 1, s->points - 1, DEPTHS - 1);
 }
 
 static void
@@ -383,16 +420,14 @@ choose(const study *s, hwi_calibration **out, hw_error *err)
     c->vectors = s->v->state.vectors;
     c->leaves = s->v->tree->leaf_count;
     c->samples = s->samples;
-    uint32_t all = most_queries(s);
     for (uint32_t k = 0; k < K_COUNT; k++) {
+        uint32_t all = most_queries(s, k), e, p;
         hwi_effort effort;
-        uint32_t e, p;
         for (uint32_t i = 0; i < HWI_COUNT(steps); i++)
             if (cheapest(s, k, (double)steps[i], all, &e, &p, &effort) ||
                 cheapest(s, k, (double)steps[i], 0, &e, &p, &effort))
                 add_row(c, ks[k], &effort);
-        effort = most_thorough(s, k);
-        add_row(c, ks[k], &effort);
+        add_row(c, ks[k], &s->thorough[k]);
     }
     *out = c;
     return HW_OK;
@@ -453,14 +488,44 @@ walk_round(study *s, bool survey, uint32_t threads, hw_error *err)
     return HW_OK;
 }
 
+/* Surveys on, to the last leaf, what a third of the leaves was too few for: s->width and some narrower. */
+static hw_status
+survey_on(study *s, uint32_t threads, hw_error *err)
+{
+    bool any = false;
+
+    memset(s->walked, 0, sizeof s->walked);
+    for (uint32_t k = 0; k < K_COUNT; k++) any = any || s->width[k] != NO_WIDTH;
+    if (!any) return HW_OK;
+    choose_points(s, s->v->tree->leaf_count);
+    for (uint32_t k = 0; k < K_COUNT; k++) {
+        if (s->width[k] == NO_WIDTH) continue;
+        for (uint32_t e = s->width[k] - HWI_MIN(s->width[k], NARROWER); e <= s->width[k]; e++) {
+            if (s->v->model->words) s->walked[k][e] = s->points;
+            memset(s->cells + ((size_t)k * EPSES + e) * POINTS_MAX, 0,
+                   POINTS_MAX * sizeof *s->cells);
+        }
+        s->walked[k][s->width[k]] = s->points;
+    }
+    return walk_round(s, true, threads, err);
+}
+
 static hw_status
 walk_all(study *s, uint32_t threads, hw_error *err)
 {
-    if (s->v->model->words ==
-        0) /* rows are compared exactly whatever eps is: one walk says it all */
-        for (uint32_t k = 0; k < K_COUNT; k++)
-            memset(s->walked[k], 0, (EPSES - 1) * sizeof s->walked[k][0]);
+    uint32_t leaves = s->v->tree->leaf_count;
+
+    choose_points(s, HWI_MIN(leaves, HWI_MAX(64u, leaves / 3)));
+    /* without signatures rows are compared exactly whatever eps is: one walk says it all */
+    for (uint32_t k = 0; k < K_COUNT; k++)
+        for (uint32_t e = s->v->model->words ? 0 : EPSES - 1; e < EPSES; e++)
+            s->walked[k][e] = s->points;
     HWI_TRY(walk_round(s, true, threads, err));
+    for (uint32_t k = 0; k < K_COUNT; k++) {
+        s->thorough[k] = most_thorough(s, k);
+        s->width[k] = width_to_lengthen(s, k);
+    }
+    HWI_TRY(survey_on(s, threads, err));
     focus(s);
     return walk_round(s, false, threads, err);
 }
@@ -478,7 +543,6 @@ hwi_calibrate(hwi_index_view *v, uint32_t threads, hwi_progress *progress, hwi_c
     if (st == HW_OK) st = hwi_progress_step(progress, "calibrate", 0, 2, err);
     if (st == HW_OK) st = hwi_true_nearest(v, s.prepared, s.samples, s.truth, threads, err);
     if (st == HW_OK) st = hwi_progress_step(progress, "calibrate", 1, 2, err);
-    choose_points(&s);
     if (st == HW_OK) st = walk_all(&s, threads, err);
     if (st == HW_OK) st = choose(&s, out, err);
     study_release(&s);
