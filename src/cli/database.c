@@ -109,12 +109,13 @@ read_file(const char *path, hwi_buf *out, hw_error *err)
     if (f == NULL) return hwi_fail_errno(err, errno, "cannot open %s", path);
     while ((got = fread(part, 1, sizeof part, f)) > 0 && out->size <= TEXT_BYTES_MAX)
         hwi_buf_add(out, part, got);
-    if (ferror(f)) st = hwi_fail_errno(err, errno, "cannot read %s", path);
+    if (ferror(f))
+        st = hwi_fail_errno(err, errno, "cannot read %s", path);
+    else if (out->size > TEXT_BYTES_MAX)
+        st = hwi_fail(err, HW_EINVAL, "%s is above the maximum of %u bytes", path, TEXT_BYTES_MAX);
     if (f != stdin) fclose(f);
     hwi_buf_add(out, "", 1);
     cli_need(!out->failed);
-    if (st == HW_OK && out->size > TEXT_BYTES_MAX)
-        st = hwi_fail(err, HW_EINVAL, "%s is above the maximum of %u bytes", path, TEXT_BYTES_MAX);
     if (st != HW_OK) hwi_buf_release(out);
     return st;
 }

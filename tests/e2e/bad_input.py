@@ -143,6 +143,8 @@ def test_a_file_that_gives_no_text():
     with open("long", "wb") as f:
         f.truncate((64 << 20) + 1)
     fails("count", "a.hw", "c", "--filter", "@long", code=2, says="--filter: long is above the maximum")
+    os.truncate("long", 64 << 20)
+    check("filter of 67108864 bytes" in run("count", "a.hw", "c", "--filter", "@long", code=None).stderr, "read whole")
     untouched()
 
 
