@@ -193,29 +193,45 @@ add_captions(hwi_buf *b, const char *text, size_t bytes)
     if (open) hwi_buf_text(b, "}");
 }
 
+/* Whether the payload has this key already, or will have it from the facts. */
 static bool
-is_listed(const char *const *keys, size_t count, const hwi_json *j)
+is_taken(const hwi_json *j, const hwi_media_facts *facts, bool has_captions)
 {
-    for (size_t i = 0; i < count; i++)
-        if (strlen(keys[i]) == j->key_bytes && memcmp(keys[i], j->key, j->key_bytes) == 0)
+    const struct {
+        const char *key;
+        bool there;
+    } own[] = {{"path", true},
+               {"name", true},
+               {"labels", true},
+               {"type", true},
+               {"bytes", true},
+               {"hash", true},
+               {"caption", has_captions},
+               {"captions", has_captions},
+               {"width", facts->width > 0},
+               {"height", facts->width > 0},
+               {"seconds", facts->seconds > 0},
+               {"image", facts->thumbnail.size > 0},
+               {"sound", facts->preview.size > 0}};
+
+    for (size_t i = 0; i < HWI_COUNT(own); i++)
+        if (own[i].there && strlen(own[i].key) == j->key_bytes &&
+            memcmp(own[i].key, j->key, j->key_bytes) == 0)
             return true;
     return false;
 }
 
 /* Each key once, as it was last: programs differ in which of two they take. */
 static void
-add_members(hwi_buf *b, const char *text, size_t bytes, bool has_captions)
+add_members(hwi_buf *b, hw_bytes text, const hwi_media_facts *facts, bool has_captions)
 {
-    static const char *const own[] = {"path",  "name",   "labels",  "type",  "bytes", "hash",
-                                      "width", "height", "seconds", "image", "sound"};
-    static const char *const captions[] = {"caption", "captions"};
     hwi_arena arena = {0};
     const hwi_json *tree;
-    if (hwi_json_parse(text, bytes, &arena, &tree, NULL) == HW_OK &&
+
+    if (hwi_json_parse(text.data, text.size, &arena, &tree, NULL) == HW_OK &&
         tree->kind == HWI_JSON_OBJECT && tree->count <= NOTE_KEYS_MAX) {
         for (const hwi_json *j = tree->child; j; j = j->next) {
-            if (is_listed(own, HWI_COUNT(own), j)) continue;
-            if (has_captions && is_listed(captions, HWI_COUNT(captions), j)) continue;
+            if (is_taken(j, facts, has_captions)) continue;
             if (strlen(j->key) != j->key_bytes || hwi_json_member(tree, j->key) != j) continue;
             add_key(b, j->key);
             hwi_json_write(b, j);
@@ -245,7 +261,7 @@ hwi_file_describe(const hwi_file *file, hw_bytes content, const char *hash,
         hwi_buf_release(&note);
     }
     if (read_note(file->path, ".json", &note)) {
-        add_members(out, (const char *)note.data, note.size, has_captions);
+        add_members(out, hwi_buf_bytes(&note), facts, has_captions);
         hwi_buf_release(&note);
     }
     add_facts(out, facts);

@@ -47,7 +47,7 @@ def test_pictures_are_found_by_what_they_look_like():
     pictures()
     write("pics/red/stripes0.txt", "Red stripes\nde.utf8=Rote Streifen\n")
     write("pics/red/stripes0.json", '{"path": "other", "hash": "0", "image": 1, "caption": "b", "year": 1, "year": 2}')
-    write("pics/red/stripes1.json", '{"tags": ["striped"], "year": 2024}')
+    write("pics/red/stripes1.json", '{"tags": ["striped"], "year": 2024, "sound": "zip.ogg"}')
     report = js("embed", "a.hw", "c", "pics", "--features", "colour-histogram", "--create", "--payload-index", "labels:keyword")
     same((report["written"], report["skipped"]), (24, 0))
     hits = js("embed", "a.hw", "c", "--features", "colour-histogram", "--search", "pics/red/stripes0.png", "-k", "5")
@@ -60,6 +60,8 @@ def test_pictures_are_found_by_what_they_look_like():
     for key in ("path", "hash", "image", "caption", "year"):
         same(out("scroll", "a.hw", "c", "--filter", by_path, "--json").count(f'"{key}":'), 1, key)
     same((first["width"], first["height"], first["type"]), (40, 30, "image/png"))
+    noted = js("scroll", "a.hw", "c", "--filter", by_path.replace("stripes0", "stripes1"))["points"][0]["payload"]
+    same((noted["tags"], noted["sound"]), (["striped"], "zip.ogg"), "a picture has no sound of its own")
     check(first["image"].startswith("data:image/jpeg;base64,/9j/"))
     red = '{"must": {"key": "labels", "match": {"value": "red"}}}'
     same(out("count", "a.hw", "c", "--filter", red).strip(), "12")
