@@ -245,7 +245,7 @@ def test_vectors_of_different_makers_are_not_mixed():
         same(s.ok("PATCH", "/collections/c", patch), True)
         for db in ("a.hw", s.url):  # a command beside the server, and one through it
             for use in (["pics/blue", "--again"], ["--search", "pics/red/stripes0.png"]):
-                fails("embed", db, "c", "--features", "pixels", *use, says=["made by other.onnx", "pixels"])
+                fails("embed", db, "c", "--features", "pixels", *use, code=2, says=["made by other.onnx", "pixels"])
     run("delete", "a.hw", "c", "--filter", '{"must": {"key": "type", "match": {"value": "image/png"}}}')
     js("embed", "a.hw", "c", "pics/blue", "--features", "pixels")  # empty: nothing to mix with
     same(js("describe", "a.hw", "c")["extra"]["metadata"]["embedders"][""]["name"], "pixels")
