@@ -420,7 +420,7 @@ choose(const study *s, hwi_calibration **out, hw_error *err)
     c->vectors = s->v->state.vectors;
     c->leaves = s->v->tree->leaf_count;
     c->samples = s->samples;
-    for (uint32_t k = 0; k < K_COUNT; k++) {
+    for (uint32_t k = 0; s->samples > 0 && k < K_COUNT; k++) {
         uint32_t all = most_queries(s, k), e, p;
         hwi_effort effort;
         for (uint32_t i = 0; i < HWI_COUNT(steps); i++)
@@ -543,7 +543,7 @@ hwi_calibrate(hwi_index_view *v, uint32_t threads, hwi_progress *progress, hwi_c
     if (st == HW_OK) st = hwi_progress_step(progress, "calibrate", 0, 2, err);
     if (st == HW_OK) st = hwi_true_nearest(v, s.prepared, s.samples, s.truth, threads, err);
     if (st == HW_OK) st = hwi_progress_step(progress, "calibrate", 1, 2, err);
-    if (st == HW_OK) st = walk_all(&s, threads, err);
+    if (st == HW_OK && s.samples > 0) st = walk_all(&s, threads, err);
     if (st == HW_OK) st = choose(&s, out, err);
     study_release(&s);
     return st;
