@@ -381,14 +381,16 @@ width_to_lengthen(const study *s, uint32_t which_k)
 }
 
 /* Settles what the last round walks: the widths that were cheapest for some step of recall and, where
- * walks are not long, a width more on both sides; somewhat farther than the survey had to. */
+ * walks are not long and widths matter, a width more on both sides; somewhat farther than the survey had
+ * to. */
 static void
 focus(study *s)
 {
+    bool widths_matter = s->v->model->words > 0;
     hwi_effort effort;
 
     for (uint32_t k = 0; k < K_COUNT; k++) {
-        uint32_t wanted[EPSES] = {0}, more = s->width[k] == NO_WIDTH, e, p;
+        uint32_t wanted[EPSES] = {0}, more = widths_matter && s->width[k] == NO_WIDTH, e, p;
         for (uint32_t i = 0; i < HWI_COUNT(steps); i++) {
             if (steps[i] < (float)FOCUS_LEAST || steps[i] > (float)FOCUS_MOST ||
                 !cheapest(s, k, (double)steps[i], 0, &e, &p, &effort))
