@@ -166,28 +166,9 @@ typedef struct walk {
     const ranks *truth;
     cell *cells; /* by point */
     uint32_t which_k;
-    hwi_top_entry *scratch; /* CANDIDATES */
-    uint64_t leaves;        /* opened when found was counted */
+    uint64_t leaves; /* opened when found was counted */
     uint32_t found[DEPTHS];
 } walk;
-
-/* The distances of the k + 1 + extras[d] best candidates' last ones: whoever is not farther is
- * among them. */
-static void
-depth_bounds(const hwi_search_run *run, uint32_t which_k, hwi_top_entry *scratch, float *bound)
-{
-    uint32_t count = run->top.count;
-
-    memcpy(scratch, run->top.entries, count * sizeof *scratch);
-    for (uint32_t d = DEPTHS; d-- > 0;) {
-        uint32_t depth = ks[which_k] + 1 + extras[which_k][d];
-        bound[d] = INFINITY;
-        if (depth >= count) continue;
-        hwi_top_select(scratch, count, depth);
-        bound[d] = scratch[depth - 1].distance;
-        count = depth; /* shallower depths lie within */
-    }
-}
 
 /* Counts true neighbours among the k + extra best candidates, unless no leaf was opened since. */
 static void
@@ -199,7 +180,8 @@ count_found(void *arg, const hwi_search_run *run, uint32_t point)
     float bound[DEPTHS];
 
     if (point == 0 || trace->leaves > w->leaves) {
-        depth_bounds(run, w->which_k, w->scratch, bound);
+        for (uint32_t d = 0; d < DEPTHS; d++) /* whoever is not farther is among that many */
+            bound[d] = hwi_top_bound(&run->top, run->k + extras[w->which_k][d]);
         memset(w->found, 0, sizeof w->found);
         for (uint32_t i = 0; i < run->top.count; i++) {
             const hwi_top_entry *e = &run->top.entries[i];
@@ -222,7 +204,7 @@ typedef struct query_walks {
     walk walks[WALKS];
     hwi_observed observed[WALKS];
     hwi_trace traces[WALKS];
-    hwi_top_entry entries[WALKS][CANDIDATES], scratch[CANDIDATES];
+    hwi_top_entry entries[WALKS][CANDIDATES];
     uint32_t count;
 } query_walks;
 
@@ -234,10 +216,7 @@ add_walk(query_walks *q, study *s, uint32_t i, const float *query, hwi_scratch *
     uint32_t at = q->count++, which_k = i / EPSES;
     hwi_observed *o = &q->observed[at];
 
-    q->walks[at] = (walk){.truth = &q->truth,
-                          .cells = cells + i * POINTS_MAX,
-                          .which_k = which_k,
-                          .scratch = q->scratch};
+    q->walks[at] = (walk){.truth = &q->truth, .cells = cells + i * POINTS_MAX, .which_k = which_k};
     *o = (hwi_observed){.run = {.v = s->v,
                                 .work_most = INFINITY,
                                 .query = query,
