@@ -165,13 +165,14 @@ find_leaf(hwi_index_view *v, uint32_t node, hwi_leaf_ref **out, hw_error *err)
     }
     uint32_t parts = v->model->words ? (page.count + v->rows_per_part - 1) / v->rows_per_part : 0;
     size_t bytes = sizeof(hwi_leaf_ref) + parts * sizeof(const uint8_t *);
-    hwi_leaf_ref *r = hwi_alloc_zero(bytes + hwi_leaf_code_dims(v->model));
+    uint32_t centre_bytes = v->model->words ? hwi_leaf_code_dims(v->model) : 0;
+    hwi_leaf_ref *r = hwi_alloc_zero(bytes + centre_bytes);
     if (!r) {
         hwi_free(copy);
-        return hwi_nomem(err, bytes);
+        return hwi_nomem(err, bytes + centre_bytes);
     }
     r->page = page, r->copy = copy, r->part_count = parts;
-    shrink_centre(v->model, r, (uint8_t *)r + bytes);
+    if (v->model->words) shrink_centre(v->model, r, (uint8_t *)r + bytes);
     st = find_parts(v, node, r, err);
     if (st != HW_OK) {
         ref_free(r);

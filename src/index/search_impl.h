@@ -9,8 +9,10 @@
 typedef struct hwi_leaf_ref {
     hwi_leaf_page page;
     uint8_t *copy; /* of the signature page, when the store keeps it unaligned; else NULL */
-    const uint8_t *centre8; /* the centre in bytes, 128 more than hwi_quantize_i8 makes them; */
-    float centre_scale, centre_sq; /* their scale, and the square of the centre's length */
+    /* With signatures: the centre in bytes, 128 more than hwi_quantize_i8 makes them; their scale, and
+     * the square of the centre's length. */
+    const uint8_t *centre8;
+    float centre_scale, centre_sq;
     uint32_t part_count;
     const uint8_t *parts[]; /* first refine row of each part */
 } hwi_leaf_ref;

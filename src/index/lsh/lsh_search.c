@@ -367,7 +367,7 @@ prefetch_leaf(const hwi_index_view *v, uint32_t position)
 {
     const hwi_leaf_ref *leaf = atomic_load_explicit(&v->leaves[position], memory_order_acquire);
 
-    if (!leaf) return;
+    if (!leaf || v->model->words == 0) return;
     size_t blocks = leaf->page.block_count * hwi_leaf_block_bytes(v->model);
     prefetch(leaf->page.blocks, HWI_MIN(blocks, (size_t)PREFETCH_BYTES));
     prefetch(leaf->centre8, HWI_MIN(v->model->dim, PREFETCH_BYTES));
@@ -448,8 +448,9 @@ prefetch_ahead(const lsh_walk *w, float reach)
         __builtin_prefetch((const uint8_t *)leaf + 64);
     }
     if (known > 4) __builtin_prefetch((const void *)&v->leaves[next[4].tag]);
+    if (known == 0) return;
     bool far = w->by_reach && reach_at(w, w->done + 1, place_of(w) + 1) > reach;
-    if (known > 0 && !far) prefetch_leaf(v, next[0].tag);
+    if (!far) prefetch_leaf(v, next[0].tag);
 }
 
 /* From a store that is far away leaves come many at a time: at first as many as an average query opens,
