@@ -16,6 +16,7 @@
 #define ROW_COUNTED 20u
 #define ROWS_MAX 4096u
 #define REACH_MAX 1e12f
+#define COUNT_MOST 1e9         /* of leaves or candidates: more than there are, and fits */
 #define REACH_POWER_LEAST 0.35 /* with k beyond the greatest that was measured */
 
 hw_status
@@ -164,8 +165,8 @@ between(hwi_effort a, uint32_t ka, hwi_effort b, uint32_t kb, uint32_t k)
     power = HWI_MIN(HWI_MAX(power, k > kb ? 0.7 : 0.2), 1.0);
     hwi_effort from = k > kb ? b : a, settings = k > ka ? b : a;
     double base = k > kb ? kb : ka;
-    settings.leaves = (uint32_t)ceil(from.leaves * pow(k / base, power));
-    settings.extra = k > kb ? (uint32_t)((double)b.extra * k / kb) + 1 : settings.extra;
+    settings.leaves = (uint32_t)fmin(ceil(from.leaves * pow(k / base, power)), COUNT_MOST);
+    if (k > kb) settings.extra = (uint32_t)fmin((double)b.extra * k / kb, COUNT_MOST) + 1;
     settings.eps = HWI_MAX(a.eps, b.eps);
     if (a.reach > 0 && b.reach > 0) {
         double rise = log((double)b.reach / a.reach) / log((double)kb / ka);
@@ -197,7 +198,7 @@ hwi_calibration_pick(const hwi_calibration *cal, uint32_t k, double recall, uint
     /* what was measured on fewer leaves is a share of them */
     if (cal->leaves && leaves > cal->leaves) {
         double growth = sqrt((double)leaves / cal->leaves);
-        e.leaves = (uint32_t)ceil(e.leaves * growth);
+        e.leaves = (uint32_t)fmin(ceil(e.leaves * growth), COUNT_MOST);
         e.reach = (float)fmin(e.reach * growth, REACH_MAX);
     }
     double least = 1.2 * k / HWI_MAX(leaf_size, 1u) + 1;
