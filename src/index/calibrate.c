@@ -17,6 +17,7 @@
 #define ROWS_MAX 4096u
 #define REACH_MAX 1e12f
 #define COUNT_MOST 1e9         /* of leaves or candidates: more than there are, and fits */
+#define USUAL 0.95             /* the recall whose leaves tell how far was looked */
 #define REACH_POWER_LEAST 0.35 /* with k beyond the greatest that was measured */
 
 hw_status
@@ -191,6 +192,7 @@ hwi_calibration_pick(const hwi_calibration *cal, uint32_t k, double recall, uint
         if (low == 0 && high >= k) break;
     }
     hwi_effort e;
+    bool beyond = k > high && (double)pick_for(cal, high, USUAL).leaves * leaf_size < k;
     if (low == 0 || high == k)
         e = pick_for(cal, high, recall);
     else
@@ -203,6 +205,7 @@ hwi_calibration_pick(const hwi_calibration *cal, uint32_t k, double recall, uint
     }
     double least = 1.2 * k / HWI_MAX(leaf_size, 1u) + 1;
     e.leaves = HWI_MIN(HWI_MAX(e.leaves, (uint32_t)HWI_MIN(least, 1e9)), leaves);
-    if (e.recall + (1 - recall) / 2 < recall) e.leaves = leaves, e.reach = 0; /* none reached it */
+    if (beyond || e.recall + (1 - recall) / 2 < recall)
+        e.leaves = leaves, e.reach = 0; /* none reached it, or nothing so far away was looked at */
     return e;
 }

@@ -43,7 +43,8 @@ typedef struct hwi_calibration {
 
 /* The effort for a k and recall asked for, among `leaves` leaves of about `leaf_size` vectors. cal
  * may be NULL (not calibrated yet): a cautious guess. Between the k that were measured it
- * interpolates, above the last it extrapolates. */
+ * interpolates, above the last it extrapolates; but where the leaves opened for that one hold fewer than
+ * k rows, as with clusters smaller than k, nothing is known of what comes then, and all are opened. */
 hwi_effort hwi_calibration_pick(const hwi_calibration *cal, uint32_t k, double recall,
                                 uint32_t leaves, uint32_t leaf_size);
 

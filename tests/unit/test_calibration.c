@@ -58,6 +58,19 @@ effort_grows_with_recall_and_with_k(void **state)
 }
 
 static void
+beyond_what_was_looked_at_all_leaves_are_opened(void **state)
+{
+    hwi_calibration *c = sample();
+    (void)state;
+
+    assert_true(pick(c, 1000, 0.95).leaves < LEAVES); /* 50 leaves hold 10,000 rows */
+    for (uint32_t i = 0; i < c->count; i++) c->rows[i].effort.leaves = 3;
+    assert_int_equal(pick(c, 100, 0.95).leaves, 3);
+    assert_int_equal(pick(c, 1000, 0.95).leaves, LEAVES);
+    hwi_calibration_unref(c);
+}
+
+static void
 measured_settings_come_back(void **state)
 {
     hwi_calibration *c = sample();
@@ -140,6 +153,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(effort_grows_with_recall_and_with_k),
+        cmocka_unit_test(beyond_what_was_looked_at_all_leaves_are_opened),
         cmocka_unit_test(measured_settings_come_back),
         cmocka_unit_test(recall_that_nothing_reached_opens_all_leaves),
         cmocka_unit_test(there_are_never_more_leaves_than_there_are),
