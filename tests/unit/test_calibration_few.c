@@ -2,6 +2,7 @@
  * that is no number, and all there is is found. */
 #include "support/hwt_db.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { DIM = 8, MANY = 2600 };
