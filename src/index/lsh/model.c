@@ -75,7 +75,7 @@ hwi_model_new(const hwi_field *field, uint32_t generation, uint32_t dc, uint32_t
     if (hwi_model_has_mean(m->metric)) m->mean = hwi_alloc_aligned(m->dim * sizeof(float));
     if (!m->axes || (hwi_model_has_mean(m->metric) && !m->mean)) {
         release(m);
-        return hwi_nomem(err, (size_t)dc * m->dim * sizeof(float));
+        return hwi_nomem(err, (size_t)dc * field->dim * sizeof(float));
     }
     *out = m;
     return HW_OK;
