@@ -16,16 +16,15 @@
  *
  * Kind kdtree and metric l1 have no signatures: rows of the leaves are measured exactly as they come.
  */
-#include <float.h>
 #include <math.h>
 
 #include "index/lsh/lsh_filter.h"
+#include "index/lsh/lsh_lineup.h"
 #include "index/lsh/lsh_probe.h"
 #include "index/index_calibrate.h"
 #include "index/search_impl.h"
 
 #define FIRST_LEAST 16u     /* rows refined before there is a threshold, at least */
-#define STRIP 32u           /* leaves put in order at a time */
 #define USELESS 0.25f       /* what a leaf without a match counts where payloads are tested */
 #define SETTLED_SHARE 0.3f  /* of the places passed, without a better k-th best */
 #define INTERRUPT_EVERY 16u /* leaves between looks at the clock */
@@ -72,67 +71,6 @@ prepare(hwi_search_run *run, lsh_query *q)
 }
 
 /* ---- ranking ---- */
-
-/* The leaves of a search in order of their scores: some are picked, nearest first, and of these a strip
- * at a time is put in order. What was taken out of scores or picked_score leaves INFINITY there. */
-typedef struct lineup {
-    hwi_scratch *s;
-    const hwi_kernels *kernels;
-    uint32_t count, picked, ordered; /* leaves in all; of them picked; of these ranked in order */
-    uint32_t pool;                   /* length of s->picked */
-} lineup;
-
-/* Takes about `want` least of the `left` scores that are there: their places and values. */
-static uint32_t
-take_least(const hwi_kernels *k, float *scores, uint32_t count, uint32_t left, uint32_t want,
-           uint32_t *place, float *value)
-{
-    float cut = left <= want + want / 4 ? FLT_MAX : k->cut(scores, count, want);
-    uint32_t found = (uint32_t)k->select_le(scores, count, cut, place, value);
-
-    for (uint32_t i = 0; i < found; i++) scores[place[i]] = INFINITY;
-    return found;
-}
-
-/* Picks about `want` of those not picked yet, the nearest; all that were picked are in order. */
-static void
-pick_leaves(lineup *l, uint32_t want)
-{
-    hwi_scratch *s = l->s;
-
-    l->pool = take_least(l->kernels, s->scores, l->count, l->count - l->picked, want, s->picked,
-                         s->picked_score);
-    l->picked += l->pool;
-}
-
-/* Puts the next strip in order; equal scores by position. */
-static void
-order_strip(lineup *l)
-{
-    hwi_scratch *s = l->s;
-    hwi_top_entry *e = s->ranked + l->ordered;
-    uint32_t n = take_least(l->kernels, s->picked_score, l->pool, l->picked - l->ordered, STRIP,
-                            s->strip, s->strip_score);
-
-    for (uint32_t i = 0; i < n; i++) {
-        hwi_top_entry moving = {s->strip_score[i], s->picked[s->strip[i]]};
-        uint32_t at = i; /* they come by position, so equal ones stay behind */
-        for (; at > 0 && moving.distance < e[at - 1].distance; at--) e[at] = e[at - 1];
-        e[at] = moving;
-    }
-    l->ordered += n;
-}
-
-/* Sees to it that the leaf at `place` is in order; false if there is none. */
-static bool
-has_leaf(lineup *l, uint32_t place)
-{
-    if (place < l->ordered) return true;
-    if (place >= l->count) return false;
-    if (l->ordered == l->picked) pick_leaves(l, HWI_MAX(l->picked, STRIP));
-    order_strip(l);
-    return place < l->ordered; /* false where damage made scores NaN */
-}
 
 static void
 rank(hwi_search_run *run)
@@ -276,7 +214,7 @@ typedef struct lsh_walk {
     hwi_search_run *run;
     lsh_query q;
     float eps;
-    lineup *line;
+    hwi_lineup *line;
     batch pending;    /* survivors of the leaf before */
     uint32_t parity;  /* which half of the scratch the next survivors use */
     uint32_t done;    /* leaves opened */
@@ -459,8 +397,8 @@ static void
 want_leaves(lsh_walk *w)
 {
     if (w->done < w->wanted || !hwi_store_is_far(w->run->v->txn)) return;
-    uint32_t more = w->wanted ? STRIP : HWI_MIN(w->usual, WANT_MOST);
-    while (w->line->ordered < w->done + more && has_leaf(w->line, w->line->ordered)) {
+    uint32_t more = w->wanted ? HWI_LINEUP_STRIP : HWI_MIN(w->usual, WANT_MOST);
+    while (w->line->ordered < w->done + more && hwi_lineup_has(w->line, w->line->ordered)) {
     }
     uint32_t known = w->line->ordered - w->done;
     hwi_view_want_leaves(w->run->v, w->line->s->ranked + w->done, HWI_MIN(more, known));
@@ -480,7 +418,7 @@ open_leaves(lsh_walk *w, float reach, hw_error *err)
     hwi_search_run *run = w->run;
     bool coded = run->v->model->words > 0;
 
-    for (; w->done < w->most && has_leaf(w->line, w->done); w->done++) {
+    for (; w->done < w->most && hwi_lineup_has(w->line, w->done); w->done++) {
         if (reach_of_next(w) > reach) break;
         if (w->done % INTERRUPT_EVERY == 0) {
             HWI_TRY(hwi_stop_check(&run->trace->stop, err));
@@ -528,10 +466,10 @@ hwi_leaves_by_reach(const hwi_model *m)
     return m->words > 0 && m->kind == HWI_HYBRID && m->metric != HWI_DOT;
 }
 
-static lineup
+static hwi_lineup
 all_leaves(const hwi_search_run *run)
 {
-    return (lineup){
+    return (hwi_lineup){
         .s = run->s, .kernels = run->v->model->kernels, .count = run->v->tree->leaf_count};
 }
 
@@ -545,9 +483,9 @@ walk_leaves(lsh_walk *w, float reach, hw_error *err)
     prepare(run, &w->q);
     now = hwi_clock_ns(), trace->ns_rotate = now - start, start = now;
     rank(run);
-    lineup line = all_leaves(run);
+    hwi_lineup line = all_leaves(run);
     w->line = &line;
-    pick_leaves(w->line, w->by_reach ? w->usual + w->usual / 4 + 8 : w->usual);
+    hwi_lineup_pick(w->line, w->by_reach ? w->usual + w->usual / 4 + 8 : w->usual);
     now = hwi_clock_ns(), trace->ns_rank = now - start, start = now;
     HWI_TRY(open_leaves(w, reach, err));
     trace->leaves_skipped = w->line->count - trace->leaves;
@@ -611,7 +549,7 @@ hwi_leaves_observe(hwi_observed *walks, uint32_t count, uint32_t most, const flo
     prepare(first, &q);
     rank(first);
     HWI_TRY(stand_outside(first, err));
-    lineup line = all_leaves(first);
+    hwi_lineup line = all_leaves(first);
     for (uint32_t i = 0; i < count; i++) {
         w[i] = (lsh_walk){.run = &walks[i].run,
                           .q = q,
