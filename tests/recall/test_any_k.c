@@ -2,23 +2,13 @@
  * k = 100, where rows that look alike by their codes have to be told apart. One cloud without groups,
  * compared with the exact answer; fixed seed.
  */
-#include <setjmp.h>
-#include <stdarg.h>
+#include "support/hwt_db.h"
+
 #include <stdio.h>
-
-#include <cmocka.h>
-
-#include "base/base.h"
 
 #define DIM 48u
 #define POINTS 12000u
 #define BATCH 1000u
-
-static void
-ok(hw_status st, const hw_error *err)
-{
-    if (st != HW_OK) fail_msg("%s", err->message);
-}
 
 /* Near a plane of twelve directions. */
 static void
@@ -44,18 +34,17 @@ open_world(void **state)
 
     *state = &w;
     hwi_rng_init(&w.rng, 8);
-    ok(hw_db_open("mem:", NULL, &w.db, &err), &err);
+    hwt_ok(hw_db_open("mem:", NULL, &w.db, &err), &err);
     snprintf(config, sizeof config, "{\"dim\": %u, \"metric\": \"l2\"}", DIM);
-    ok(hw_collection_create(w.db, "c", config, &err), &err);
-    ok(hw_collection_open(w.db, "c", &w.c, &err), &err);
+    w.c = hwt_collection(w.db, "c", config);
     for (uint32_t first = 0; first < POINTS; first += BATCH) {
         for (uint32_t i = 0; i < BATCH; i++) {
             in_cloud(&w.rng, rows[i]);
             ids[i] = HW_ID_U64(first + i);
         }
-        ok(hw_collection_upsert(w.c, ids, rows[0], BATCH, NULL, &err), &err);
+        hwt_ok(hw_collection_upsert(w.c, ids, rows[0], BATCH, NULL, &err), &err);
     }
-    ok(hw_collection_build(w.c, NULL, NULL, &err), &err);
+    hwt_ok(hw_collection_build(w.c, NULL, NULL, &err), &err);
     return 0;
 }
 
@@ -81,9 +70,9 @@ found(world *w, uint32_t k, double recall)
 
     in_cloud(&w->rng, v);
     q.vector = v, q.dim = DIM, q.k = k, q.recall = recall;
-    ok(hw_collection_search(w->c, &q, &r, &err), &err);
+    hwt_ok(hw_collection_search(w->c, &q, &r, &err), &err);
     q.exact = true;
-    ok(hw_collection_search(w->c, &q, &truth, &err), &err);
+    hwt_ok(hw_collection_search(w->c, &q, &truth, &err), &err);
     assert_int_equal(hw_result_count(r), k);
     for (uint32_t i = 0; i < k; i++) n += hw_result_scores(r)[i] <= hw_result_scores(truth)[k - 1];
     hw_result_free(r);

@@ -1,14 +1,9 @@
 /* test_filtered.c - recall where a filter cuts across likeness: points of one group asked for from
  * the middle of another. Compared with the exact answer; fixed seed.
  */
-#include <setjmp.h>
-#include <stdarg.h>
+#include "support/hwt_db.h"
+
 #include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "base/base.h"
 
 #define GROUPS 12u
 #define PER_GROUP 600u
@@ -16,12 +11,6 @@
 #define DIM 24u
 #define QUERIES 48u
 #define BATCH 600u
-
-static void
-ok(hw_status st, const hw_error *err)
-{
-    if (st != HW_OK) fail_msg("%s", err->message);
-}
 
 static void
 near_group(hwi_rng *rng, const float *centres, uint32_t group, float *out)
@@ -46,9 +35,9 @@ fill(hw_collection *c, hwi_rng *rng, const float *centres)
             snprintf(text[i], sizeof text[i], "{\"group\": %u}", group);
             payloads[i] = text[i], ids[i] = HW_ID_U64(first + i);
         }
-        ok(hw_collection_upsert(c, ids, rows[0], BATCH, payloads, &err), &err);
+        hwt_ok(hw_collection_upsert(c, ids, rows[0], BATCH, payloads, &err), &err);
     }
-    ok(hw_collection_build(c, NULL, NULL, &err), &err);
+    hwt_ok(hw_collection_build(c, NULL, NULL, &err), &err);
 }
 
 /* True neighbours among the ten found, by id. */
@@ -62,9 +51,9 @@ found_of_ten(hw_collection *c, const float *vector, const char *filter)
 
     q.vector = vector, q.dim = DIM;
     q.filter = filter, q.filter_bytes = strlen(filter);
-    ok(hw_collection_search(c, &q, &r, &err), &err);
+    hwt_ok(hw_collection_search(c, &q, &r, &err), &err);
     q.exact = true;
-    ok(hw_collection_search(c, &q, &truth, &err), &err);
+    hwt_ok(hw_collection_search(c, &q, &truth, &err), &err);
     assert_int_equal(hw_result_count(r), 10);
     assert_int_equal(hw_result_count(truth), 10);
     for (int i = 0; i < 10; i++)
@@ -104,9 +93,9 @@ fill_cloud(hw_collection *c, hwi_rng *rng)
             snprintf(text[i], sizeof text[i], "{\"side\": %.4f}", (double)rows[i][0]);
             payloads[i] = text[i], ids[i] = HW_ID_U64(first + i);
         }
-        ok(hw_collection_upsert(c, ids, rows[0], BATCH, payloads, &err), &err);
+        hwt_ok(hw_collection_upsert(c, ids, rows[0], BATCH, payloads, &err), &err);
     }
-    ok(hw_collection_build(c, NULL, NULL, &err), &err);
+    hwt_ok(hw_collection_build(c, NULL, NULL, &err), &err);
 }
 
 /* Mean recall@10 of queries from the near half for points beyond `cut`. */
@@ -142,11 +131,10 @@ recall_across(uint32_t step, const char *indexes)
 
     hwi_rng_init(&rng, 11);
     for (uint32_t i = 0; i < GROUPS * DIM; i++) centres[i] = 0.8f * (float)hwi_rng_normal(&rng);
-    ok(hw_db_open("mem:", NULL, &db, &err), &err);
+    hwt_ok(hw_db_open("mem:", NULL, &db, &err), &err);
     snprintf(config, sizeof config,
              "{\"dim\": %u, \"metric\": \"l2\", \"index\": {\"leaf_size\": 16}%s}", DIM, indexes);
-    ok(hw_collection_create(db, "c", config, &err), &err);
-    ok(hw_collection_open(db, "c", &c, &err), &err);
+    c = hwt_collection(db, "c", config);
     fill(c, &rng, centres);
     for (uint32_t i = 0; i < QUERIES; i++) {
         float v[DIM];
@@ -195,13 +183,10 @@ a_filter_that_starts_far_away_keeps_recall(void **state)
 
     (void)state;
     hwi_rng_init(&rng, 5);
-    ok(hw_db_open("mem:", NULL, &db, &err), &err);
-    ok(hw_collection_create(db, "c",
-                            "{\"dim\": 24, \"metric\": \"l2\", \"index\": {\"leaf_size\": 64}, "
-                            "\"payload_indexes\": {\"side\": \"float\"}}",
-                            &err),
-       &err);
-    ok(hw_collection_open(db, "c", &c, &err), &err);
+    hwt_ok(hw_db_open("mem:", NULL, &db, &err), &err);
+    c = hwt_collection(db, "c",
+                       "{\"dim\": 24, \"metric\": \"l2\", \"index\": {\"leaf_size\": 64}, "
+                       "\"payload_indexes\": {\"side\": \"float\"}}");
     fill_cloud(c, &rng);
     for (double cut = 0; cut < 5; cut += 2) {
         double recall = recall_beyond(c, &rng, cut);
