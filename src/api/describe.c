@@ -142,15 +142,16 @@ write_stats(hwi_buf *b, const hwi_view *view, hw_error *err)
     return HW_OK;
 }
 
-hw_status
-hw_collection_describe(hw_collection *c, char **json, hw_error *err)
+/* What `write` says of the collection as it is now. */
+static hw_status
+told(hw_collection *c, hw_status (*write)(hwi_buf *b, const hwi_view *view, hw_error *err),
+     char **json, hw_error *err)
 {
-    HWI_FAR(c, hwi_far_text(c->far, "GET", "/describe", NULL, json, err));
     hwi_view *view;
     hwi_buf b = {0};
     *json = NULL;
     HWI_TRY(hwi_reading_begin(c, &view, err));
-    hw_status st = write_description(&b, view, err);
+    hw_status st = write(&b, view, err);
     hwi_reading_end(c, view);
     if (st == HW_OK) return hwi_buf_take_text(&b, json, err);
     hwi_buf_release(&b);
@@ -158,16 +159,15 @@ hw_collection_describe(hw_collection *c, char **json, hw_error *err)
 }
 
 hw_status
+hw_collection_describe(hw_collection *c, char **json, hw_error *err)
+{
+    HWI_FAR(c, hwi_far_text(c->far, "GET", "/describe", NULL, json, err));
+    return told(c, write_description, json, err);
+}
+
+hw_status
 hw_collection_stats(hw_collection *c, char **json, hw_error *err)
 {
     HWI_FAR(c, hwi_far_text(c->far, "GET", "/stats", NULL, json, err));
-    hwi_view *view;
-    hwi_buf b = {0};
-    *json = NULL;
-    HWI_TRY(hwi_reading_begin(c, &view, err));
-    hw_status st = write_stats(&b, view, err);
-    hwi_reading_end(c, view);
-    if (st == HW_OK) return hwi_buf_take_text(&b, json, err);
-    hwi_buf_release(&b);
-    return st;
+    return told(c, write_stats, json, err);
 }
