@@ -63,6 +63,7 @@ class How {
     if (!pick) { replace(this.body, noCollections()); return; }
     this.names = names;
     const c = await collection(pick, signal);
+    if (!here()) return;
     const vector = c.vectors.find((v) => !v.sparse && !v.multi);
     if (!vector) {
       this.c = null;

@@ -28,6 +28,12 @@ function where() {
   return {name: views[path] ? path : 'search', params: Object.fromEntries(new URLSearchParams(query))};
 }
 
+function end() {
+  current?.stop.abort();
+  current?.view?.leave?.();
+  current = null;
+}
+
 async function show() {
   const {name, params} = where();
   for (const link of document.querySelectorAll('.top nav a')) {
@@ -39,8 +45,7 @@ async function show() {
     return;
   }
   const isFirst = !current;
-  current?.stop.abort();
-  current?.view?.leave?.();
+  end();
   const mine = current = {name, view: null, stop: new AbortController()};
   const place = el('div', {class: `view ${name}`});
   main.replaceChildren(place);
@@ -89,7 +94,7 @@ async function serverName() {
 document.getElementById('key').addEventListener('click', async () => {
   await askKey(false);
   document.getElementById('key').classList.toggle('lit', hasKey());
-  current = null;
+  end();
   show();
 });
 themeButton();

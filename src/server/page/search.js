@@ -34,8 +34,10 @@ class Search extends CollectionView {
     this.files.watch(place, tools.signal);
   }
 
-  async opened(c) {
-    this.files.use(await embedding(c.name, this.tools.signal));
+  async opened(c, here) {
+    const embedder = await embedding(c.name, this.tools.signal);
+    if (!here()) return;
+    this.files.use(embedder);
     replace(this.usingBox, ...(c.vectors.length > 1 ? [field('Vector', select(c.vectors.map((v) => [v.name, `${v.name || '(unnamed)'}${v.sparse ? ', sparse' : ''}`]), this.using,
       {onchange: (e) => { this.using = e.target.value; this.go({using: this.using}); }}))] : []));
     this.dimHint.textContent = c.vectors.filter((v) => v.name === this.using).map((v) => (v.sparse ? 'Sparse: {"indices": [7, 12], "values": [0.4, 1]}' : `${number(v.dim)} numbers, ${v.distance}`)).join();

@@ -24,7 +24,7 @@ export function noCollections() {
 /** A view gives its words {title, lead, results, fold}, what in its address to change for the `first` page,
  *  and four methods:
  *    form(choice)    its form, with the choice of the collection in it, before anything is known of that
- *    opened(c)       another collection is there
+ *    opened(c, here) another collection is there; nothing is to change any more when here() is false
  *    fill(params)    the address into the form
  *    show(mine)      the points, unless this.turn is no longer `mine` */
 export class CollectionView {
@@ -39,9 +39,10 @@ export class CollectionView {
 
   async update(params) {
     const mine = this.turn = Symbol('turn');
+    const here = () => this.turn === mine;
     try {
       if (!this.collection || (params.c ?? this.collection.name) !== this.collection.name) {
-        if (!await this.#open(params.c) || this.turn !== mine) return;
+        if (!await this.#open(params.c, here)) return;
       }
       this.params = {...params, c: this.collection.name};
       this.fill(this.params);
@@ -49,27 +50,32 @@ export class CollectionView {
       if ((params.f ?? 'null') !== current && !this.filter.element.contains(document.activeElement)) this.filter.set(params.f ? JSON.parse(params.f) : null);
       await this.show(mine);
     } catch (error) {
-      if (this.turn === mine) showError(this.results, error, () => this.update(params));
+      if (here()) showError(this.results, error, () => this.update(params));
+    } finally {
+      if (here()) this.results.classList.remove('busy');
     }
-    this.results.classList.remove('busy');
   }
 
   leave() { this.turn = null; }
 
-  async #open(wanted) {
+  /** False when there is no collection, or the address has changed meanwhile. */
+  async #open(wanted, here) {
     const {signal} = this.tools;
     const {names, pick} = await pickCollection(wanted, signal);
+    if (!here()) return false;
     if (!pick) { replace(this.results, noCollections()); replace(this.controls); return false; }
     const choice = field('Collection', select(names.includes(pick) ? names : [pick, ...names], pick, {onchange: (e) => this.tools.go(this.name, {c: e.target.value})}));
     this.fold = el('details', {class: 'controls-fold', open: !matchMedia('(max-width: 760px)').matches}, el('summary', {}, this.words.fold), this.form(choice));
     replace(this.controls, this.fold);
     this.collection = null;
     const c = await collection(pick, signal);
+    const points = c.points ? await sample(pick, 40, {}, signal) : [];
+    if (!here()) return false;
     const vector = c.vectors.find((v) => !v.sparse) ?? c.vectors[0];
     this.using = vector?.name ?? '';
-    const points = c.points ? await sample(pick, 40, {}, signal) : [];
     this.withVectors = needsVectors(points, vector?.dim);
-    await this.opened(c);
+    await this.opened(c, here);
+    if (!here()) return false;
     this.collection = c;
     this.filter.use(c, points);
     return true;

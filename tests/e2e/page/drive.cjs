@@ -201,6 +201,32 @@ async function gallery(page) {
   assert.match(await page.locator('.query em').textContent(), /stripes/);
 }
 
+/** Who changes the collection and changes back before the first answer sees what was chosen last. */
+async function quickChanges(page) {
+  for (const view of ['gallery', 'search']) {
+    await page.goto(`${BASE}/dashboard#/${view}?c=pictures`);
+    await page.locator('.hit', {hasText: 'stripes'}).first().waitFor();
+    for (const slow of ['**/collections', '**/collections/sounds', '**/collections/sounds/embedding']) {
+      if (view === 'gallery' && slow.endsWith('embedding')) continue; // which it does not ask for
+      let answer;
+      const asked = new Promise((done) => page.route(slow, (route) => { answer = route; done(); }, {times: 1}));
+      await page.goto(`${BASE}/dashboard#/${view}?c=sounds`);
+      await asked;
+      await page.goto(`${BASE}/dashboard#/${view}?c=pictures`);
+      await page.waitForFunction(() => document.querySelector('.controls select')?.value === 'pictures' && !document.querySelector('.busy'));
+      const answered = page.waitForResponse(slow);
+      await answer.continue();
+      await (await answered).finished();
+      await page.waitForTimeout(200); // for what should not happen
+      assert.equal(await page.getByLabel('Collection', {exact: true}).inputValue(), 'pictures', `${view}, ${slow}`);
+      await page.getByLabel(/ a page$/).selectOption('48');
+      await page.waitForURL(/n=48/);
+      await page.waitForFunction(() => document.querySelectorAll('.hit').length === 24);
+      assert.match(await page.locator('.hit-title').first().textContent(), /stripes|blob/);
+    }
+  }
+}
+
 /** One sound plays at a time, from what the payload holds. */
 async function sounds(page) {
   await page.goto(`${BASE}/dashboard#/gallery?c=sounds`);
@@ -326,7 +352,7 @@ const tours = {
   },
   async files(browser) {
     const page = await open(browser, '#/gallery?c=pictures');
-    for (const part of [gallery, sounds, byFile]) {
+    for (const part of [gallery, quickChanges, sounds, byFile]) {
       await part(page);
       console.log(`${part.name} done`);
     }
