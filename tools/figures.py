@@ -174,7 +174,7 @@ def figure_partition(plane):
         halve(points, box, 4, leaves, cuts)
         anchors = [mean(group) for group, _ in leaves]
         if panel == 1:
-            anchors = lloyd(points, anchors, 2)
+            anchors = lloyd(points, anchors, 6)
         body.append(f'<rect x="{left}" y="{top}" width="{size}" height="{size}" class="line"/>')
         query = (left + 0.44 * size, top + 0.47 * size)
         if panel == 1:
@@ -197,8 +197,8 @@ def figure_partition(plane):
             for order, i in enumerate(by_distance[:3]):
                 body.append(text(anchors[i][0] + 7, anchors[i][1] - 5, str(order + 1), "bold"))
             body.append(f'<path d="M{query[0] - 7:.1f} {query[1]:.1f}h14m-7 -7v14" stroke="#d1242f" stroke-width="3"/>')
-            body.append(text(left, top - 12, "2. two Lloyd passes: cells of the anchors", "bold"))
-    write_svg("partition.svg", 730, 384, "A KD-tree partition, and the same leaves after two Lloyd passes", body)
+            body.append(text(left, top - 12, "2. after Lloyd passes: cells of the anchors", "bold"))
+    write_svg("partition.svg", 730, 384, "A KD-tree partition, and the same leaves after Lloyd passes", body)
     return leaves
 
 
@@ -250,7 +250,7 @@ def figure_signature(plane):
         body.append(text(x + 20, y, f"{differ} bits differ: {count} pictures"))
     body.append(text(x, top + 232, "The more bits agree, the smaller the angle.", ""))
     body.append(text(x, top + 250, "With 128 hyperplanes the estimate is good", ""))
-    body.append(text(x, top + 268, "enough to leave out five of six vectors of", ""))
+    body.append(text(x, top + 268, "enough to leave out four of five vectors of", ""))
     body.append(text(x, top + 286, "the opened leaves.", ""))
     write_svg("signature.svg", 700, 372, "Signatures: the sides of random hyperplanes", body)
 
@@ -286,7 +286,7 @@ def figure_page():
     body.append(text(10, y - 10, "parts 1, 2 ...: read for survivors only", "bold"))
     x = 10
     for i in range(2):
-        for name, width, hue in (("8 bits a component: 784 bytes", 220, "#8064a2"), ("A2", 36, "#3a9ca0"), ("S2", 36, "#3a9ca0")):
+        for name, width, hue in (("4 bits a component: 400 bytes", 220, "#8064a2"), ("A2", 36, "#3a9ca0"), ("S2", 36, "#3a9ca0")):
             body.append(f'<rect x="{x}" y="{y}" width="{width}" height="34" fill="{hue}" fill-opacity="0.3" stroke="{hue}"/>')
             body.append(text(x + width / 2, y + 21, name, "mid small"))
             x += width
@@ -320,7 +320,7 @@ def figure_funnel(hashwood, db, folder):
     stats = subprocess.run([hashwood, "stats", db, "fashion", "--json"], capture_output=True, text=True, check=True).stdout
     leaves = json.loads(stats)["vectors"][""]["leaves"]
     steps = [("stored", 60000, f"in {leaves} leaves, whose anchors are ranked"), ("scanned", None, "signatures of the opened leaves"),
-             ("survivors", None, "whose lower bound beats the tenth best"), ("refined", None, "8 bits a component read"),
+             ("survivors", None, "whose lower bound beats the tenth best"), ("refined", None, "4 bits a component read"),
              ("exact", None, "full precision read"), ("hits", None, "k")]
     body = [text(10, 18, "What one query looks at (k = 10, recall asked 0.95; mean of 500 queries)", "bold")]
     for i, (name, value, note) in enumerate(steps):
@@ -356,7 +356,7 @@ def figure_neighbours(hashwood, db, folder):
     for line, row in enumerate((0, 1, 18, 23)):
         y = top + line * (size + 42)
         path = tiny_idx(folder, [test[row]])
-        for_all = search(hashwood, db, path, "-k", "6")[0]["hits"]
+        for_all = search(hashwood, db, path, "-k", "6", "--exact")[0]["hits"]
         body.append(picture(left, y - 12, size, test[row]))
         body.append(text(left - 14, y + 24, f"picture {row}", "end small"))
         for i, hit in enumerate(for_all):
