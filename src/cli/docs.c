@@ -330,18 +330,21 @@ bash_completion(hwi_buf *b)
                     "complete -o filenames -F _hashwood hashwood\n");
 }
 
-/* Help for a zsh or fish description: no quotes or brackets that would end it. */
+/* Help between the single quotes of zsh or fish; a backslash before each of `special`. */
 static void
-add_description(hwi_buf *b, const char *help)
+add_description(hwi_buf *b, const char *help, const char *special)
 {
     for (; *help; help++) {
-        char c = *help;
-        if (c == '\'') c = '"';
-        if (c == '[' || c == ']') c = ' ';
-        if (c == ':') c = ';';
-        hwi_buf_add(b, &c, 1);
+        if (*help == '\'') {
+            hwi_buf_text(b, "'\\''");
+            continue;
+        }
+        if (strchr(special, *help)) hwi_buf_text(b, "\\");
+        hwi_buf_add(b, help, 1);
     }
 }
+
+#define ZSH_SPECIAL "[]:"
 
 static void
 zsh_option(hwi_buf *b, const cli_option *o)
@@ -349,11 +352,11 @@ zsh_option(hwi_buf *b, const cli_option *o)
     const char *repeat = o->type == CLI_LIST ? "*" : "";
 
     hwi_buf_printf(b, "            '%s--%s[", repeat, o->name);
-    add_description(b, o->help);
+    add_description(b, o->help, ZSH_SPECIAL);
     hwi_buf_text(b, "]");
     if (o->value) {
         hwi_buf_text(b, ":");
-        add_description(b, o->value);
+        add_description(b, o->value, ZSH_SPECIAL);
         hwi_buf_text(b, ":");
         if (o->choices) {
             hwi_buf_text(b, "(");
@@ -399,7 +402,7 @@ zsh_completion(hwi_buf *b)
                     "_hashwood_commands() {\n    local -a commands\n    commands=(\n");
     for (size_t i = 0; cli_commands[i]; i++) {
         hwi_buf_printf(b, "        '%s:", cli_commands[i]->name);
-        add_description(b, cli_commands[i]->summary);
+        add_description(b, cli_commands[i]->summary, ZSH_SPECIAL);
         hwi_buf_text(b, "'\n");
     }
     hwi_buf_text(b, "    )\n    _describe command commands\n}\n"
@@ -425,7 +428,7 @@ fish_option(hwi_buf *b, const char *command, const cli_option *o)
         hwi_buf_text(b, completes_files(o->value) ? " -r -F" : " -x");
     }
     hwi_buf_text(b, " -d '");
-    add_description(b, o->help);
+    add_description(b, o->help, "");
     hwi_buf_text(b, "'\n");
 }
 
@@ -436,7 +439,7 @@ fish_completion(hwi_buf *b)
     for (size_t i = 0; cli_commands[i]; i++) {
         hwi_buf_printf(b, "complete -c hashwood -n __fish_use_subcommand -f -a %s -d '",
                        cli_commands[i]->name);
-        add_description(b, cli_commands[i]->summary);
+        add_description(b, cli_commands[i]->summary, "");
         hwi_buf_text(b, "'\n");
     }
     for (size_t i = 0; cli_commands[i]; i++) {
