@@ -17,7 +17,6 @@
 #define CHUNK 2048u  /* vectors rounded at a time */
 #define TOGETHER 64u /* of them by one thread */
 #define TILE 48u     /* rows in one product: whole tiles of every kernel */
-#define FLOAT_STEP 2.4e-7f
 
 typedef struct comparing {
     hwi_index_view *v;
@@ -80,7 +79,7 @@ set_norms(const comparing *c, uint32_t first, hwi_rounded *q)
 
     for (size_t k = 0; k < q->count; k++) {
         float worst = c->nearest[first + k].worst;
-        worst += fabsf(worst) * FLOAT_STEP;
+        worst += fabsf(worst) * HWI_FLOAT_STEP;
         if (metric == HWI_L2) q->norm[k] = q->squares[k] - worst;
         if (metric == HWI_COSINE) q->norm[k] = 2 - 2 * worst;
         if (metric == HWI_DOT) q->norm[k] = -2 * worst;
@@ -91,7 +90,7 @@ static float
 limit_of(const comparing *c, const hwi_rounded *q, const hwi_rounded_row *row)
 {
     float slack = hwi_rounded_slack(q, row) +
-                  (float)(q->dim + 32) * FLOAT_STEP * (row->squares + q->longest * q->longest);
+                  (float)(q->dim + 32) * HWI_FLOAT_STEP * (row->squares + q->longest * q->longest);
 
     return c->v->model->metric == HWI_L2 ? slack - row->squares : slack;
 }

@@ -9,7 +9,6 @@
 
 #define BLOCKS_BYTES (1u << 19) /* a quarter of a 2 MB L2: read again for every tile of rows */
 #define TILE 12u                /* rows whose scores are kept at a time */
-#define FLOAT_STEP 2.4e-7f      /* two units in the last place */
 
 hwi_rounded_row
 hwi_round_row(const float *x, size_t dim, size_t rank_dims, uint8_t *bytes, float *scratch)
@@ -21,11 +20,12 @@ hwi_round_row(const float *x, size_t dim, size_t rank_dims, uint8_t *bytes, floa
 
     hwi_quantize_i8(x, dim, rank_dims, codes, &row.scale);
     for (size_t j = 0; j < dim; j++) scratch[j] = row.scale * (float)codes[j];
-    for (size_t j = 0; j < rank_dims; j++) bytes[j] ^= 128; /* plus 128 */
+    hwi_shift_i8(codes, rank_dims, bytes);
     k->dot_rows(x, x, 0, 1, dim, &row.squares);
     k->l2sq_rows(x, scratch, 0, 1, dim, &error);
-    row.length = sqrtf(row.squares) * (1 + (float)(dim + 32) * FLOAT_STEP);
-    row.error = sqrtf(error) * (1 + (float)(dim + 32) * FLOAT_STEP) + row.length * FLOAT_STEP;
+    row.length = sqrtf(row.squares) * (1 + (float)(dim + 32) * HWI_FLOAT_STEP);
+    row.error =
+        sqrtf(error) * (1 + (float)(dim + 32) * HWI_FLOAT_STEP) + row.length * HWI_FLOAT_STEP;
     return row;
 }
 
@@ -84,7 +84,7 @@ float
 hwi_rounded_slack(const hwi_rounded *r, const hwi_rounded_row *row)
 {
     float rounding = row->error * r->longest + (row->length + row->error) * r->error;
-    float arithmetic = (float)(r->dim + 32) * FLOAT_STEP * row->length * r->longest;
+    float arithmetic = (float)(r->dim + 32) * HWI_FLOAT_STEP * row->length * r->longest;
 
     return 2 * (rounding + arithmetic) * 1.0001f;
 }
@@ -145,7 +145,7 @@ norm_slack(const hwi_rounded *r)
 
     for (size_t k = 0; k < r->count; k++)
         if (r->norm[k] < INFINITY) most = HWI_MAX(most, fabsf(r->norm[k]));
-    return 4 * FLOAT_STEP * most;
+    return 4 * HWI_FLOAT_STEP * most;
 }
 
 static void

@@ -12,6 +12,8 @@
 
 #include "kernel/kernel.h"
 
+#define HWI_FLOAT_STEP 2.4e-7f /* what one operation may be off by: two units in the last place */
+
 /* Vectors, as kernels.rank_rows takes them. */
 typedef struct hwi_rounded {
     size_t count, dim, rank_dims; /* dim rounded up to 8 */

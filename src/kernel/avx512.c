@@ -407,11 +407,27 @@ dot_u8_blocks(const uint8_t *q, const int8_t *blocks, size_t block_count, size_t
     }
 }
 
+typedef struct rank_side {
+    const int8_t *blocks;
+    const float *scale, *norm, *code_sum;
+    size_t dims;
+} rank_side;
+
+/* The scores of the block that begins at `at`, of its sums with a query; factor: -2 q_scale. */
+INLINE __m512
+rank_score(__m512i sum, float factor, const rank_side *s, size_t at)
+{
+    __m512 ip = _mm512_fmadd_ps(_mm512_set1_ps(-128.0f), _mm512_loadu_ps(s->code_sum + at),
+                                _mm512_cvtepi32_ps(sum));
+    __m512 step = _mm512_mul_ps(_mm512_loadu_ps(s->scale + at), _mm512_set1_ps(factor));
+    return _mm512_fmadd_ps(ip, step, _mm512_loadu_ps(s->norm + at));
+}
+
 static void
 rank_blocks(const uint8_t *q, float q_scale, const int8_t *blocks, const float *scale,
             const float *norm, const float *code_sum, size_t block_count, size_t dims, float *out)
 {
-    const __m512 factor = _mm512_set1_ps(-2.0f * q_scale), offset = _mm512_set1_ps(-128.0f);
+    const rank_side s = {blocks, scale, norm, code_sum, dims};
     __m512i sum[BLOCKS_MAX];
 
     for (size_t b = 0; b < block_count;) {
@@ -422,10 +438,7 @@ rank_blocks(const uint8_t *q, float q_scale, const int8_t *blocks, const float *
             dot_blocks(q, blocks + b * HWI_LANES * dims, 1, dims, sum);
         for (size_t i = 0; i < count; i++, b++) {
             size_t at = b * HWI_LANES;
-            __m512 ip =
-                _mm512_fmadd_ps(offset, _mm512_loadu_ps(code_sum + at), _mm512_cvtepi32_ps(sum[i]));
-            __m512 step = _mm512_mul_ps(_mm512_loadu_ps(scale + at), factor);
-            _mm512_storeu_ps(out + at, _mm512_fmadd_ps(ip, step, _mm512_loadu_ps(norm + at)));
+            _mm512_storeu_ps(out + at, rank_score(sum[i], -2.0f * q_scale, &s, at));
         }
     }
 }
@@ -438,12 +451,6 @@ rank_blocks(const uint8_t *q, float q_scale, const int8_t *blocks, const float *
 
 /* Not __m512i, which may alias anything: arrays of it are kept in memory and not in registers. */
 typedef int32_t rank_register __attribute__((vector_size(64)));
-
-typedef struct rank_side {
-    const int8_t *blocks;
-    const float *scale, *norm, *code_sum;
-    size_t dims;
-} rank_side;
 
 /* Sums of a tile; `rows` is a constant where this is inlined. */
 INLINE void
@@ -469,15 +476,6 @@ rank_sums(const uint8_t *q, size_t stride, size_t rows, const int8_t *line, size
                 sum[r][b] = (rank_register)_mm512_dpbusd_epi32((__m512i)sum[r][b], x, v[b]);
         }
     }
-}
-
-INLINE __m512
-rank_score(__m512i sum, float factor, const rank_side *s, size_t at)
-{
-    __m512 ip = _mm512_fmadd_ps(_mm512_set1_ps(-128.0f), _mm512_loadu_ps(s->code_sum + at),
-                                _mm512_cvtepi32_ps(sum));
-    __m512 step = _mm512_mul_ps(_mm512_loadu_ps(s->scale + at), _mm512_set1_ps(factor));
-    return _mm512_fmadd_ps(ip, step, _mm512_loadu_ps(s->norm + at));
 }
 
 INLINE void
