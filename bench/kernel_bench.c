@@ -113,6 +113,25 @@ body_codes(bench_data *d, size_t count, size_t dims)
     return count * dims;
 }
 
+/* Bytes of a row of `dims` codes of four bits (hwi_leaf_code_bytes). */
+static size_t
+nibble_bytes(size_t dims)
+{
+    return (dims + 31) / 32 * 16;
+}
+
+static size_t
+body_nibbles(bench_data *d, size_t count, size_t dims)
+{
+    size_t half = nibble_bytes(dims);
+    int32_t out[16];
+    for (size_t i = 0; i < count; i += 16) {
+        for (size_t r = 0; r < 16; r++) d->codes[r] = d->bytes + scattered(i + r, count) * half;
+        d->k->dot_nibbles((const int8_t *)d->query, d->codes, 16, half, out);
+    }
+    return count * half;
+}
+
 static size_t
 body_rank(bench_data *d, size_t count, size_t dims)
 {
@@ -265,6 +284,7 @@ run_table(bench_data *d)
         report(d, "l1_rows", dims[i], dims[i] * 4, body_l1);
         report(d, "l2sq_gather", dims[i], dims[i] * 4, body_gather);
         report(d, "dot_codes", dims[i] / 16 * 16, dims[i] / 16 * 16, body_codes);
+        report(d, "dot_nibbles", dims[i], nibble_bytes(dims[i]), body_nibbles);
         report(d, "rank_blocks", dims[i] / 8 * 8, dims[i] / 8 * 8, body_rank);
     }
     report(d, "select_le", 1024, 4, body_select);
