@@ -155,7 +155,8 @@ main(int argc, char **argv)
                                "\"multi\": {\"dim\": 64, \"metric\": \"cosine\", "
                                "\"multivector_config\": {\"comparator\": \"max_sim\"}}}, "
                                "\"sparse_vectors\": {\"sparse\": {\"modifier\": \"idf\"}}}",
-                               &err));
+                               &err),
+          &err);
     check(hw_collection_open(db, "c", &c, &err), &err);
     const char *only = argc > 2 ? argv[2] : "sparse dense multi";
     if (strstr(only, "sparse")) {

@@ -22,9 +22,10 @@ typedef struct hwi_shared {
     char name[HW_NAME_MAX + 1];
 } hwi_shared;
 
-/* What hw_db_metrics counts here; every member only grows and orders nothing. */
+/* What hw_db_metrics counts here, one stripe of it; every member only grows and orders nothing. */
 typedef struct hwi_metrics {
-    atomic_uint_least64_t searches, searches_exact, searches_filtered;
+    HWI_STRIPE_ALIGN atomic_uint_least64_t searches;
+    atomic_uint_least64_t searches_exact, searches_filtered;
     atomic_uint_least64_t leaves_opened, codes_scanned, rows_refined, rows_exact;
     atomic_uint_least64_t ns_rotate, ns_rank, ns_scan, ns_exact, ns_filter;
     atomic_uint_least64_t commits, commit_bytes, points_written, points_deleted;
@@ -33,7 +34,7 @@ typedef struct hwi_metrics {
 struct hw_db {
     hwi_remote *far; /* a server's database; then nothing below but opts counts */
     hw_store *store;
-    hwi_metrics metrics;
+    hwi_metrics *metrics; /* a stripe each; never NULL but in a far database */
     hwi_snapshots *snapshots;
     hwi_store_meta meta;
     hw_db_opts opts;
@@ -150,7 +151,7 @@ void hwi_reading_end(hw_collection *c, hwi_view *view); /* NULL is fine */
 /* Whether to read once more, in a newer view: the store no longer had what this one asked for
  * (HW_ECONFLICT, a snapshot older than a cluster keeps). *attempt is 0 at first. */
 bool hwi_reading_again(const hw_collection *c, hw_status st, uint32_t *attempt);
-void hwi_hold_release(hw_collection *c);                /* when there is one */
+void hwi_hold_release(hw_collection *c); /* when there is one */
 
 /* ---- read.c */
 

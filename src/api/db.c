@@ -42,7 +42,9 @@ hwi_db_over_store(hw_store *store, const hw_db_opts *opts, hw_db **out, hw_error
     if (!db) return hwi_nomem(err, sizeof *db);
     db->opts = *opts;
     pthread_mutex_init(&db->lock, NULL);
-    hw_status st = hwi_store_meta_check(store, create, &db->meta, err);
+    db->metrics = hwi_stripes_new(sizeof *db->metrics);
+    hw_status st = db->metrics ? HW_OK : hwi_nomem(err, hwi_stripe_count() * sizeof *db->metrics);
+    if (st == HW_OK) st = hwi_store_meta_check(store, create, &db->meta, err);
     if (st == HW_OK) st = hwi_snapshots_new(store, &db->snapshots, err);
     if (st != HW_OK) {
         hw_db_close(db);
@@ -80,6 +82,7 @@ hw_db_close(hw_db *db)
     hwi_store_close(db->store);
     hwi_remote_close(db->far);
     pthread_mutex_destroy(&db->lock);
+    hwi_free(db->metrics);
     hwi_free(db);
 }
 

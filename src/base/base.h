@@ -231,4 +231,15 @@ HW_CHECKED hw_status hwi_progress_step(hwi_progress *p, const char *stage, uint6
 void hwi_parallel_for(uint32_t threads, size_t count, void (*fn)(void *arg, size_t i), void *arg);
 uint32_t hwi_processors(void);
 
+/* What every search writes is kept in stripes, each in cache lines of its own (HWI_STRIPE_ALIGN), so
+ * that threads do not take it from each other; who reads adds the stripes up. Their number never
+ * changes within a process: a power of two, no less than twice the processors, up to 64. */
+uint32_t hwi_stripe_count(void);
+/* The calling thread's, below hwi_stripe_count(). Threads get theirs in turn, so two may have the
+ * same: what a stripe holds is for atomics or a lock to guard. */
+uint32_t hwi_stripe(void);
+#define HWI_STRIPE_ALIGN _Alignas(64)
+/* An array of hwi_stripe_count() stripes, all bytes zero; NULL when out of memory. */
+void *hwi_stripes_new(size_t stripe_bytes);
+
 #endif

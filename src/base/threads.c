@@ -1,4 +1,4 @@
-/* threads.c - a parallel loop and nothing more.
+/* threads.c - a parallel loop, and stripes for what many threads write.
  *
  * Threads live for one call. A pool would save some 20 us a call, but needs a life-cycle, and a
  * library that keeps threads behind its caller's back breaks fork() and unloading. What runs in
@@ -58,4 +58,44 @@ hwi_processors(void)
     }
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     return online > 0 ? (uint32_t)online : 1;
+}
+
+/* ---- Stripes ---- */
+
+#define STRIPES_MAX 64u
+
+uint32_t
+hwi_stripe_count(void)
+{
+    static atomic_uint kept; /* relaxed: whoever comes first decides, and it guards nothing */
+    unsigned count = atomic_load_explicit(&kept, memory_order_relaxed);
+    unsigned wanted = 2;
+
+    if (count) return count;
+    while (wanted < STRIPES_MAX && wanted < 2 * hwi_processors()) wanted *= 2;
+    if (atomic_compare_exchange_strong_explicit(&kept, &count, wanted, memory_order_relaxed,
+                                                memory_order_relaxed))
+        return wanted;
+    return count;
+}
+
+/* Threads are numbered when they first ask, so those that search have neighbouring numbers. */
+uint32_t
+hwi_stripe(void)
+{
+    static atomic_uint threads;
+    static _Thread_local uint32_t number; /* 0: not yet */
+
+    if (number == 0) number = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed);
+    return number & (hwi_stripe_count() - 1);
+}
+
+void *
+hwi_stripes_new(size_t stripe_bytes)
+{
+    size_t bytes = hwi_size_mul(hwi_stripe_count(), stripe_bytes);
+    void *stripes = hwi_alloc_aligned(bytes);
+
+    if (stripes) memset(stripes, 0, bytes);
+    return stripes;
 }

@@ -26,9 +26,11 @@ hwi_index_new(uint32_t coll, const hwi_field *field, hwi_index **out, hw_error *
     char *name = ix ? hwi_alloc(bytes) : NULL;
 
     *out = NULL;
-    if (!name) {
+    hw_status st = name ? hwi_scratch_lists_new(&ix->scratch, err) : hwi_nomem(err, sizeof *ix);
+    if (st != HW_OK) {
+        hwi_free(name);
         hwi_free(ix);
-        return hwi_nomem(err, sizeof *ix);
+        return st;
     }
     memcpy(name, field->name, bytes);
     ix->coll = coll;
@@ -50,7 +52,7 @@ void
 hwi_index_free(hwi_index *ix)
 {
     if (!ix) return;
-    hwi_scratch_free_all(ix);
+    hwi_scratch_lists_free(ix->scratch);
     hwi_model_unref(ix->model);
     hwi_tree_unref(ix->tree);
     hwi_calibration_unref(ix->calibration);

@@ -12,10 +12,17 @@
 #include "index/state.h"
 #include "index/tree/tree.h"
 
+/* One stripe (base.h) of the scratch that searches leave behind for the next. */
+typedef struct hwi_scratch_list {
+    HWI_STRIPE_ALIGN pthread_mutex_t lock;
+    struct hwi_scratch *first;
+} hwi_scratch_list;
+
 struct hwi_index {
     uint32_t coll;
     hwi_field field; /* name is owned */
     hwi_space space;
+    hwi_scratch_list *scratch; /* stripes */
 
     pthread_mutex_t lock; /* guards the fields below */
     hwi_model *model;     /* newest seen, NULL: none yet */
@@ -23,7 +30,6 @@ struct hwi_index {
     uint64_t tree_seen;   /* as this snapshot and all older than its next change see it */
     hwi_calibration *calibration;
     uint32_t calibration_generation, calibration_number; /* which one that is */
-    struct hwi_scratch *scratch;                         /* free list for searches */
 
     /* a thread of this process builds or calibrates; taken by exchange, so that one does */
     atomic_bool busy;

@@ -1,4 +1,7 @@
-/* scratch.c - one block of memory a search, recycled through a short list. */
+/* scratch.c - one block of memory a search, recycled through short lists.
+ *
+ * There is a list to each stripe of threads (base.h): searches on several processors find memory that
+ * their own caches still hold, and do not wait for each other. */
 #include "index/scratch.h"
 
 typedef struct carve {
@@ -54,11 +57,12 @@ hwi_scratch_take(hwi_index *ix, const hwi_model *m, const hwi_tree *t)
 {
     hwi_scratch measure;
     size_t bytes = lay_out(&measure, NULL, ix->field.dim, m, t);
+    hwi_scratch_list *list = &ix->scratch[hwi_stripe()];
 
-    pthread_mutex_lock(&ix->lock);
-    hwi_scratch *s = ix->scratch;
-    if (s) ix->scratch = s->next;
-    pthread_mutex_unlock(&ix->lock);
+    pthread_mutex_lock(&list->lock);
+    hwi_scratch *s = list->first;
+    if (s) list->first = s->next;
+    pthread_mutex_unlock(&list->lock);
     if (!s) s = hwi_alloc_zero(sizeof *s);
     if (s && s->memory_bytes < bytes) {
         hwi_free(s->memory);
@@ -77,18 +81,32 @@ void
 hwi_scratch_give(hwi_index *ix, hwi_scratch *s)
 {
     if (!s) return;
-    pthread_mutex_lock(&ix->lock);
-    s->next = ix->scratch;
-    ix->scratch = s;
-    pthread_mutex_unlock(&ix->lock);
+    hwi_scratch_list *list = &ix->scratch[hwi_stripe()];
+    pthread_mutex_lock(&list->lock);
+    s->next = list->first;
+    list->first = s;
+    pthread_mutex_unlock(&list->lock);
+}
+
+hw_status
+hwi_scratch_lists_new(hwi_scratch_list **out, hw_error *err)
+{
+    *out = hwi_stripes_new(sizeof **out);
+    if (!*out) return hwi_nomem(err, hwi_stripe_count() * sizeof **out);
+    for (uint32_t i = 0; i < hwi_stripe_count(); i++) pthread_mutex_init(&(*out)[i].lock, NULL);
+    return HW_OK;
 }
 
 void
-hwi_scratch_free_all(hwi_index *ix)
+hwi_scratch_lists_free(hwi_scratch_list *lists)
 {
-    while (ix->scratch) {
-        hwi_scratch *s = ix->scratch;
-        ix->scratch = s->next;
-        scratch_free(s);
+    for (uint32_t i = 0; lists && i < hwi_stripe_count(); i++) {
+        while (lists[i].first) {
+            hwi_scratch *s = lists[i].first;
+            lists[i].first = s->next;
+            scratch_free(s);
+        }
+        pthread_mutex_destroy(&lists[i].lock);
     }
+    hwi_free(lists);
 }

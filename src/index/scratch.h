@@ -28,10 +28,11 @@ typedef struct hwi_scratch {
     float *bound;          /* likewise */
 } hwi_scratch;
 
-/* Takes one from the index's free list or makes one, large enough for a model and tree (both NULL:
- * for flat search). NULL when out of memory. */
+/* Takes one from a free list of the index or makes one, large enough for a model and tree (both
+ * NULL: for flat search). NULL when out of memory. */
 hwi_scratch *hwi_scratch_take(hwi_index *ix, const hwi_model *m, const hwi_tree *t);
 void hwi_scratch_give(hwi_index *ix, hwi_scratch *s);
-void hwi_scratch_free_all(hwi_index *ix);
+HW_CHECKED hw_status hwi_scratch_lists_new(hwi_scratch_list **out, hw_error *err);
+void hwi_scratch_lists_free(hwi_scratch_list *lists); /* NULL is fine */
 
 #endif

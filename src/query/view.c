@@ -9,13 +9,31 @@
  * A query asks the store for its version (a few nanoseconds), takes the cached view if that is
  * current, and counts itself in. When the store has moved on, the first query to notice makes the
  * next view under the lock; making one reads the counts and whatever the index wants, and no page.
+ * Others that come meanwhile wait for it: what was committed before they asked they have to see.
  * The old view lives until its last query ends; the read transaction until its last view does.
+ *
+ * One counter that all queries write would go from processor to processor twice a query. So they
+ * count themselves in and out in stripes (base.h), each with a lock that others hardly ever want:
+ *
+ *     views  --current-->  view, refs = CURRENT            users of the view in all:
+ *       |                   ^         ^                      refs - CURRENT + 3 - 1
+ *       stripe 0: view -----+  pins 3 |
+ *       stripe 1: view ---------------+  pins -1 (released here, taken elsewhere)
+ *       stripe 2: NULL
+ *
+ * A stripe points to the current view or to none, and only under views->lock is it pointed anywhere.
+ * Who takes a view adds one to its stripe's pins; who releases one takes one off, or, if its stripe
+ * does not point to that view, off the view's refs, where CURRENT keeps it far above zero. Before a
+ * view stops being the current one, every stripe's pins are moved into refs, each under its lock. So
+ * from then on all users are counted in refs, which can only fall; taking CURRENT off and every later
+ * release are atomic steps, and the one of them that reaches zero, the last, frees the view.
  *
  * An open read transaction makes a store keep every page that was freed since. So views are cached
  * only while they are current: a commit in this process drops them (hwi_snapshots_drop), and a
  * process that only reads looks for stale ones now and then (api/janitor.c).
  *
- * Locks: views->lock (cached, and making the next) before snapshots->lock (newest, the list).
+ * Locks: views->lock (cached, and making the next) before snapshots->lock (newest, the list) before
+ * a stripe's, under which nothing waits.
  * hwi_snapshots_drop has to go the other way, so it only tries views->lock: a views object that is
  * busy just now keeps its view, and its place in the list, until the next time. */
 #include "query/view.h"
@@ -43,13 +61,23 @@ typedef struct memory {
     struct memory *next;
 } memory;
 
+/* One stripe of who uses the current view. */
+typedef struct stripe {
+    HWI_STRIPE_ALIGN pthread_mutex_t lock; /* guards both */
+    hwi_view *view;                        /* views->current, or NULL */
+    int64_t pins;                          /* taken here less released here, not yet in refs */
+} stripe;
+
+#define CURRENT (INT64_C(1) << 62) /* in refs of a view that is views->current */
+
 struct hwi_views {
     hwi_snapshots *snapshots;
     hwi_snapshots *own_snapshots; /* to free, when made by hwi_views_new */
     uint32_t coll;
     char name[HW_NAME_MAX + 1];
+    stripe *stripes;
     pthread_mutex_t lock; /* guards current, conf and indexes; held while the next view is made */
-    hwi_view *current;    /* holds a reference; may be NULL */
+    hwi_view *current;    /* holds CURRENT references; may be NULL */
     hwi_conf *conf;       /* the newest settings seen */
     memory *indexes;      /* of all dense fields seen, dropped ones included: views may use them */
     hwi_views *next, *previous; /* snapshots->cached */
@@ -157,10 +185,10 @@ view_free(hwi_view *v)
 }
 
 static void
-view_unref(hwi_view *v)
+view_unref(hwi_view *v, int64_t refs)
 {
     /* acq_rel: whoever frees comes after all who read */
-    if (v && atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) == 1) view_free(v);
+    if (v && atomic_fetch_sub_explicit(&v->refs, refs, memory_order_acq_rel) == refs) view_free(v);
 }
 
 /* Tables of the records; v->txn, conf and counts are set. */
@@ -252,7 +280,7 @@ make_view(hwi_views *views, uint64_t version, hwi_view **out, hw_error *err)
 {
     hwi_view *v = hwi_alloc_zero(sizeof *v);
     if (!v) return hwi_nomem(err, sizeof *v);
-    atomic_init(&v->refs, 1);
+    atomic_init(&v->refs, CURRENT);
     hw_status st = fill_view(views, v, version, err);
     if (st != HW_OK) {
         view_free(v);
@@ -287,10 +315,54 @@ hwi_view_of_txn(hw_store_txn *txn, hwi_conf *conf, const hwi_counts *counts, hwi
 void
 hwi_view_of_txn_free(hwi_view *view)
 {
-    view_unref(view);
+    view_unref(view, 1);
 }
 
 /* ---- Views: the cached one ---- */
+
+/* Counts the caller in if the view its stripe points to will do. */
+static hwi_view *
+pin(stripe *s, uint64_t version)
+{
+    hwi_view *v = NULL;
+    pthread_mutex_lock(&s->lock);
+    if (s->view && is_good(s->view->source, version)) {
+        v = s->view;
+        s->pins++;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return v;
+}
+
+/* The same for the current view; views->lock is held. */
+static void
+pin_current(hwi_views *views, stripe *s)
+{
+    pthread_mutex_lock(&s->lock);
+    HWI_ASSERT(!s->view || s->view == views->current);
+    s->view = views->current;
+    s->pins++;
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* views->lock is held. There is no current view any more; gives what was, with the CURRENT
+ * references that the caller has to take off. */
+static hwi_view *
+retire(hwi_views *views)
+{
+    hwi_view *v = views->current;
+    views->current = NULL;
+    for (uint32_t i = 0; v && i < hwi_stripe_count(); i++) {
+        stripe *s = &views->stripes[i];
+        pthread_mutex_lock(&s->lock);
+        /* relaxed: the lock orders it after what was released here */
+        atomic_fetch_add_explicit(&v->refs, s->pins, memory_order_relaxed);
+        s->view = NULL;
+        s->pins = 0;
+        pthread_mutex_unlock(&s->lock);
+    }
+    return v;
+}
 
 static void
 list_add(hwi_views *views)
@@ -326,8 +398,7 @@ static hw_status
 refresh(hwi_views *views, uint64_t version, hwi_view **old, hw_error *err)
 {
     hwi_view *v;
-    *old = views->current;
-    views->current = NULL;
+    *old = retire(views);
     HWI_TRY(make_view(views, version, &v, err));
     views->current = v;
     if (v->conf != views->conf) {
@@ -343,41 +414,44 @@ hwi_views_current(hwi_views *views, hwi_view **out, hw_error *err)
 {
     hw_status st = HW_OK;
     hwi_view *old = NULL;
-    *out = NULL;
-    uint64_t newest = hwi_store_newest(views->snapshots->store); /* may wait: not under the lock */
+    stripe *s = &views->stripes[hwi_stripe()];
+    uint64_t newest = hwi_store_newest(views->snapshots->store); /* may wait: not under a lock */
+    *out = pin(s, newest);
+    if (*out) return HW_OK;
     pthread_mutex_lock(&views->lock);
-    hwi_view *v = views->current;
-    if (!v || !is_good(v->source, newest)) {
+    if (!views->current || !is_good(views->current->source, newest))
         st = refresh(views, newest, &old, err);
-        v = views->current;
-    }
     if (st == HW_OK) {
-        atomic_fetch_add_explicit(&v->refs, 1, memory_order_relaxed);
-        *out = v;
+        pin_current(views, s);
+        *out = views->current;
     }
     pthread_mutex_unlock(&views->lock);
-    view_unref(old);
+    view_unref(old, CURRENT);
     return st;
 }
 
 void
 hwi_view_release(hwi_views *views, hwi_view *view)
 {
-    (void)views;
-    view_unref(view);
+    stripe *s = &views->stripes[hwi_stripe()];
+    if (!view) return;
+    pthread_mutex_lock(&s->lock);
+    bool is_current = s->view == view;
+    if (is_current) s->pins--;
+    pthread_mutex_unlock(&s->lock);
+    if (!is_current) view_unref(view, 1);
 }
 
 void
 hwi_views_drop(hwi_views *views)
 {
     pthread_mutex_lock(&views->lock);
-    hwi_view *v = views->current;
-    views->current = NULL;
+    hwi_view *v = retire(views);
     pthread_mutex_lock(&views->snapshots->lock);
     list_remove(views);
     pthread_mutex_unlock(&views->snapshots->lock);
     pthread_mutex_unlock(&views->lock);
-    view_unref(v);
+    view_unref(v, CURRENT);
 }
 
 void
@@ -397,8 +471,7 @@ hwi_snapshots_drop(hwi_snapshots *s, bool stale_only)
         hwi_view *v = views->current;
         if (v && !(stale_only && v->snapshot == newest)) {
             v->next_dead = dead;
-            dead = v;
-            views->current = NULL;
+            dead = retire(views);
             list_remove(views);
         }
         pthread_mutex_unlock(&views->lock);
@@ -407,7 +480,7 @@ hwi_snapshots_drop(hwi_snapshots *s, bool stale_only)
     snapshot_unref(old);
     while (dead) {
         hwi_view *next = dead->next_dead;
-        view_unref(dead);
+        view_unref(dead, CURRENT);
         dead = next;
     }
 }
@@ -434,7 +507,13 @@ hwi_views_new_shared(hwi_snapshots *snapshots, uint32_t coll, const char *name, 
 {
     *out = NULL;
     hwi_views *views = hwi_alloc_zero(sizeof *views);
-    if (!views) return hwi_nomem(err, sizeof *views);
+    stripe *stripes = views ? hwi_stripes_new(sizeof *stripes) : NULL;
+    if (!stripes) {
+        hwi_free(views);
+        return hwi_nomem(err, sizeof *views + hwi_stripe_count() * sizeof *stripes);
+    }
+    for (uint32_t i = 0; i < hwi_stripe_count(); i++) pthread_mutex_init(&stripes[i].lock, NULL);
+    views->stripes = stripes;
     views->snapshots = snapshots;
     views->coll = coll;
     strncpy(views->name, name, HW_NAME_MAX);
@@ -476,6 +555,9 @@ hwi_views_free(hwi_views *views)
     }
     hwi_conf_unref(views->conf);
     hwi_snapshots_free(views->own_snapshots);
+    for (uint32_t i = 0; i < hwi_stripe_count(); i++)
+        pthread_mutex_destroy(&views->stripes[i].lock);
+    hwi_free(views->stripes);
     pthread_mutex_destroy(&views->lock);
     hwi_free(views);
 }

@@ -1,9 +1,9 @@
 /* view.h - an immutable picture of one collection at one commit, shared by every query that starts
  * while it is current.
  *
- * It holds a read transaction of the store and tables that remember where pages lie. Queries take
- * the current view by reference count; when the store has moved on, the first query to notice makes
- * the next one.
+ * It holds a read transaction of the store and tables that remember where pages lie. Queries count
+ * themselves in and out of the current view, each thread where others do not write; when the store
+ * has moved on, the first query to notice makes the next one.
  */
 #ifndef HWI_VIEW_H
 #define HWI_VIEW_H
@@ -40,9 +40,9 @@ typedef struct hwi_view {
     hwi_conf *conf;
     hwi_counts counts;
     hwi_page_table *slots;
-    hwi_view_field *fields; /* conf->field_count, in conf's order */
-    hwi_keeper *keeper;     /* filters resolved before; NULL in a view that changes */
-    atomic_int refs;
+    hwi_view_field *fields;     /* conf->field_count, in conf's order */
+    hwi_keeper *keeper;         /* filters resolved before; NULL in a view that changes */
+    _Atomic(int64_t) refs;      /* with view.c's stripes: who uses it */
     struct hwi_view *next_dead; /* view.c's, while it lets go of several */
     const hwi_stop *stop;       /* of a reader's own copy (api/hold.c); NULL: none */
 } hwi_view;
@@ -61,7 +61,7 @@ void hwi_views_free(hwi_views *views); /* no view may be held */
 hwi_conf *hwi_views_conf(hwi_views *views);
 void hwi_views_set_conf(hwi_views *views, hwi_conf *conf); /* takes a reference of its own */
 
-/* The newest view; release it when done. HW_ENOTFOUND "collection `x` was dropped". */
+/* The newest view; release it when done, on any thread. HW_ENOTFOUND "collection `x` was dropped". */
 HW_CHECKED hw_status hwi_views_current(hwi_views *views, hwi_view **out, hw_error *err);
 void hwi_view_release(hwi_views *views, hwi_view *view);
 

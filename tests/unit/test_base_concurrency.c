@@ -1,4 +1,4 @@
-/* The parallel loop. */
+/* The parallel loop; stripes. */
 #include "support/hwt.h"
 
 enum { COUNT = 10000 };
@@ -58,6 +58,34 @@ counting_allocations_is_safe_from_many_threads(void **state)
     assert_int_equal(hwi_alloc_fail_at(0), COUNT);
 }
 
+typedef struct tally {
+    HWI_STRIPE_ALIGN atomic_uint visits;
+} tally;
+
+static void
+count_in_stripe(void *arg, size_t i)
+{
+    tally *stripes = arg;
+    (void)i;
+    atomic_fetch_add_explicit(&stripes[hwi_stripe()].visits, 1, memory_order_relaxed);
+}
+
+static void
+stripes_add_up_whatever_the_number_of_threads(void **state)
+{
+    (void)state;
+    uint32_t count = hwi_stripe_count(), sum = 0;
+    assert_true(count >= 2 && count <= 64 && (count & (count - 1)) == 0);
+    tally *stripes = hwi_stripes_new(sizeof *stripes);
+    assert_non_null(stripes);
+    assert_int_equal((uintptr_t)stripes % 64, 0);
+    for (uint32_t threads = 1; threads <= 200; threads += 199)
+        hwi_parallel_for(threads, COUNT, count_in_stripe, stripes);
+    for (uint32_t i = 0; i < count; i++) sum += atomic_load(&stripes[i].visits);
+    assert_int_equal(sum, 2 * COUNT);
+    hwi_free(stripes);
+}
+
 int
 main(void)
 {
@@ -65,6 +93,7 @@ main(void)
         cmocka_unit_test(every_index_is_visited_once_on_any_number_of_threads),
         cmocka_unit_test(one_thread_takes_indices_in_order_and_zero_items_call_nothing),
         cmocka_unit_test(counting_allocations_is_safe_from_many_threads),
+        cmocka_unit_test(stripes_add_up_whatever_the_number_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
