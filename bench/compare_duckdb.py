@@ -162,6 +162,7 @@ def main():
     options.add_argument("--folder")
     options = options.parse_args()
     folder = options.folder or tempfile.mkdtemp()
+    os.makedirs(folder, exist_ok=True)
     pixels = read_idx("train-images-idx3-ubyte.gz", 16, 784, 60000)
     labels = read_idx("train-labels-idx1-ubyte.gz", 8, 1, 60000)
     asked = read_idx("t10k-images-idx3-ubyte.gz", 16, 784, options.queries)
