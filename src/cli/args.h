@@ -43,6 +43,12 @@ typedef struct cli_operand {
     bool many;     /* only the last one */
 } cli_operand;
 
+/* Where a command looks that works on a server's database too: the first operand. */
+#define CLI_DB(type, field)                                                                        \
+    {                                                                                              \
+        "DB", "folder of the database, fdb:... or http://...", offsetof(type, field), 0, 0         \
+    }
+
 /* Every args struct begins with this. */
 typedef struct cli_common {
     bool help, json, quiet;

@@ -40,10 +40,9 @@ const cli_command cli_stats_command = {
              "calibration.",
     .examples = "hashwood stats photos.hw\nhashwood stats photos.hw photos --json\n",
     .operands =
-        (const cli_operand[]){
-            {"DB", "folder of the database, or fdb:...", offsetof(stats_args, db), 0, 0},
-            {"COLL", "name of the collection", offsetof(stats_args, coll), 1, 0},
-            {0}},
+        (const cli_operand[]){CLI_DB(stats_args, db),
+                              {"COLL", "name of the collection", offsetof(stats_args, coll), 1, 0},
+                              {0}},
     .args_bytes = sizeof(stats_args),
     .run = run_stats};
 
@@ -128,9 +127,7 @@ const cli_command cli_check_command = {
              "other. Reads one snapshot; writers go on. Exit code 1 when anything is damaged, each "
              "damage on a line.",
     .examples = "hashwood check photos.hw\n",
-    .operands =
-        (const cli_operand[]){
-            {"DB", "folder of the database, or fdb:...", offsetof(stats_args, db), 0, 0}, {0}},
+    .operands = (const cli_operand[]){CLI_DB(stats_args, db), {0}},
     .args_bytes = sizeof(stats_args),
     .run = run_check};
 
@@ -268,10 +265,10 @@ const cli_command cli_compact_command = {
         "The copy is a new database folder, which must not exist; the original stays as it is. A "
         "database in FoundationDB has no such pages; there `copy` makes a copy.",
     .examples = "hashwood compact photos.hw photos-small.hw\n",
-    .operands = (const cli_operand[]){{"DB", "folder of the database, or fdb:...",
-                                       offsetof(copy_args, from), 0, 0},
-                                      {"OUT", "folder to create", offsetof(copy_args, to), 0, 0},
-                                      {0}},
+    .operands =
+        (const cli_operand[]){{"DB", "folder of the database", offsetof(copy_args, from), 0, 0},
+                              {"OUT", "folder to create", offsetof(copy_args, to), 0, 0},
+                              {0}},
     .args_bytes = sizeof(copy_args),
     .run = run_compact};
 
@@ -283,10 +280,9 @@ const cli_command cli_backup_command = {
     .examples = "hashwood backup photos.hw photos.backup\n"
                 "hashwood backup photos.hw cats.snapshot --collection cats\n",
     .operands =
-        (const cli_operand[]){
-            {"DB", "folder of the database, or fdb:...", offsetof(backup_args, copy.from), 0, 0},
-            {"FILE", "file to write", offsetof(backup_args, copy.to), 0, 0},
-            {0}},
+        (const cli_operand[]){CLI_DB(backup_args, copy.from),
+                              {"FILE", "file to write", offsetof(backup_args, copy.to), 0, 0},
+                              {0}},
     .options = (const cli_option[]){{"collection", 'c', CLI_TEXT, offsetof(backup_args, collection),
                                      "NAME", "only this collection", NULL},
                                     {0}},

@@ -92,11 +92,10 @@ const cli_command cli_create_command = {
     .examples = "hashwood create photos.hw photos --dim 512 --metric cosine\n"
                 "hashwood create shop.hw items --field image:512 --field text:384 --metric cosine\n"
                 "hashwood create a.hw c --dim 3 --metric l2 --payload-index label:keyword\n",
-    .operands =
-        (const cli_operand[]){
-            {"DB", "folder of the database, or fdb:...", offsetof(create_args, db), 0, 0},
-            {"COLL", "name of the new collection", offsetof(create_args, coll), 0, 0},
-            {0}},
+    .operands = (const cli_operand[]){CLI_DB(create_args, db),
+                                      {"COLL", "name of the new collection",
+                                       offsetof(create_args, coll), 0, 0},
+                                      {0}},
     .options =
         (const cli_option[]){
             {"dim", 'd', CLI_U32, offsetof(create_args, dim), "N", "numbers in a vector", NULL},
@@ -197,9 +196,7 @@ const cli_command cli_collections_command = {
     .summary = "list the collections of a database",
     .about = "Names in byte order with the number of points; with --quiet only the names.",
     .examples = "hashwood collections photos.hw\n",
-    .operands =
-        (const cli_operand[]){
-            {"DB", "folder of the database, or fdb:...", offsetof(list_args, db), 0, 0}, {0}},
+    .operands = (const cli_operand[]){CLI_DB(list_args, db), {0}},
     .args_bytes = sizeof(list_args),
     .run = run_collections};
 
@@ -211,7 +208,7 @@ typedef struct name_args {
 } name_args;
 
 static const cli_operand name_operands[] = {
-    {"DB", "folder of the database, or fdb:...", offsetof(name_args, db), 0, 0},
+    CLI_DB(name_args, db),
     {"COLL", "name of the collection", offsetof(name_args, coll), 0, 0},
     {0}};
 

@@ -337,11 +337,10 @@ const cli_command cli_duplicates_command = {
     .examples = "hashwood duplicates pets.hw pets --threshold 0.98\n"
                 "hashwood duplicates shop.hw goods --threshold 0.95 --field sku --json\n"
                 "hashwood duplicates a.hw c --threshold 0.5    # of an l2 collection: at most\n",
-    .operands =
-        (const cli_operand[]){
-            {"DB", "folder of the database, or fdb:...", offsetof(duplicates_args, db), 0, 0},
-            {"COLL", "name of the collection", offsetof(duplicates_args, coll), 0, 0},
-            {0}},
+    .operands = (const cli_operand[]){CLI_DB(duplicates_args, db),
+                                      {"COLL", "name of the collection",
+                                       offsetof(duplicates_args, coll), 0, 0},
+                                      {0}},
     .options =
         (const cli_option[]){
             {"threshold", 't', CLI_REAL, CLI_QUERY_AT(duplicates_args, query, threshold), "SCORE",

@@ -404,11 +404,10 @@ const cli_command cli_embed_command = {
                 "hashwood embed shop.hw goods photos/ --model resnet18.onnx --create "
                 "--payload-index 'labels:keyword'\n",
     .operands =
-        (const cli_operand[]){
-            {"DB", "folder of the database, or fdb:...", offsetof(embed_args, db), 0, 0},
-            {"COLL", "name of the collection", offsetof(embed_args, coll), 0, 0},
-            {"PATH", "files and folders", offsetof(embed_args, paths), 1, 1},
-            {0}},
+        (const cli_operand[]){CLI_DB(embed_args, db),
+                              {"COLL", "name of the collection", offsetof(embed_args, coll), 0, 0},
+                              {"PATH", "files and folders", offsetof(embed_args, paths), 1, 1},
+                              {0}},
     .options =
         (const cli_option[]){
             {"model", 0, CLI_TEXT, offsetof(embed_args, model), "FILE", "an ONNX model", NULL},

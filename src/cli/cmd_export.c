@@ -163,12 +163,11 @@ const cli_command cli_export_command = {
     .examples = "hashwood export photos.hw photos photos.jsonl\n"
                 "hashwood export photos.hw photos photos.npy --ids photos.ids\n",
     .operands =
-        (const cli_operand[]){
-            {"DB", "folder of the database, or fdb:...", offsetof(export_args, db), 0, 0},
-            {"COLL", "name of the collection", offsetof(export_args, coll), 0, 0},
-            {"FILE", "file to write; - is standard output (with --format)",
-             offsetof(export_args, file), 0, 0},
-            {0}},
+        (const cli_operand[]){CLI_DB(export_args, db),
+                              {"COLL", "name of the collection", offsetof(export_args, coll), 0, 0},
+                              {"FILE", "file to write; - is standard output (with --format)",
+                               offsetof(export_args, file), 0, 0},
+                              {0}},
     .options = (const cli_option[]){{"format", 0, CLI_TEXT, offsetof(export_args, format), "FORMAT",
                                      "jsonl, csv, npy or fvecs, when the name does not tell",
                                      "jsonl|csv|npy|fvecs"},

@@ -497,7 +497,7 @@ const cli_command cli_import_command = {
                 "train-labels-idx1-ubyte.gz --create --metric l2\n",
     .operands =
         (const cli_operand[]){
-            {"DB", "folder of the database, or fdb:...", offsetof(import_args, db), 0, 0},
+            CLI_DB(import_args, db),
             {"COLL", "name of the collection", offsetof(import_args, coll), 0, 0},
             {"FILE", "files of vectors; - reads jsonl from standard input with --format jsonl",
              offsetof(import_args, files), 0, 1},

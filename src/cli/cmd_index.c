@@ -56,7 +56,7 @@ const cli_command cli_index_command = {
                 "hashwood index photos.hw photos drop label\n",
     .operands =
         (const cli_operand[]){
-            {"DB", "folder of the database, or fdb:...", offsetof(index_args, db), 0, 0},
+            CLI_DB(index_args, db),
             {"COLL", "name of the collection", offsetof(index_args, coll), 0, 0},
             {"ACTION", "create or drop", offsetof(index_args, action), 0, 0},
             {"FIELD", "path of the payload field", offsetof(index_args, field), 0, 0},
@@ -109,10 +109,9 @@ const cli_command cli_build_command = {
              "serves until the new one is switched in; stopping leaves everything as it was.",
     .examples = "hashwood build photos.hw photos --threads 2\n",
     .operands =
-        (const cli_operand[]){
-            {"DB", "folder of the database, or fdb:...", offsetof(build_args, db), 0, 0},
-            {"COLL", "name of the collection", offsetof(build_args, coll), 0, 0},
-            {0}},
+        (const cli_operand[]){CLI_DB(build_args, db),
+                              {"COLL", "name of the collection", offsetof(build_args, coll), 0, 0},
+                              {0}},
     .options = (const cli_option[]){{"threads", 't', CLI_U32, offsetof(build_args, threads), "N",
                                      "threads to build with (default one per processor)", NULL},
                                     {0}},

@@ -10,7 +10,7 @@ typedef struct read_args {
 } read_args;
 
 static const cli_operand collection_operands[] = {
-    {"DB", "folder of the database, or fdb:...", offsetof(read_args, db), 0, 0},
+    CLI_DB(read_args, db),
     {"COLL", "name of the collection", offsetof(read_args, coll), 0, 0},
     {0}};
 
@@ -148,11 +148,10 @@ const cli_command cli_get_command = {
                 "hashwood get a.hw c --filter "
                 "'{\"must\":[{\"key\":\"label\",\"match\":{\"value\":\"boot\"}}]}' --limit 3\n",
     .operands =
-        (const cli_operand[]){
-            {"DB", "folder of the database, or fdb:...", offsetof(read_args, db), 0, 0},
-            {"COLL", "name of the collection", offsetof(read_args, coll), 0, 0},
-            {"ID", "ids of points", offsetof(read_args, ids), 1, 1},
-            {0}},
+        (const cli_operand[]){CLI_DB(read_args, db),
+                              {"COLL", "name of the collection", offsetof(read_args, coll), 0, 0},
+                              {"ID", "ids of points", offsetof(read_args, ids), 1, 1},
+                              {0}},
     .options =
         (const cli_option[]){{"filter", 'f', CLI_TEXT, offsetof(read_args, filter), "JSON",
                               "points whose payload matches, or @FILE", NULL},

@@ -77,12 +77,11 @@ const cli_command cli_field_command = {
                 "hashwood field photos.hw photos add words --sparse --idf\n"
                 "hashwood field photos.hw photos drop v1\n",
     .operands =
-        (const cli_operand[]){
-            {"DB", "folder of the database, or fdb:...", offsetof(field_args, db), 0, 0},
-            {"COLL", "name of the collection", offsetof(field_args, coll), 0, 0},
-            {"ACTION", "add or drop", offsetof(field_args, action), 0, 0},
-            {"NAME", "name of the field", offsetof(field_args, name), 0, 0},
-            {0}},
+        (const cli_operand[]){CLI_DB(field_args, db),
+                              {"COLL", "name of the collection", offsetof(field_args, coll), 0, 0},
+                              {"ACTION", "add or drop", offsetof(field_args, action), 0, 0},
+                              {"NAME", "name of the field", offsetof(field_args, name), 0, 0},
+                              {0}},
     .options =
         (const cli_option[]){
             {"dim", 'd', CLI_U32, offsetof(field_args, dim), "N", "numbers in a vector", NULL},
@@ -153,8 +152,7 @@ const cli_command cli_alias_command = {
     .examples = "hashwood alias photos.hw current photos_2\n"
                 "hashwood alias photos.hw current --remove\n"
                 "hashwood alias photos.hw\n",
-    .operands = (const cli_operand[]){{"DB", "folder of the database, or fdb:...",
-                                       offsetof(alias_args, db), 0, 0},
+    .operands = (const cli_operand[]){CLI_DB(alias_args, db),
                                       {"NAME", "the alias", offsetof(alias_args, name), 1, 0},
                                       {"COLL", "the collection", offsetof(alias_args, coll), 1, 0},
                                       {0}},

@@ -263,10 +263,9 @@ const cli_command cli_search_command = {
                 "hashwood search a.hw c --id 7 --filter "
                 "'{\"must\":[{\"key\":\"label\",\"match\":{\"value\":\"boot\"}}]}'\n",
     .operands =
-        (const cli_operand[]){
-            {"DB", "folder of the database, or fdb:...", offsetof(search_args, db), 0, 0},
-            {"COLL", "name of the collection", offsetof(search_args, coll), 0, 0},
-            {0}},
+        (const cli_operand[]){CLI_DB(search_args, db),
+                              {"COLL", "name of the collection", offsetof(search_args, coll), 0, 0},
+                              {0}},
     .options =
         (const cli_option[]){
             {"id", 'i', CLI_TEXT, CLI_QUERY_AT(search_args, query, id), "ID",

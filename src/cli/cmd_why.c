@@ -39,11 +39,10 @@ const cli_command cli_why_command = {
     .examples = "hashwood why photos.hw photos 7 --vector @query.json\n"
                 "hashwood why photos.hw photos 7 --like 12 -k 5\n",
     .operands =
-        (const cli_operand[]){
-            {"DB", "folder of the database, or fdb:...", offsetof(why_args, db), 0, 0},
-            {"COLL", "name of the collection", offsetof(why_args, coll), 0, 0},
-            {"ID", "the point asked after", offsetof(why_args, id), 0, 0},
-            {0}},
+        (const cli_operand[]){CLI_DB(why_args, db),
+                              {"COLL", "name of the collection", offsetof(why_args, coll), 0, 0},
+                              {"ID", "the point asked after", offsetof(why_args, id), 0, 0},
+                              {0}},
     .options = (const cli_option[]){{"like", 0, CLI_TEXT, CLI_QUERY_AT(why_args, query, id), "ID",
                                      "the query is this stored point", NULL},
                                     CLI_QUERY_VECTOR(why_args, query),

@@ -175,7 +175,7 @@ run_put(cli *c, const void *args)
 }
 
 #define WRITE_OPERANDS                                                                             \
-    {"DB", "folder of the database, or fdb:...", offsetof(write_args, db), 0, 0},                  \
+    CLI_DB(write_args, db),                                                                        \
     {                                                                                              \
         "COLL", "name of the collection", offsetof(write_args, coll), 0, 0                         \
     }
