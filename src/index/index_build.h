@@ -25,6 +25,8 @@ typedef struct hwi_build {
     uint32_t *hashes;      /* kind lsh: bucket number of each leaf of the partition */
     hwi_index_state state; /* of the new generation */
     uint64_t last_beat_us;
+    uint32_t at_once; /* index_catch_up.c: slots of the next round; 0: it has not begun */
+    uint64_t changes; /* of the index, when the last round began */
 } hwi_build;
 
 void hwi_build_release(hwi_build *b);

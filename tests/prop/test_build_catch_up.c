@@ -3,6 +3,7 @@
 #include "support/hwt_index.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -136,12 +137,89 @@ what_is_written_while_it_catches_up_is_in_it(void **state)
     play("lsh", "catch up", 1);
 }
 
+/* ---- writers that never pause ---- */
+
+enum {
+    WRITERS = 2,
+    AT_ONCE = 9000,
+    ROUNDS_MOST = 12
+}; /* more slots a commit than a first round takes */
+
+typedef struct crowd {
+    hw_collection *c;
+    atomic_bool done;
+    atomic_int failed, rounds;
+} crowd;
+
+static void *
+write_all_the_time(void *arg)
+{
+    crowd *w = arg;
+    hw_id *ids = hwi_alloc(AT_ONCE * sizeof *ids);
+    float(*v)[2] = hwi_alloc(AT_ONCE * sizeof *v);
+    hwi_rng rng;
+
+    hwi_rng_init(&rng, 3);
+    for (uint32_t i = 0; i < AT_ONCE; i++) ids[i] = HW_ID_U64(i);
+    do {
+        for (uint32_t i = 0; i < AT_ONCE; i++)
+            for (uint32_t j = 0; j < 2; j++) v[i][j] = (float)hwi_rng_normal(&rng);
+        hw_status st = hw_collection_upsert(w->c, ids, v[0], AT_ONCE, NULL, NULL);
+        if (st != HW_OK && st != HW_ECONFLICT) atomic_store(&w->failed, (int)st);
+    } while (!atomic_load(&w->done));
+    hwi_free(ids);
+    hwi_free(v);
+    return NULL;
+}
+
+static bool
+count_rounds(void *arg, const char *stage, uint64_t done, uint64_t total)
+{
+    crowd *w = arg;
+
+    (void)done;
+    (void)total;
+    if (strcmp(stage, "catch up") == 0) {
+        usleep(200000); /* reports come no more often */
+        atomic_fetch_add(&w->rounds, 1);
+    }
+    return atomic_load(&w->rounds) < ROUNDS_MOST;
+}
+
+/* In a cluster, where writers do not take turns, this may take arbitrarily long. */
+static void
+writers_that_never_pause_do_not_keep_a_build_from_its_end(void **state)
+{
+    (void)state;
+    if (hwt_on_fdb()) skip();
+    hwt_db d;
+    hw_error err;
+    crowd w = {0};
+    pthread_t writers[WRITERS];
+
+    hwt_db_open(&d, false);
+    w.c = hwt_collection(d.db, "points",
+                         "{\"dim\": 2, \"metric\": \"l2\", \"index\": {\"flat_below\": 1000000}}");
+    for (size_t i = 0; i < WRITERS; i++) pthread_create(&writers[i], NULL, write_all_the_time, &w);
+    uint64_t count = 0;
+    while (count == 0) hwt_ok(hw_collection_count(w.c, NULL, 0, &count, &err), &err);
+    hwt_ok(hw_collection_build(w.c, count_rounds, &w, &err), &err);
+    assert_true(atomic_load(&w.rounds) > 0);
+    atomic_store(&w.done, true);
+    for (size_t i = 0; i < WRITERS; i++) pthread_join(writers[i], NULL);
+    assert_int_equal(atomic_load(&w.failed), HW_OK);
+    hwt_db_check(d.db);
+    hw_collection_close(w.c);
+    hwt_db_close(&d);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_during_a_build_is_in_it),
         cmocka_unit_test(what_is_written_while_it_catches_up_is_in_it),
+        cmocka_unit_test(writers_that_never_pause_do_not_keep_a_build_from_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
