@@ -90,6 +90,13 @@ typedef struct hwi_hit {
     float distance; /* engine distance, see records/conf.h */
 } hwi_hit;
 
+/* What searches with one filter found in leaves, kept for those after them. Safe to share; to be freed
+ * before the index views searched with it. Keeps bytes_most, hardly more (lsh/kept_leaves.c). */
+typedef struct hwi_kept_leaves hwi_kept_leaves;
+hwi_kept_leaves *hwi_kept_leaves_new(size_t bytes_most); /* NULL when out of memory */
+void hwi_kept_leaves_free(hwi_kept_leaves *k);           /* NULL is fine */
+size_t hwi_kept_leaves_bytes(const hwi_kept_leaves *k);
+
 /* Which slots may be answers. Both NULL: all. */
 typedef struct hwi_accept {
     const roaring_bitmap_t *may;            /* NULL: all */
@@ -99,6 +106,7 @@ typedef struct hwi_accept {
     void *arg;
     const uint64_t *bits; /* `may` as hwi_accept_bits makes it; NULL: made when a search needs it */
     uint32_t bits_below;
+    hwi_kept_leaves *leaves; /* of these bits; NULL: none are kept */
 } hwi_accept;
 
 /* The slots of a set below `slots_below` as plain bits, a word of zeros behind them; *below: how many

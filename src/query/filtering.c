@@ -108,11 +108,13 @@ resolve(hwi_filtering *f, const char *json, size_t bytes, hw_error *err)
                         HW_FILTER_MAX);
     HWI_TRY(hwi_filter_parse_for(json, bytes, &view->conf->schema, &f->arena, &f->filter, err));
     f->kept = hwi_keeper_find(view->keeper, json, bytes);
+    bool again = f->kept != NULL; /* what is asked once is not worth keeping more of */
     if (!f->kept || !f->kept->resolved.exact) HWI_TRY(gather_having(f, err));
     if (!f->kept) HWI_TRY(ask_indexes(f, json, bytes, err));
     HWI_TRY(copy_warning(f, err));
     f->accept.may = f->kept->resolved.may;
     f->accept.bits = f->kept->bits, f->accept.bits_below = f->kept->bits_below;
+    f->accept.leaves = again ? f->kept->leaves : NULL;
     if (f->kept->resolved.exact) return HW_OK;
     f->accept.sure = f->kept->resolved.sure;
     f->accept.test = test_slot, f->accept.arg = f;
@@ -135,7 +137,7 @@ limit_to(hwi_filtering *f, const hw_id *ids, size_t count, hw_error *err)
             return st;
     }
     if (f->filter) roaring_bitmap_and_inplace(f->among, f->kept->resolved.may);
-    f->accept.may = f->among, f->accept.bits = NULL;
+    f->accept.may = f->among, f->accept.bits = NULL, f->accept.leaves = NULL;
     return HW_OK;
 }
 

@@ -4,6 +4,9 @@
  * 2 ms for half of a million, where searches take 25 and 100. A view never changes, so its filters
  * need no care: they go with it, after any commit.
  *
+ * Searches after the first add to it what they find in leaves (lsh/kept_leaves.c), so a filter grows
+ * while it is kept; how much is looked at when it is asked for again.
+ *
  * A few are enough, as is looking through all of them: comparing texts costs little beside what is
  * saved. Both their number and their memory have a bound.
  */
@@ -12,8 +15,9 @@
 #include <pthread.h>
 
 #define KEPT_MAX 16u
-#define MEMORY_MAX ((size_t)16 << 20)
-#define BITS_FROM 512u /* slots; fewer are compared one by one */
+#define MEMORY_MAX ((size_t)64 << 20)
+#define LEAVES_MAX ((size_t)16 << 20) /* of it, for what one filter finds in leaves */
+#define BITS_FROM 512u                /* slots; fewer are compared one by one */
 
 struct hwi_keeper {
     pthread_mutex_t lock; /* guards all below */
@@ -43,8 +47,9 @@ hwi_kept_new(const char *json, size_t bytes, hwi_filter_resolved *resolved, uint
                 roaring_bitmap_portable_size_in_bytes(k->resolved.sure);
     if (roaring_bitmap_get_cardinality(k->resolved.may) >= BITS_FROM) {
         k->bits = hwi_accept_bits(k->resolved.may, slots_below, &k->bits_below);
+        k->leaves = hwi_kept_leaves_new(LEAVES_MAX);
         k->memory += k->bits_below / 8;
-        if (!k->bits) {
+        if (!k->bits || !k->leaves) {
             hwi_kept_unref(k);
             return hwi_nomem(err, slots_below / 8);
         }
@@ -59,6 +64,7 @@ hwi_kept_unref(hwi_kept *k)
     /* acq_rel: whoever frees comes after all who read */
     if (!k || atomic_fetch_sub_explicit(&k->refs, 1, memory_order_acq_rel) != 1) return;
     hwi_filter_resolved_release(&k->resolved);
+    hwi_kept_leaves_free(k->leaves);
     hwi_free(k->bits);
     hwi_free(k);
 }
@@ -90,6 +96,30 @@ hwi_keeper_free(hwi_keeper *keeper)
     hwi_free(keeper);
 }
 
+/* Lets go of the one asked for longest ago. keeper->lock is held. */
+static void
+drop_oldest(hwi_keeper *keeper)
+{
+    uint32_t oldest = 0;
+
+    for (uint32_t i = 1; i < keeper->count; i++)
+        if (keeper->kept[i]->used < keeper->kept[oldest]->used) oldest = i;
+    keeper->memory -= keeper->kept[oldest]->counted;
+    hwi_kept_unref(keeper->kept[oldest]);
+    keeper->kept[oldest] = keeper->kept[--keeper->count];
+}
+
+/* Takes note of how k, asked for right now, has grown; others make room. keeper->lock is held. */
+static void
+recount(hwi_keeper *keeper, hwi_kept *k)
+{
+    size_t memory = k->memory + hwi_kept_leaves_bytes(k->leaves);
+
+    keeper->memory += memory - k->counted;
+    k->counted = memory;
+    while (keeper->memory > MEMORY_MAX && keeper->count > 1) drop_oldest(keeper);
+}
+
 hwi_kept *
 hwi_keeper_find(hwi_keeper *keeper, const char *json, size_t bytes)
 {
@@ -103,21 +133,9 @@ hwi_keeper_find(hwi_keeper *keeper, const char *json, size_t bytes)
         k->used = ++keeper->clock;
         found = ref(k);
     }
+    if (found) recount(keeper, found);
     pthread_mutex_unlock(&keeper->lock);
     return found;
-}
-
-/* Lets go of the one asked for longest ago. keeper->lock is held. */
-static void
-drop_oldest(hwi_keeper *keeper)
-{
-    uint32_t oldest = 0;
-
-    for (uint32_t i = 1; i < keeper->count; i++)
-        if (keeper->kept[i]->used < keeper->kept[oldest]->used) oldest = i;
-    keeper->memory -= keeper->kept[oldest]->memory;
-    hwi_kept_unref(keeper->kept[oldest]);
-    keeper->kept[oldest] = keeper->kept[--keeper->count];
 }
 
 void
@@ -128,7 +146,8 @@ hwi_keeper_add(hwi_keeper *keeper, hwi_kept *k)
     while (keeper->count == KEPT_MAX || keeper->memory + k->memory > MEMORY_MAX)
         drop_oldest(keeper);
     k->used = ++keeper->clock;
-    keeper->memory += k->memory;
+    k->counted = k->memory;
+    keeper->memory += k->counted;
     keeper->kept[keeper->count++] = ref(k);
     pthread_mutex_unlock(&keeper->lock);
 }

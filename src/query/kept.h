@@ -13,8 +13,10 @@ typedef struct hwi_kept {
     hwi_filter_resolved resolved;
     uint64_t *bits; /* of resolved.may, as searches want it (index.h) */
     uint32_t bits_below;
-    size_t memory; /* bytes, about */
-    uint64_t used; /* kept.c's: when it was last asked for */
+    hwi_kept_leaves *leaves; /* of these bits; for searches after the first */
+    size_t memory;           /* bytes, about: kept.c's; without leaves, and */
+    size_t counted;          /* with leaves, as its keeper knows */
+    uint64_t used;           /* kept.c's: when it was last asked for */
     size_t json_bytes;
     char json[];
 } hwi_kept;

@@ -81,7 +81,7 @@ the_one_asked_for_longest_ago_goes_first(void **state)
     hwi_keeper_free(keeper);
 }
 
-/* Bits of 80 million slots are 10 MB: two of them do not fit, one of 200 million does not at all. */
+/* Bits of 320 million slots are 40 MB: two of them do not fit, one of 800 million does not at all. */
 static void
 memory_has_a_bound(void **state)
 {
@@ -90,10 +90,10 @@ memory_has_a_bound(void **state)
 
     (void)state;
     assert_int_equal(hwi_keeper_new(&keeper, &err), HW_OK);
-    add(keeper, "first", 1000, 80000000);
-    add(keeper, "second", 1000, 80000000);
+    add(keeper, "first", 1000, 320000000);
+    add(keeper, "second", 1000, 320000000);
     assert_false(has(keeper, "first"));
-    add(keeper, "huge", 1000, 200000000);
+    add(keeper, "huge", 1000, 800000000);
     assert_false(has(keeper, "huge"));
     assert_true(has(keeper, "second"));
     hwi_keeper_free(keeper);

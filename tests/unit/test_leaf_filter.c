@@ -54,7 +54,11 @@ static void
 rows_of_a_leaf_are_counted_and_kept(void **state)
 {
     static const uint32_t slots[] = {7, 70, 700, 7000, UINT32_MAX};
-    hwi_leaf_page page = {.slots = slots, .count = HWI_COUNT(slots)};
+    hwi_leaf_ref leaf = {.page = {.slots = slots, .count = HWI_COUNT(slots)}};
+    _Atomic(hwi_leaf_ref *) leaves[] = {&leaf};
+    hwi_index_view view = {.leaves = leaves};
+    hwi_leaf_rows own;
+    const hwi_leaf_rows *rows;
     roaring_bitmap_t *b = roaring_bitmap_of(3, 7u, 700u, 9000u);
     hwi_accept accept = {.may = b};
     uint32_t row[] = {0, 1, 2, 4};
@@ -64,13 +68,15 @@ rows_of_a_leaf_are_counted_and_kept(void **state)
 
     (void)state;
     assert_int_equal(hwi_leaf_filter_init(&f, &accept, 9500, &err), HW_OK);
-    assert_int_equal(hwi_leaf_filter_count(&f, &page), 2);
-    assert_int_equal(hwi_leaf_filter_keep(&f, &page, row, bound, 4), 2);
+    assert_int_equal(hwi_leaf_filter_open(&f, &view, 0, &own, &rows, &err), HW_OK);
+    assert_int_equal(rows->count, 2);
+    assert_int_equal(hwi_leaf_filter_keep(&f, rows, row, bound, 4), 2);
     assert_int_equal(row[1], 2);
     assert_true(bound[1] == 3);
     hwi_leaf_filter_release(&f);
     assert_int_equal(hwi_leaf_filter_init(&f, NULL, 9500, &err), HW_OK);
-    assert_int_equal(hwi_leaf_filter_count(&f, &page), 5);
+    assert_int_equal(hwi_leaf_filter_open(&f, &view, 0, &own, &rows, &err), HW_OK);
+    assert_int_equal(rows->count, 5);
     hwi_leaf_filter_release(&f);
     roaring_bitmap_free(b);
 }

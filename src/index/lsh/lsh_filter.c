@@ -117,8 +117,8 @@ is_set(const hwi_leaf_filter *f, uint32_t slot)
     return (uint32_t)(f->bits[at / 64] >> (at % 64)) & 1;
 }
 
-uint32_t
-hwi_leaf_filter_count(const hwi_leaf_filter *f, const hwi_leaf_page *page)
+static uint32_t
+count_matching(const hwi_leaf_filter *f, const hwi_leaf_page *page)
 {
     uint32_t n = 0;
 
@@ -127,16 +127,47 @@ hwi_leaf_filter_count(const hwi_leaf_filter *f, const hwi_leaf_page *page)
     return n;
 }
 
+void
+hwi_leaf_filter_remember(hwi_leaf_filter *f, const hwi_accept *accept, const hwi_index_view *v)
+{
+    if (!accept || !accept->leaves || f->own) return;
+    f->leaves = accept->leaves;
+    f->kept = hwi_kept_leaves_of(f->leaves, v);
+}
+
+hw_status
+hwi_leaf_filter_open(hwi_leaf_filter *f, hwi_index_view *v, uint32_t position, hwi_leaf_rows *own,
+                     const hwi_leaf_rows **out, hw_error *err)
+{
+    *out = hwi_leaf_filter_kept(f, position);
+    if (*out) return HW_OK;
+    *own = (hwi_leaf_rows){0};
+    HWI_TRY(hwi_view_leaf(v, position, &own->leaf, err));
+    const hwi_leaf_page *page = &own->leaf->page;
+    if (f->kept)
+        *out = hwi_kept_leaves_add(f->leaves, &f->kept[position], v->model, own->leaf, f->bits,
+                                   f->below);
+    if (*out) return HW_OK;
+    own->blocks = page->blocks, own->block_count = page->block_count;
+    own->count = count_matching(f, page);
+    *out = own;
+    return HW_OK;
+}
+
 size_t
-hwi_leaf_filter_keep(const hwi_leaf_filter *f, const hwi_leaf_page *page, uint32_t *row,
+hwi_leaf_filter_keep(const hwi_leaf_filter *f, const hwi_leaf_rows *rows, uint32_t *row,
                      float *bound, size_t count)
 {
+    const uint32_t *slots = rows->leaf->page.slots;
     size_t kept = 0;
 
-    if (!f->bits) return count;
+    if (rows->row)
+        for (size_t i = 0; i < count; i++) row[i] = rows->row[row[i]];
+    if (rows->row || !f->bits) return count;
     for (size_t i = 0; i < count; i++) {
-        row[kept] = row[i], bound[kept] = bound[i];
-        kept += is_set(f, page->slots[row[i]]);
+        uint32_t r = row[i];
+        row[kept] = r, bound[kept] = bound[i];
+        kept += rows->mask ? rows->mask[r / 64] >> (r % 64) & 1 : is_set(f, slots[r]);
     }
     return kept;
 }

@@ -45,8 +45,8 @@ typedef struct lsh_query {
 /* Survivors of a leaf on their way to be refined. */
 typedef struct batch {
     const hwi_leaf_ref *leaf;
-    float d; /* distance term of the leaf */
-    uint32_t *row;
+    float d;       /* distance term of the leaf */
+    uint32_t *row; /* in the leaf */
     float *bound;
     size_t count;
 } batch;
@@ -158,19 +158,18 @@ leaf_distance(const hwi_search_run *run, const lsh_query *q, const hwi_leaf_ref 
 }
 
 static size_t
-scan_leaf(hwi_search_run *run, const lsh_query *q, const hwi_leaf_filter *filter, float eps,
-          float threshold, batch *b)
+scan_leaf(hwi_search_run *run, const lsh_query *q, const hwi_leaf_filter *filter,
+          const hwi_leaf_rows *rows, float eps, float threshold, batch *b)
 {
     const hwi_model *m = run->v->model;
-    const hwi_leaf_page *page = &b->leaf->page;
     float query_part = m->metric == HWI_DOT ? q->length : sqrtf(HWI_MAX(b->d, 0.0f));
 
-    run->trace->scanned += page->count;
-    b->count = m->kernels->scan(page->blocks, page->block_count, m->words, run->s->planes,
+    run->trace->scanned += rows->row ? rows->count : b->leaf->page.count;
+    b->count = m->kernels->scan(rows->blocks, rows->block_count, m->words, run->s->planes,
                                 q->scan_scale, q->scan_bias + eps * m->kap * query_part,
                                 HWI_MIN(threshold - b->d, 1e29f), 0, b->row, b->bound);
     run->trace->survivors += b->count;
-    size_t kept = hwi_leaf_filter_keep(filter, page, b->row, b->bound, b->count);
+    size_t kept = hwi_leaf_filter_keep(filter, rows, b->row, b->bound, b->count);
     run->trace->filtered_out += b->count - kept;
     b->count = kept; /* before the codes of others are sent for */
     return kept;
@@ -196,11 +195,11 @@ refine_between(hwi_search_run *run, const lsh_query *q, const batch *b, float do
 /* While fewer than k are known there is no threshold: refine the rows that look best, then those
  * they do not rule out. */
 static void
-open_first(hwi_search_run *run, const lsh_query *q, const hwi_leaf_filter *filter, float eps,
-           batch *b)
+open_first(hwi_search_run *run, const lsh_query *q, const hwi_leaf_filter *filter,
+           const hwi_leaf_rows *rows, float eps, batch *b)
 {
     size_t best = HWI_MAX(2 * (size_t)run->k, (size_t)FIRST_LEAST);
-    size_t n = scan_leaf(run, q, filter, eps, INFINITY, b);
+    size_t n = scan_leaf(run, q, filter, rows, eps, INFINITY, b);
     float cut = best < n ? run->v->model->kernels->cut(b->bound, n, best) : INFINITY;
 
     refine_between(run, q, b, -INFINITY, cut);
@@ -254,12 +253,14 @@ open_coded(lsh_walk *w, uint32_t position, hw_error *err)
 {
     hwi_search_run *run = w->run;
     batch b = {0};
+    hwi_leaf_rows own;
+    const hwi_leaf_rows *rows;
 
-    HWI_TRY(hwi_view_leaf(run->v, position, &b.leaf, err));
+    HWI_TRY(hwi_leaf_filter_open(&w->filter, run->v, position, &own, &rows, err));
     run->trace->leaves++;
-    uint32_t matching = hwi_leaf_filter_count(&w->filter, &b.leaf->page);
-    hwi_leaf_filter_pass(&w->filter, matching);
-    if (matching == 0) {
+    hwi_leaf_filter_pass(&w->filter, rows->count);
+    b.leaf = rows->leaf;
+    if (rows->count == 0) {
         describe_leaf(run, b.leaf, position, 0);
         return HW_OK;
     }
@@ -267,11 +268,11 @@ open_coded(lsh_walk *w, uint32_t position, hw_error *err)
     b.row = run->s->row + half, b.bound = run->s->bound + half;
     b.d = leaf_distance(run, &w->q, b.leaf);
     if (run->top.count < run->k) {
-        open_first(run, &w->q, &w->filter, w->eps, &b);
+        open_first(run, &w->q, &w->filter, rows, w->eps, &b);
         describe_leaf(run, b.leaf, position, b.leaf->page.count);
         return HW_OK;
     }
-    scan_leaf(run, &w->q, &w->filter, w->eps, hwi_top_bound(&run->top, run->k), &b);
+    scan_leaf(run, &w->q, &w->filter, rows, w->eps, hwi_top_bound(&run->top, run->k), &b);
     describe_leaf(run, b.leaf, position, b.count);
     prefetch_rows(run->v, &b);
     if (w->pending.count) refine(run, &w->q, &w->pending);
@@ -301,13 +302,16 @@ prefetch(const void *from, size_t bytes)
  * the first few lines, which set the processor's own fetching ahead going. Asking for 2 kB of
  * signatures filled its queue and made searches of a million vectors 9 % slower. */
 static void
-prefetch_leaf(const hwi_index_view *v, uint32_t position)
+prefetch_leaf(const hwi_leaf_filter *f, const hwi_index_view *v, uint32_t position)
 {
-    const hwi_leaf_ref *leaf = atomic_load_explicit(&v->leaves[position], memory_order_acquire);
+    const hwi_leaf_rows *kept = hwi_leaf_filter_kept(f, position);
+    const hwi_leaf_ref *leaf =
+        kept ? kept->leaf : atomic_load_explicit(&v->leaves[position], memory_order_acquire);
 
     if (!leaf || v->model->words == 0) return;
-    size_t blocks = leaf->page.block_count * hwi_leaf_block_bytes(v->model);
-    prefetch(leaf->page.blocks, HWI_MIN(blocks, (size_t)PREFETCH_BYTES));
+    uint32_t count = kept ? kept->block_count : leaf->page.block_count;
+    size_t bytes = count * hwi_leaf_block_bytes(v->model);
+    prefetch(kept ? kept->blocks : leaf->page.blocks, HWI_MIN(bytes, (size_t)PREFETCH_BYTES));
     prefetch(leaf->centre8, HWI_MIN(v->model->dim, PREFETCH_BYTES));
 }
 
@@ -386,9 +390,11 @@ prefetch_ahead(const lsh_walk *w, float reach)
         __builtin_prefetch((const uint8_t *)leaf + 64);
     }
     if (known > 4) __builtin_prefetch((const void *)&v->leaves[next[4].tag]);
+    if (known > 2 && w->filter.kept)
+        __builtin_prefetch(hwi_leaf_filter_kept(&w->filter, next[2].tag));
     if (known == 0) return;
     bool far = w->by_reach && reach_at(w, w->done + 1, place_of(w) + 1) > reach;
-    if (!far) prefetch_leaf(v, next[0].tag);
+    if (!far) prefetch_leaf(&w->filter, v, next[0].tag);
 }
 
 /* From a store that is far away leaves come many at a time: at first as many as an average query opens,
@@ -507,6 +513,7 @@ hwi_leaves_search(hwi_search_run *run, const hwi_effort *effort, hw_error *err)
                   .bound = INFINITY};
 
     HWI_TRY(hwi_leaf_filter_init(&w.filter, run->accept, run->v->slots_below, err));
+    if (run->v->model->words) hwi_leaf_filter_remember(&w.filter, run->accept, run->v);
     hw_status st = walk_leaves(&w, w.by_reach ? effort->reach : (float)w.usual, err);
     hwi_leaf_filter_release(&w.filter);
     trace->recall = effort->recall;
