@@ -12,13 +12,14 @@
  */
 #include <math.h>
 
-#include "index/search_impl.h"
+#include "index/lsh/kept_leaves.h"
 
 #define SMALL 48u          /* candidates kept without asking for memory */
 #define GATHER_ALWAYS 500u /* accepted slots below which nothing else is worth thinking about */
 /* Costs in scanned signatures (2.5 ns), rough: */
 #define GATHER_COST 14.0 /* of reaching a scattered row */
 #define GATHER_DIMS 27.0 /* so many of its dimensions cost one more */
+#define KEEP_COST 400.0  /* of coming to a leaf and keeping its matching rows */
 
 /* Whether slot a's point id sorts before b's. */
 static bool
@@ -64,14 +65,39 @@ row_cost(const hwi_index_view *v)
     return GATHER_COST + v->ix->field.dim / GATHER_DIMS;
 }
 
-static bool
-gather_is_cheaper(const hwi_index_view *v, uint64_t accepted, double recall, const hwi_effort *e)
+/* Of opening leaves whose matching rows are not kept, and of those where they are. */
+static double
+leaves_cost(const hwi_index_view *v, double leaves)
 {
+    double per_leaf = (double)v->state.vectors / v->tree->leaf_count;
+    double row = v->model->words == 0 ? row_cost(v) : HWI_FILTERED_ROW_COST;
+
+    return leaves * (HWI_LEAF_COST + per_leaf * row);
+}
+
+static double
+kept_cost(const hwi_index_view *v, double leaves, uint64_t accepted)
+{
+    double per_leaf = (double)accepted / v->tree->leaf_count;
+
+    return leaves * (HWI_KEPT_LEAF_COST + per_leaf * HWI_FILTERED_ROW_COST);
+}
+
+/* Keeping costs all leaves once and saves a part of every search: it is begun when the searches before
+ * would have saved as much. */
+static bool
+gather_is_cheaper(const hwi_search_run *run, uint64_t accepted, double recall, const hwi_effort *e)
+{
+    const hwi_index_view *v = run->v;
+    const hwi_accept *a = run->accept;
+    double gather = (double)accepted * row_cost(v);
+
     if (accepted <= GATHER_ALWAYS) return true;
     if (recall >= 1) return accepted < v->state.vectors / 4; /* else boxes or a full scan */
-    double per_leaf = (double)v->state.vectors / v->tree->leaf_count;
-    double row_in_leaf = v->model->words == 0 ? row_cost(v) : HWI_FILTERED_ROW_COST;
-    return (double)accepted * row_cost(v) < e->leaves * (HWI_LEAF_COST + per_leaf * row_in_leaf);
+    if (gather >= leaves_cost(v, e->leaves)) return false;
+    if (!a->leaves || v->model->words == 0) return true;
+    double saved = gather - kept_cost(v, e->leaves, accepted);
+    return saved * (double)hwi_kept_leaves_ask(a->leaves) < v->tree->leaf_count * KEEP_COST;
 }
 
 static hw_status
@@ -97,7 +123,7 @@ run_plan(hwi_search_run *run, double recall, const hwi_effort *effort, uint64_t 
     bool filtered = run->accept && run->accept->may;
 
     run->trace->recall = 1;
-    if (filtered && (!v->model || gather_is_cheaper(v, accepted, recall, effort))) {
+    if (filtered && (!v->model || gather_is_cheaper(run, accepted, recall, effort))) {
         run->trace->plan = "gather";
         return hwi_gather_search(run, err);
     }

@@ -46,8 +46,9 @@ hwi_leaf_ref_row(const hwi_index_view *v, const hwi_leaf_ref *leaf, uint32_t row
 }
 
 /* Costs of leaves in scanned signatures (2.5 ns), rough: */
-#define HWI_LEAF_COST 180.0       /* of opening one */
-#define HWI_FILTERED_ROW_COST 1.0 /* of a row in it, behind a filter */
+#define HWI_LEAF_COST 180.0       /* of opening one, */
+#define HWI_KEPT_LEAF_COST 70.0   /* of one whose matching rows are kept; */
+#define HWI_FILTERED_ROW_COST 1.0 /* of a row that is looked at in it, behind a filter */
 
 /* One search under way. */
 typedef struct hwi_search_run {

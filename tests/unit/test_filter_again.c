@@ -10,11 +10,14 @@
 
 #include "support/hwt_index.h"
 
+#include <math.h>
 #include <pthread.h>
 
-enum { POINTS = 6000, DIM = 16, K = 10, QUERIES = 12, THREADS = 3 };
+enum { POINTS = 6000, DIM = 16, K = 10, MANY = 100, QUERIES = 12, THREADS = 3 };
 
-static const uint32_t shares[] = {80, 50, 20}; /* classes of HWT_CLASSES */
+/* Classes of HWT_CLASSES. */
+static const uint32_t shares[] = {80, 50, 20};
+#define FEW 9u
 
 typedef struct world {
     hwt_db d;
@@ -59,7 +62,7 @@ close_world(void **state)
 
 /* One answer. Blanks at the end make the filter a text of its own. */
 static hw_result *
-ask(const world *w, uint32_t query, uint32_t classes, size_t blanks)
+ask_for(const world *w, uint32_t k, uint32_t query, uint32_t classes, size_t blanks)
 {
     hw_query q = HW_QUERY_INIT;
     hw_result *r = NULL;
@@ -70,10 +73,16 @@ ask(const world *w, uint32_t query, uint32_t classes, size_t blanks)
     size_t bytes = strlen(filter);
     assert_true(bytes + blanks < sizeof filter);
     memset(filter + bytes, ' ', blanks);
-    q.vector = w->query[query], q.dim = DIM, q.k = K;
+    q.vector = w->query[query], q.dim = DIM, q.k = k;
     q.filter = filter, q.filter_bytes = bytes + blanks;
     hwt_ok(hw_collection_search(w->c, &q, &r, &err), &err);
     return r;
+}
+
+static hw_result *
+ask(const world *w, uint32_t query, uint32_t classes, size_t blanks)
+{
+    return ask_for(w, K, query, classes, blanks);
 }
 
 static bool
@@ -107,6 +116,34 @@ answers_do_not_change_as_a_filter_is_asked_again(void **state)
             }
             hw_result_free(first);
         }
+}
+
+/* Few match, so that comparing them all is cheaper than leaves of which nothing is kept. Searches of
+ * other queries, asked in turns, make it worth keeping; recall must not suffer. */
+static void
+a_filter_of_few_is_searched_by_leaves_when_asked_often(void **state)
+{
+    world *w = *state;
+    uint64_t leaves[4 * QUERIES] = {0};
+    uint32_t found = 0, asks = 0;
+
+    for (uint32_t round = 0; round < 4; round++)
+        for (uint32_t i = 0; i < QUERIES; i++, asks++) {
+            hw_search_work work = {.size = sizeof work};
+            hwt_near truth[MANY];
+            hw_result *r = ask_for(w, MANY, i, FEW, 0);
+            hw_result_work(r, &work);
+            leaves[asks] = work.leaves;
+            assert_int_equal(hwt_set_nearest(&w->set, w->query[i], MANY, FEW, INFINITY, truth),
+                             MANY);
+            for (uint32_t t = 0; t < MANY; t++)
+                for (size_t h = 0; h < hw_result_count(r); h++)
+                    found += hwt_set_place(&hw_result_ids(r)[h]) == truth[t].place;
+            hw_result_free(r);
+        }
+    assert_int_equal(leaves[0], 0);
+    assert_true(leaves[asks - 1] > 0);
+    assert_true(found > 0.93 * MANY * asks);
 }
 
 /* The queries themselves join the points, with classes that match: they are then the nearest. */
@@ -175,6 +212,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_do_not_change_as_a_filter_is_asked_again),
         cmocka_unit_test(threads_share_what_is_kept),
+        cmocka_unit_test(a_filter_of_few_is_searched_by_leaves_when_asked_often),
         cmocka_unit_test(a_commit_is_seen_by_a_filter_asked_before),
     };
 

@@ -29,6 +29,7 @@ typedef struct table {
 
 struct hwi_kept_leaves {
     _Atomic(table *) tables; /* one for each vector field that was searched */
+    atomic_uint_least64_t asked;
     atomic_size_t bytes;
     size_t bytes_most;
 };
@@ -60,6 +61,12 @@ size_t
 hwi_kept_leaves_bytes(const hwi_kept_leaves *k)
 {
     return k ? atomic_load_explicit(&k->bytes, memory_order_relaxed) : 0;
+}
+
+uint64_t
+hwi_kept_leaves_ask(hwi_kept_leaves *k)
+{
+    return atomic_fetch_add_explicit(&k->asked, 1, memory_order_relaxed);
 }
 
 /* Threads that ask at once may keep a little more than the most, a leaf each. */

@@ -16,8 +16,18 @@ typedef struct hwi_leaf_rows {
     uint32_t count; /* rows that match */
 } hwi_leaf_rows;
 
+/* Signatures that a search looks at. */
+static inline uint32_t
+hwi_leaf_rows_scanned(const hwi_leaf_rows *rows)
+{
+    return rows->row ? rows->count : rows->leaf->page.count;
+}
+
 /* Those of one index view, by the leaf's position in the tree. */
 typedef _Atomic(hwi_leaf_rows *) hwi_kept_leaf;
+
+/* How many searches asked this before: those that would rather use what is kept, were it there. */
+uint64_t hwi_kept_leaves_ask(hwi_kept_leaves *k);
 
 /* The list to keep in, one entry a leaf of v's tree; NULL when there is no memory for it. */
 hwi_kept_leaf *hwi_kept_leaves_of(hwi_kept_leaves *k, const hwi_index_view *v);

@@ -164,7 +164,7 @@ scan_leaf(hwi_search_run *run, const lsh_query *q, const hwi_leaf_filter *filter
     const hwi_model *m = run->v->model;
     float query_part = m->metric == HWI_DOT ? q->length : sqrtf(HWI_MAX(b->d, 0.0f));
 
-    run->trace->scanned += rows->row ? rows->count : b->leaf->page.count;
+    run->trace->scanned += hwi_leaf_rows_scanned(rows);
     b->count = m->kernels->scan(rows->blocks, rows->block_count, m->words, run->s->planes,
                                 q->scan_scale, q->scan_bias + eps * m->kap * query_part,
                                 HWI_MIN(threshold - b->d, 1e29f), 0, b->row, b->bound);
@@ -223,6 +223,7 @@ typedef struct lsh_walk {
     bool by_reach;    /* else leaves are counted */
     bool out_of_time; /* a time budget ended */
     hwi_leaf_filter filter;
+    double work;        /* of the leaves opened */
     float useful;       /* with a test: leaves opened, those without a match counted in part */
     float bound;        /* with a filter: the k-th best when it last became better, */
     uint32_t better_at; /* how many leaves were open then, */
@@ -258,12 +259,14 @@ open_coded(lsh_walk *w, uint32_t position, hw_error *err)
 
     HWI_TRY(hwi_leaf_filter_open(&w->filter, run->v, position, &own, &rows, err));
     run->trace->leaves++;
+    w->work += rows == &own ? HWI_LEAF_COST : HWI_KEPT_LEAF_COST;
     hwi_leaf_filter_pass(&w->filter, rows->count);
     b.leaf = rows->leaf;
     if (rows->count == 0) {
         describe_leaf(run, b.leaf, position, 0);
         return HW_OK;
     }
+    w->work += HWI_FILTERED_ROW_COST * hwi_leaf_rows_scanned(rows);
     size_t half = (size_t)(w->parity++ & 1) * (HWI_LEAF_ROWS_MAX + 32);
     b.row = run->s->row + half, b.bound = run->s->bound + half;
     b.d = leaf_distance(run, &w->q, b.leaf);
@@ -288,6 +291,7 @@ open_plain(lsh_walk *w, uint32_t position, hw_error *err)
     HWI_TRY(hwi_view_leaf(w->run->v, position, &leaf, err));
     w->run->trace->leaves++;
     w->run->trace->scanned += leaf->page.count;
+    w->work += HWI_LEAF_COST + HWI_FILTERED_ROW_COST * leaf->page.count;
     describe_leaf(w->run, leaf, position, leaf->page.count);
     return hwi_exact_add(w->run, leaf->page.slots, leaf->page.count, err);
 }
@@ -308,7 +312,7 @@ prefetch_leaf(const hwi_leaf_filter *f, const hwi_index_view *v, uint32_t positi
     const hwi_leaf_ref *leaf =
         kept ? kept->leaf : atomic_load_explicit(&v->leaves[position], memory_order_acquire);
 
-    if (!leaf || v->model->words == 0) return;
+    if (!leaf || (kept && kept->count == 0) || v->model->words == 0) return;
     uint32_t count = kept ? kept->block_count : leaf->page.block_count;
     size_t bytes = count * hwi_leaf_block_bytes(v->model);
     prefetch(kept ? kept->blocks : leaf->page.blocks, HWI_MIN(bytes, (size_t)PREFETCH_BYTES));
@@ -411,12 +415,6 @@ want_leaves(lsh_walk *w)
     w->wanted = w->done + HWI_MAX(more, 1);
 }
 
-static double
-cost_so_far(const hwi_trace *t)
-{
-    return (double)t->leaves * HWI_LEAF_COST + (double)t->scanned * HWI_FILTERED_ROW_COST;
-}
-
 /* Opens leaves until the next is out of reach, a time budget ends, or the search gives up. */
 static hw_status
 open_leaves(lsh_walk *w, float reach, hw_error *err)
@@ -434,7 +432,7 @@ open_leaves(lsh_walk *w, float reach, hw_error *err)
         }
         want_leaves(w);
         prefetch_ahead(w, reach);
-        run->gave_up = cost_so_far(run->trace) > run->work_most;
+        run->gave_up = w->work > run->work_most;
         if (run->gave_up) break;
         uint64_t accepted = run->accepted;
         uint32_t position = w->line->s->ranked[w->done].tag;
