@@ -5,8 +5,8 @@
  *
  * Beside each figure stands the rate at which bytes were consumed, to be compared with `largest`,
  * the first line of each table, which does little more than read: a kernel near it is bound by the
- * cache or the memory and needs no better code. Figures are the best of several rounds, since
- * other processes can only slow a round. */
+ * cache or the memory and needs no better code. Figures are processor time, the best of several
+ * rounds, since other processes can only slow a round. */
 #include "common.h"
 
 #include "kernel/kernel.h"
@@ -35,9 +35,9 @@ best_seconds(bench_data *d, bench_body body, size_t count, size_t size, size_t r
 {
     double best = 1e9;
     for (int round = 0; round < ROUNDS; round++) {
-        double from = wall_seconds();
+        double from = cpu_seconds();
         for (size_t i = 0; i < repeats; i++) *bytes = body(d, count, size);
-        double took = (wall_seconds() - from) / (double)repeats;
+        double took = (cpu_seconds() - from) / (double)repeats;
         best = HWI_MIN(best, took);
     }
     return best;
