@@ -91,11 +91,6 @@ HW_CHECKED hw_status hwi_reader_next_ints(hwi_reader *r, int64_t *out, size_t ro
 /* Rows returned so far. */
 uint64_t hwi_reader_row(const hwi_reader *r);
 
-/* All rows of a file as one matrix; free with hwi_free. HW_ELIMIT when it has more than rows_max
- * rows (0: no limit). *dim is 0 for an empty file. */
-HW_CHECKED hw_status hwi_read_matrix(const char *path, const char *format, uint64_t rows_max,
-                                     float **out, uint64_t *rows, uint32_t *dim, hw_error *err);
-
 /* ---- Lines of text beside a file of vectors: ids, payloads ---- */
 
 typedef struct hwi_lines hwi_lines;

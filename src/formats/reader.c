@@ -329,58 +329,6 @@ hwi_reader_next_ints(hwi_reader *r, int64_t *out, size_t room, size_t *count, hw
     return hwi_dense_next_ints(r, out, room, count, err);
 }
 
-/* ---- a whole file at once */
-
-static hw_status
-append_rows(const hwi_reader *r, const hwi_rows *rows, float **out, uint64_t *count, uint32_t *dim,
-            size_t *room, hw_error *err)
-{
-    for (size_t i = 0; i < rows->count; i++) {
-        const hwi_row *row = &rows->rows[i];
-        uint32_t row_dim = row->vector_count ? row->vectors[0].dim : 0;
-
-        if (*dim == 0) *dim = row_dim;
-        if (row_dim == 0 || row_dim != *dim)
-            return hwi_fail(err, HW_EINVAL, "%s: row %llu has %u values, expected %u", r->path,
-                            (unsigned long long)*count, row_dim, *dim);
-        HWI_TRY(grow(out, room, hwi_size_mul((size_t)*count + 1, *dim), sizeof **out, err));
-        HWI_ASSERT(*out != NULL);
-        memcpy(*out + (size_t)*count * *dim, row->vectors[0].values, (size_t)*dim * sizeof **out);
-        (*count)++;
-    }
-    return HW_OK;
-}
-
-hw_status
-hwi_read_matrix(const char *path, const char *format, uint64_t rows_max, float **out,
-                uint64_t *rows, uint32_t *dim, hw_error *err)
-{
-    hwi_reader *r = NULL;
-    hwi_rows batch;
-    size_t room = 0;
-    hw_status st;
-
-    *out = NULL;
-    *rows = 0;
-    *dim = 0;
-    HWI_TRY(hwi_reader_open(path, format, &r, err));
-    do {
-        st = hwi_reader_next(r, 4096, &batch, err);
-        if (st == HW_OK) st = append_rows(r, &batch, out, rows, dim, &room, err);
-        if (st == HW_OK && rows_max && *rows > rows_max)
-            st = hwi_fail(err, HW_ELIMIT, "%s has more than %llu rows", path,
-                          (unsigned long long)rows_max);
-    } while (st == HW_OK && batch.count > 0);
-    hwi_reader_close(r);
-    if (st != HW_OK) {
-        hwi_free(*out);
-        *out = NULL;
-        *rows = 0;
-        *dim = 0;
-    }
-    return st;
-}
-
 /* ---- lines */
 
 struct hwi_lines {

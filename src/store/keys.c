@@ -103,13 +103,6 @@ hwi_key_model(hwi_key *k, uint32_t coll, uint32_t field, uint32_t generation)
 }
 
 void
-hwi_key_tree(hwi_key *k, uint32_t coll, uint32_t field, uint32_t generation, uint32_t node)
-{
-    generation_key(k, HWI_SUB_TREE, coll, field, generation);
-    hwi_key_uint(k, node);
-}
-
-void
 hwi_key_leaf(hwi_key *k, uint32_t coll, uint32_t field, uint32_t generation, uint32_t leaf,
              uint32_t part)
 {

@@ -86,7 +86,6 @@ void hwi_key_rec(hwi_key *k, uint32_t coll, uint32_t slot);
 void hwi_key_slot(hwi_key *k, uint32_t coll, uint32_t page);
 void hwi_key_vec(hwi_key *k, uint32_t coll, uint32_t field, uint32_t page);
 void hwi_key_model(hwi_key *k, uint32_t coll, uint32_t field, uint32_t generation);
-void hwi_key_tree(hwi_key *k, uint32_t coll, uint32_t field, uint32_t generation, uint32_t node);
 void hwi_key_leaf(hwi_key *k, uint32_t coll, uint32_t field, uint32_t generation, uint32_t leaf,
                   uint32_t part);
 void hwi_key_cal(hwi_key *k, uint32_t coll, uint32_t field, uint32_t generation);

@@ -520,24 +520,6 @@ batches_stay_small_whatever_is_asked_for(void **state)
 }
 
 static void
-a_whole_file_is_one_matrix(void **state)
-{
-    float *matrix;
-    uint64_t rows;
-    uint32_t dim;
-
-    (void)state;
-    write_text("m.jsonl", "{\"vector\":[1,2]}\n{\"vector\":[3,4]}\n");
-    assert_int_equal(hwi_read_matrix(path, NULL, 0, &matrix, &rows, &dim, &err), HW_OK);
-    assert_int_equal(rows, 2);
-    assert_int_equal(dim, 2);
-    assert_floats(matrix, (float[]){1, 2, 3, 4}, 4);
-    hwi_free(matrix);
-    assert_int_equal(hwi_read_matrix(path, NULL, 1, &matrix, &rows, &dim, &err), HW_ELIMIT);
-    assert_null(matrix);
-}
-
-static void
 formats_are_told_from_name_then_content(void **state)
 {
     hwi_reader *r;
@@ -614,7 +596,6 @@ main(void)
         cmocka_unit_test(what_is_written_reads_back),
         cmocka_unit_test(a_discarded_file_leaves_nothing),
         cmocka_unit_test(batches_stay_small_whatever_is_asked_for),
-        cmocka_unit_test(a_whole_file_is_one_matrix),
         cmocka_unit_test(formats_are_told_from_name_then_content),
         cmocka_unit_test(lines_come_without_their_ends),
     };

@@ -113,11 +113,6 @@ HW_CHECKED hw_status hwi_tree_relink_inner(hw_store_txn *txn, hwi_key *prefix, u
 HW_CHECKED hw_status hwi_tree_put_leaf(hw_store_txn *txn, hwi_key *prefix, const hwi_tree *t,
                                        uint32_t node, hw_error *err);
 HW_CHECKED hw_status hwi_tree_del(hw_store_txn *txn, hwi_key *prefix, uint32_t node, hw_error *err);
-/* The plane of an inner node; direction needs room for dc. HW_ENOTFOUND for a leaf or an absent
- * node. */
-HW_CHECKED hw_status hwi_tree_get_plane(hw_store_txn *txn, hwi_key *prefix, uint32_t dc,
-                                        uint32_t node, float *direction, float *split,
-                                        hw_error *err);
 
 /* The tree of a generation as the transaction sees it. HW_ECORRUPT. */
 HW_CHECKED hw_status hwi_tree_load(hw_store_txn *txn, uint32_t coll, uint32_t field,

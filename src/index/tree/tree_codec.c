@@ -132,23 +132,6 @@ hwi_tree_del(hw_store_txn *txn, hwi_key *prefix, uint32_t node, hw_error *err)
     return st;
 }
 
-hw_status
-hwi_tree_get_plane(hw_store_txn *txn, hwi_key *prefix, uint32_t dc, uint32_t node, float *direction,
-                   float *split, hw_error *err)
-{
-    size_t mark = prefix->size;
-    hw_bytes value;
-
-    hw_status st = hwi_store_get(txn, node_key(prefix, node), &value, err);
-    hwi_key_cut(prefix, mark);
-    HWI_TRY(st);
-    const uint8_t *v = value.data;
-    if (value.size != INNER_HEADER + 4 * (size_t)dc || v[0] != INNER) return HW_ENOTFOUND;
-    *split = hwi_get_f32(v + 16);
-    for (uint32_t j = 0; j < dc; j++) direction[j] = hwi_get_f32(v + INNER_HEADER + 4 * j);
-    return HW_OK;
-}
-
 /* ---- reading ---- */
 
 static bool
