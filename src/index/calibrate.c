@@ -18,7 +18,10 @@
 #define REACH_MAX 1e12f
 #define COUNT_MOST 1e9         /* of leaves or candidates: more than there are, and fits */
 #define USUAL 0.95             /* the recall whose leaves tell how far was looked */
-#define REACH_POWER_LEAST 0.35 /* with k beyond the greatest that was measured */
+/* Powers of k, between two that were measured and beyond the greatest: */
+#define LEAVES_POWER_BETWEEN 0.2
+#define LEAVES_POWER_LEAST 0.7
+#define REACH_POWER_LEAST 0.35
 
 hw_status
 hwi_calibration_new(uint32_t rows, hwi_calibration **out, hw_error *err)
@@ -155,27 +158,40 @@ pick_for(const hwi_calibration *c, uint32_t k, double recall)
     return e;
 }
 
-/* Leaves grow with k as a power of it: between two measured k by the power that joins them. */
+/* What grows from a, at ka, to b, at kb, at some k: by the power that joins them. Where that is above 1,
+ * k near kb went into other clusters; nobody knows at which k that begins, and so they are joined by a
+ * straight line, which is more; and beyond kb such a step is not taken again. `least` is of the power. */
+static double
+join(double a, uint32_t ka, double b, uint32_t kb, uint32_t k, double least)
+{
+    double power = log(b / a) / log((double)kb / ka);
+
+    if (k <= kb && power > 1) return a + (b - a) * (k - ka) / (kb - ka);
+    power = HWI_MIN(HWI_MAX(power, least), 1.0);
+    return k > kb ? b * pow((double)k / kb, power) : a * pow((double)k / ka, power);
+}
+
+/* For a k between two that were measured or, when k is above kb, beyond them. */
 static hwi_effort
 between(hwi_effort a, uint32_t ka, hwi_effort b, uint32_t kb, uint32_t k)
 {
-    double power =
-        log((double)HWI_MAX(b.leaves, 1u) / HWI_MAX(a.leaves, 1u)) / log((double)kb / ka);
+    bool beyond = k > kb;
+    hwi_effort e = b;
 
     /* beyond what was measured neighbours may lie in other clusters: do not trust a small power */
-    power = HWI_MIN(HWI_MAX(power, k > kb ? 0.7 : 0.2), 1.0);
-    hwi_effort from = k > kb ? b : a, settings = k > ka ? b : a;
-    double base = k > kb ? kb : ka;
-    settings.leaves = (uint32_t)fmin(ceil(from.leaves * pow(k / base, power)), COUNT_MOST);
-    if (k > kb) settings.extra = (uint32_t)fmin((double)b.extra * k / kb, COUNT_MOST) + 1;
-    settings.eps = HWI_MAX(a.eps, b.eps);
-    if (a.reach > 0 && b.reach > 0) {
-        double rise = log((double)b.reach / a.reach) / log((double)kb / ka);
-        if (k > kb) rise = HWI_MAX(rise, REACH_POWER_LEAST);
-        settings.reach = (float)fmin(from.reach * pow(k / base, rise), REACH_MAX);
-    }
-    settings.recall = HWI_MIN(a.recall, b.recall);
-    return settings;
+    double leaves = join(HWI_MAX(a.leaves, 1u), ka, HWI_MAX(b.leaves, 1u), kb, k,
+                         beyond ? LEAVES_POWER_LEAST : LEAVES_POWER_BETWEEN);
+    e.leaves = (uint32_t)fmin(ceil(leaves), COUNT_MOST);
+    double extra = beyond ? (double)b.extra * k / kb + 1
+                          : join(HWI_MAX(a.extra, 1u), ka, HWI_MAX(b.extra, 1u), kb, k, 0);
+    e.extra = (uint32_t)fmin(ceil(extra), COUNT_MOST);
+    e.eps = HWI_MAX(a.eps, b.eps);
+    if (a.reach > 0 && b.reach > 0)
+        e.reach = (float)fmin(join((double)a.reach, ka, (double)b.reach, kb, k,
+                                   beyond ? REACH_POWER_LEAST : 0),
+                              REACH_MAX);
+    e.recall = HWI_MIN(a.recall, b.recall);
+    return e;
 }
 
 hwi_effort

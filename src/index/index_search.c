@@ -53,7 +53,8 @@ effort_for(const hwi_index_view *v, uint32_t k, double recall, uint64_t accepted
     if (share < 1) {
         hwi_effort own = hwi_calibration_pick(v->calibration, k, recall, v->tree->leaf_count,
                                               v->model->leaf_size);
-        e.extra = own.extra, e.eps = fmaxf(e.eps, own.eps);
+        e.extra = HWI_MAX(own.extra, (uint32_t)(e.extra * share));
+        e.eps = fmaxf(e.eps, own.eps);
     }
     return e;
 }

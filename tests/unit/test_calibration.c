@@ -70,6 +70,30 @@ beyond_what_was_looked_at_all_leaves_are_opened(void **state)
     hwi_calibration_unref(c);
 }
 
+/* 100 lie within a cluster, 1,000 do not. */
+static void
+a_step_into_other_clusters_is_taken_as_measured(void **state)
+{
+    hwi_calibration *c;
+    hw_error err;
+    (void)state;
+
+    hwt_ok(hwi_calibration_new(3, &c, &err), &err);
+    c->leaves = LEAVES, c->count = 3;
+    c->rows[0] = (hwi_calibration_row){10, {2, 3, 1.2f, 0.95f, 2}};
+    c->rows[1] = (hwi_calibration_row){100, {3, 12, 1.2f, 0.95f, 3}};
+    c->rows[2] = (hwi_calibration_row){1000, {600, 120, 1.6f, 0.95f, 3000}};
+    double asked = (double)0.95f;
+    assert_int_equal(pick(c, 1000, asked).leaves, 600);
+    hwi_effort between = pick(c, 316, asked), beyond = pick(c, 2000, asked);
+    assert_int_equal(between.leaves, 147); /* nobody knows where the step is */
+    assert_in_range((uint32_t)between.reach, 720, 725);
+    assert_int_equal(between.extra, 38);
+    assert_int_equal(beyond.leaves, 1200); /* it is taken once */
+    assert_in_range((uint32_t)beyond.reach, 5999, 6000);
+    hwi_calibration_unref(c);
+}
+
 static void
 measured_settings_come_back(void **state)
 {
@@ -154,6 +178,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(effort_grows_with_recall_and_with_k),
         cmocka_unit_test(beyond_what_was_looked_at_all_leaves_are_opened),
+        cmocka_unit_test(a_step_into_other_clusters_is_taken_as_measured),
         cmocka_unit_test(measured_settings_come_back),
         cmocka_unit_test(recall_that_nothing_reached_opens_all_leaves),
         cmocka_unit_test(there_are_never_more_leaves_than_there_are),
