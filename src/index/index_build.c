@@ -19,9 +19,12 @@
 
 #include "index/index_calibrate.h"
 #include "index/job.h"
+#include "index/lsh/lsh_axes.h"
 
 #define SAMPLE_MOST 50000u
-#define DRIFT_LEAST 1000u /* changes below this never ask for a new calibration */
+#define SAMPLE_WIDE (1u << 25) /* of vectors with many dimensions: components in all, */
+#define SAMPLE_LEAST 2048u     /* and vectors at least */
+#define DRIFT_LEAST 1000u      /* changes below this never ask for a new calibration */
 
 /* ---- removing a generation ---- */
 
@@ -170,13 +173,20 @@ list_slots(hwi_build *b, hw_error *err)
     return HW_OK;
 }
 
+/* Vectors to train on; wide ones are few, as only their leading axes are sought (lsh/lsh_axes.h). */
+static uint32_t
+sample_most(uint32_t dim)
+{
+    if (dim > HWI_AXES_DIM) return HWI_MAX(SAMPLE_WIDE / dim, SAMPLE_LEAST);
+    return HWI_MIN(HWI_MAX(20 * dim, 10000u), SAMPLE_MOST);
+}
+
 static hw_status
 train(hwi_build *b, uint32_t generation, hw_error *err)
 {
     const hwi_space *space = &b->ix->space;
     const hwi_field *field = &b->ix->field;
-    uint32_t most = HWI_MIN(HWI_MAX(20 * field->dim, 10000u), SAMPLE_MOST);
-    uint32_t n = HWI_MIN(b->count, most);
+    uint32_t n = HWI_MIN(b->count, sample_most(field->dim));
     float *rows = hwi_alloc_aligned(hwi_size_mul(n, field->dim * sizeof *rows));
     float *inv = hwi_alloc(n * sizeof *inv);
     hwi_model_plan plan = {generation, field->bits, field->leaf_size, field->seed};
@@ -399,7 +409,8 @@ build_generation(hwi_build *b, uint32_t generation, uint32_t *outdated, hw_error
 
     HWI_TRY(open_snapshot(b, err));
     HWI_TRY(list_slots(b, err));
-    if (b->count == 0) return hwi_fail(err, HW_EINVAL, "there are no vectors to build an index of");
+    if (b->count == 0)
+        return hwi_fail(err, HW_ENOTFOUND, "there are no vectors to build an index of");
     HWI_TRY(train(b, generation, err));
     HWI_TRY(project(b, err));
     HWI_TRY(hwi_build_beat(b, err));

@@ -1,20 +1,16 @@
 /* lsh_train.c - training a model: principal axes of a sample, and the sizes that follow from their
  * spectrum.
  *
- * The axes are the eigenvectors of the sample's covariance, largest eigenvalue first (Pearson 1901;
- * LAPACK's divide-and-conquer solver). How many are kept: enough for VARIANCE_KEPT of the variance,
- * in steps of 32, never more than DC_MAX; the rest of a residual's length still counts in its
- * estimate, only its direction is not hashed. Fashion-MNIST keeps 96 of 784.
+ * How many axes are kept (lsh_axes.c): enough for VARIANCE_KEPT of the variance, in steps of 32, never
+ * more than DC_MAX; the rest of a residual's length still counts in its estimate, only its direction is
+ * not hashed. Fashion-MNIST keeps 96 of 784.
  *
  * A first generation is trained on the few vectors there are, and those to come may differ: classes
  * that arrive one after another, say. What few vectors call noise may be where the others lie, so
  * all axes are kept that there is room for. Fashion-MNIST arriving class by class scanned 33 % for
  * recall .93 with 96 axes of its first class, 2.7 % for .96 with 256 (tests/recall/test_drift.c).
  */
-#include <cblas.h>
-#include <lapacke.h>
-#include <math.h>
-
+#include "index/lsh/lsh_axes.h"
 #include "index/lsh/model_build.h"
 #include "index/lsh/page.h"
 
@@ -34,88 +30,21 @@ mean_of(const float *rows, size_t count, uint32_t dim, double *mean)
     for (uint32_t j = 0; j < dim; j++) mean[j] /= (double)count;
 }
 
-#define COVARIANCE_ROWS 512u /* rows in one product */
-#define COVARIANCE_STEP 96u  /* lines of the matrix in one product: a multiple of HWI_PANEL */
-
-_Static_assert(COVARIANCE_STEP % HWI_PANEL == 0, "the products of a line begin with a panel");
-
-#define TURN_ROWS 16u /* rows turned at a time: a line of the cache in every column */
-
-/* Rows become columns. */
-static void
-turn(const float *rows, size_t count, uint32_t dim, float *turned)
+/* The most axes that a plan can want. */
+static uint32_t
+axes_most(uint32_t dim, uint32_t bits)
 {
-    for (size_t first = 0; first < count; first += TURN_ROWS) {
-        size_t below = HWI_MIN(first + TURN_ROWS, count);
-        for (uint32_t j = 0; j < dim; j++)
-            for (size_t i = first; i < below; i++) turned[j * count + i] = rows[i * dim + j];
-    }
-}
-
-/* Columns of rows as hwi_pack_panels lays out vectors: rows as they are, cut in strips. */
-static void
-pack_columns(const float *rows, size_t count, uint32_t dim, float *panels)
-{
-    for (uint32_t j = 0; j < dim; j += HWI_PANEL) {
-        uint32_t width = HWI_MIN(dim - j, HWI_PANEL);
-        for (size_t i = 0; i < count; i++, panels += HWI_PANEL) {
-            memcpy(panels, rows + i * dim + j, width * sizeof *panels);
-            memset(panels + width, 0, (HWI_PANEL - width) * sizeof *panels);
-        }
-    }
-}
-
-/* Adds the products of one block of centred rows to the upper triangle. */
-static void
-add_block(const float *rows, size_t count, uint32_t dim, float *turned, float *panels,
-          float *products, float *cov)
-{
-    const hwi_kernels *k = hwi_kernels_active();
-
-    turn(rows, count, dim, turned);
-    pack_columns(rows, count, dim, panels);
-    for (uint32_t j = 0; j < dim; j += COVARIANCE_STEP) {
-        uint32_t lines = HWI_MIN(dim - j, COVARIANCE_STEP), width = dim - j;
-        k->product(turned + j * count, count, lines, panels + j * count, width, count, products,
-                   width);
-        for (uint32_t i = 0; i < lines; i++)
-            for (uint32_t c = 0; c < width; c++)
-                cov[(size_t)(j + i) * dim + j + c] += products[(size_t)i * width + c];
-    }
-}
-
-/* Upper triangle of the covariance of the rows (which lose their mean) into cov, dim x dim. */
-static bool
-covariance(float *rows, size_t count, uint32_t dim, const double *mean, float *cov)
-{
-    size_t block = (size_t)COVARIANCE_ROWS * dim;
-    size_t panel_floats = hwi_panel_floats(dim, COVARIANCE_ROWS);
-    size_t floats = block + panel_floats + (size_t)COVARIANCE_STEP * dim;
-    float *turned = hwi_alloc_aligned(floats * sizeof *turned);
-
-    if (!turned) return false;
-    for (size_t i = 0; i < count; i++)
-        for (uint32_t j = 0; j < dim; j++) rows[i * dim + j] -= (float)mean[j];
-    memset(cov, 0, (size_t)dim * dim * sizeof *cov);
-    for (size_t i = 0; i < count; i += COVARIANCE_ROWS)
-        add_block(rows + i * dim, HWI_MIN(count - i, (size_t)COVARIANCE_ROWS), dim, turned,
-                  turned + block, turned + block + panel_floats, cov);
-    for (size_t i = 0; i < (size_t)dim * dim; i++) cov[i] /= (float)count;
-    hwi_free(turned);
-    return true;
+    return HWI_MIN(dim, bits ? bits : DC_MAX);
 }
 
 static uint32_t
-axes_to_keep(const float *ascending, uint32_t dim, uint32_t bits, uint64_t vectors)
+axes_to_keep(const hwi_axes *a, uint32_t most, uint64_t vectors)
 {
-    uint32_t most = bits ? HWI_MIN(dim, bits) : HWI_MIN(dim, DC_MAX);
-    double total = 0, kept = 0;
+    double kept = 0, enough = vectors < FEW_VECTORS ? 1 : VARIANCE_KEPT;
     uint32_t dc = 0;
 
-    for (uint32_t j = 0; j < dim; j++) total += HWI_MAX(ascending[j], 0.0f);
-    double enough = vectors < FEW_VECTORS ? 1 : VARIANCE_KEPT;
-    while (dc < most && (kept < enough * total || dc < DC_MIN || dc % 32))
-        kept += HWI_MAX(ascending[dim - 1 - dc], 0.0f), dc++;
+    while (dc < most && (kept < enough * a->total || dc < DC_MIN || dc % 32))
+        kept += HWI_MAX(a->values[a->count - 1 - dc], 0.0f), dc++;
     return dc;
 }
 
@@ -140,16 +69,15 @@ hash_bits_for(uint64_t total, uint32_t leaf_size, uint32_t bits)
 
 static hw_status
 fill_model(const hwi_field *field, const hwi_model_plan *plan, const double *mean,
-           const float *vectors, const float *values, uint64_t total, hwi_model **out,
-           hw_error *err)
+           const hwi_axes *axes, uint64_t total, hwi_model **out, hw_error *err)
 {
-    uint32_t dim = field->dim, dc = axes_to_keep(values, dim, plan->bits, total);
+    uint32_t dim = field->dim, dc = axes_to_keep(axes, axes_most(dim, plan->bits), total);
     hwi_model *m;
 
     HWI_TRY(hwi_model_new(field, plan->generation, dc, signature_bits(dc, plan->bits), &m, err));
     for (uint32_t j = 0; m->mean && j < dim; j++) m->mean[j] = (float)mean[j];
     for (uint32_t i = 0; i < dc; i++)
-        memcpy(m->axes + (size_t)i * dim, vectors + (size_t)(dim - 1 - i) * dim,
+        memcpy(m->axes + (size_t)i * dim, axes->rows + (size_t)(axes->count - 1 - i) * dim,
                dim * sizeof(float));
     m->seed = plan->seed;
     m->leaf_size = plan->leaf_size ? plan->leaf_size
@@ -172,14 +100,13 @@ hwi_model_train(const hwi_field *field, const hwi_model_plan *plan, const float 
 {
     uint32_t dim = field->dim;
     float *sample = hwi_alloc_aligned(hwi_size_mul(count, (size_t)dim * sizeof(float)));
-    float *cov = hwi_alloc_aligned((size_t)dim * dim * sizeof(float));
-    float *values = hwi_alloc(dim * sizeof(float));
     double *mean = hwi_alloc(dim * sizeof(double));
+    hwi_axes axes = {0};
     hw_status st;
 
     *out = NULL;
-    if (!sample || !cov || !values || !mean) {
-        st = hwi_nomem(err, (size_t)dim * dim * sizeof(float));
+    if (!sample || !mean) {
+        st = hwi_nomem(err, hwi_size_mul(count, dim * sizeof(float)));
         goto out;
     }
     for (size_t i = 0; i < count; i++) {
@@ -187,22 +114,14 @@ hwi_model_train(const hwi_field *field, const hwi_model_plan *plan, const float 
         for (uint32_t j = 0; j < dim; j++) sample[i * dim + j] = rows[i * dim + j] * scale;
     }
     mean_of(sample, count, dim, mean);
-    if (!covariance(sample, count, dim, mean, cov)) {
-        st = hwi_nomem(err, (size_t)COVARIANCE_ROWS * dim * sizeof(float));
-        goto out;
-    }
-    openblas_set_num_threads(1); /* the same sums however many processors there are */
-    /* row-major upper is column-major lower: eigenvectors come back as rows after this call */
-    if (LAPACKE_ssyevd(LAPACK_COL_MAJOR, 'V', 'L', (int)dim, cov, (int)dim, values) != 0) {
-        st = hwi_fail(err, HW_EINVAL, "principal axes of %zu sampled vectors do not converge",
-                      count);
-        goto out;
-    }
-    st = fill_model(field, plan, mean, cov, values, total, out, err);
+    for (size_t i = 0; i < count; i++)
+        for (uint32_t j = 0; j < dim; j++) sample[i * dim + j] -= (float)mean[j];
+    st = hwi_axes_find(sample, count, dim, axes_most(dim, plan->bits), &axes, err);
+    if (st != HW_OK) goto out;
+    st = fill_model(field, plan, mean, &axes, total, out, err);
 out:
     hwi_free(sample);
-    hwi_free(cov);
-    hwi_free(values);
     hwi_free(mean);
+    hwi_axes_release(&axes);
     return st;
 }
