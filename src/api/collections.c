@@ -162,7 +162,7 @@ create_body(hw_store_txn *txn, void *arg, hw_error *err)
     }
     if (st != HW_ENOTFOUND) return st;
 
-    conf->id_blocks = !hwi_store_is_contested(txn);
+    conf->id_blocks = !hwi_store_is_contested(txn->store);
     HWI_TRY(hwi_collection_new_number(txn, &conf->coll, err));
     HWI_TRY(hwi_collection_name(txn, conf->name, conf->coll, err));
     HWI_TRY(hwi_conf_put(txn, conf, err));

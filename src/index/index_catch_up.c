@@ -109,12 +109,6 @@ typedef struct catch_round {
     uint32_t taken;
 } catch_round;
 
-static bool
-writers_take_turns(const hwi_build *b)
-{
-    return b->store->limits.txn_ms_max == 0;
-}
-
 /* Where transactions are limited, as many as rewrite two leaves each within it. */
 static uint32_t
 slots_at_first(const hwi_build *b)
@@ -122,7 +116,7 @@ slots_at_first(const hwi_build *b)
     const hwi_model *m = b->model;
     size_t leaf = (size_t)m->leaf_size * (hwi_leaf_row_bytes(m) + hwi_leaf_block_bytes(m) / 16);
 
-    if (writers_take_turns(b)) return AT_ONCE;
+    if (!hwi_store_is_contested(b->store)) return AT_ONCE;
     return (uint32_t)HWI_MIN(HWI_MAX(BYTES_AT_ONCE / (2 * leaf), 1u), AT_ONCE);
 }
 
@@ -158,7 +152,7 @@ round_body(hw_store_txn *txn, void *arg, hw_error *err)
     notes n;
 
     HWI_TRY(hwi_job_check(txn, coll, field, b->state.generation, err));
-    if (writers_take_turns(b)) HWI_TRY(hwi_state_get(txn, coll, field, &now, err));
+    if (!hwi_store_is_contested(b->store)) HWI_TRY(hwi_state_get(txn, coll, field, &now, err));
     r->changes = now.changes;
     hw_status st = read_notes(b, txn, hwi_store_peek_scan, &n, err);
     r->state = b->state;

@@ -25,12 +25,6 @@ hwi_loader_init(hwi_loader *l, hw_store *to, const char *stage, hw_progress_fn p
     l->stage = stage;
 }
 
-static bool
-has_conflicts(const hw_store *s)
-{
-    return s->limits.txn_ms_max > 0;
-}
-
 /* One transaction's worth of a batch. */
 typedef struct batch_part {
     const hwi_buf *batch;
@@ -141,7 +135,7 @@ hwi_loader_put(hwi_loader *l, hw_bytes key, hw_bytes value, hw_error *err)
     if (l->keys > 0 && hwi_mem_compare(key, hwi_key_view(&l->last)) <= 0)
         return hwi_fail(err, HW_ECORRUPT, "key %llu is not above the one before",
                         (unsigned long long)l->keys);
-    if (has_conflicts(l->to))
+    if (hwi_store_is_contested(l->to))
         HWI_TRY(put_batched(l, key, value, err));
     else
         HWI_TRY(put_once(l, key, value, err));
@@ -155,7 +149,7 @@ hwi_loader_put(hwi_loader *l, hw_bytes key, hw_bytes value, hw_error *err)
 hw_status
 hwi_loader_finish(hwi_loader *l, hw_error *err)
 {
-    if (has_conflicts(l->to)) {
+    if (hwi_store_is_contested(l->to)) {
         HWI_TRY(put_batch(l, &l->batch, err));
         HWI_TRY(put_batch(l, &l->first, err));
     } else {

@@ -76,11 +76,12 @@ hwi_store_guard(hw_store_txn *t, hw_bytes key, hw_error *err)
 {
     return t->store->ops->guard ? t->store->ops->guard(t, key, err) : HW_OK;
 }
-/* Whether other processes write at the same time, so that transactions may conflict. */
+/* Whether others write at the same time, so that transactions may fail with HW_ECONFLICT; else
+ * writers take turns, and a transaction may take its time. */
 static inline bool
-hwi_store_is_contested(const hw_store_txn *t)
+hwi_store_is_contested(const hw_store *s)
 {
-    return t->store->ops->guard != NULL;
+    return s->limits.txn_ms_max > 0;
 }
 /* Whether wants are heard: a list of them need not be made for nothing. */
 static inline bool
