@@ -389,7 +389,7 @@ hwi_filter_parse_for(const char *json, size_t bytes, const hwi_schema *schema, h
 
     *out = NULL;
     if (bytes > HW_FILTER_MAX)
-        return hwi_fail(err, HW_EINVAL, "filter of %zu bytes is above the maximum %u", bytes,
+        return hwi_fail(err, HW_ELIMIT, "filter of %zu bytes is above the maximum %u", bytes,
                         HW_FILTER_MAX);
     hw_status st = hwi_json_parse(json, bytes, arena, &root, err);
     if (st != HW_OK) return hwi_fail_prefix(err, st, "filter");

@@ -79,7 +79,7 @@ ask_indexes(hwi_filtering *f, const char *json, size_t bytes, hw_error *err)
     hwi_view *view = f->view;
     hwi_filter_resolved resolved;
 
-    HWI_TRY(hwi_filter_resolve_having(f->filter, view->txn, view->conf, f->having, &resolved, err));
+    HWI_TRY(hwi_filter_resolve(f->filter, view->txn, view->conf, f->having, &resolved, err));
     HWI_TRY(hwi_kept_new(json, bytes, &resolved, view->counts.slots_below, &f->kept, err));
     hwi_keeper_add(view->keeper, f->kept);
     return HW_OK;
@@ -103,9 +103,6 @@ resolve(hwi_filtering *f, const char *json, size_t bytes, hw_error *err)
 {
     const hwi_view *view = f->view;
 
-    if (bytes > HW_FILTER_MAX)
-        return hwi_fail(err, HW_ELIMIT, "filter of %zu bytes is above the maximum %u", bytes,
-                        HW_FILTER_MAX);
     HWI_TRY(hwi_filter_parse_for(json, bytes, &view->conf->schema, &f->arena, &f->filter, err));
     f->kept = hwi_keeper_find(view->keeper, json, bytes);
     bool again = f->kept != NULL; /* what is asked once is not worth keeping more of */

@@ -183,7 +183,7 @@ limits_are_named(void **state)
     hwi_buf_fill(&b, ' ', HW_FILTER_MAX + 1);
     hwi_arena arena = {0};
     const hwi_filter *filter;
-    assert_int_equal(hwi_filter_parse((char *)b.data, b.size, &arena, &filter, &err), HW_EINVAL);
+    assert_int_equal(hwi_filter_parse((char *)b.data, b.size, &arena, &filter, &err), HW_ELIMIT);
     assert_string_equal(err.message, "filter of 1048577 bytes is above the maximum 1048576");
     hwi_buf_clear(&b);
     hwi_buf_text(&b, "{\"must\": {\"key\": \"a\", \"match\": {\"text\": \"");
