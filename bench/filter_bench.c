@@ -112,13 +112,14 @@ resolve(hw_store *store, uint32_t points, const char *text)
     hwi_arena arena = {0};
     const hwi_filter *filter;
     uint64_t times[RUNS], guesses[RUNS], guess = 0, may = 0, sure = 0;
+    hwi_conf conf = {.coll = COLL, .schema = schema};
 
     demand(hwi_filter_parse(text, strlen(text), &arena, &filter, &err), &err);
     demand(hwi_store_begin(store, HW_TXN_READ, &t, &err), &err);
     for (int i = 0; i < RUNS; i++) {
         hwi_filter_resolved r;
         uint64_t from = cpu_us();
-        demand(hwi_filter_resolve(filter, t, COLL, &schema, &r, &err), &err);
+        demand(hwi_filter_resolve(filter, t, &conf, NULL, &r, &err), &err);
         times[i] = cpu_us() - from;
         may = roaring_bitmap_get_cardinality(r.may);
         sure = roaring_bitmap_get_cardinality(r.sure);

@@ -22,7 +22,7 @@ typedef struct hwi_filter hwi_filter;
 
 /* Parses and checks a filter; allocated in arena, borrows nothing. HW_EINVAL names the place:
  * "filter.must[1].range.gte: expected a number", a misspelt key with the nearest known one,
- * malformed JSON with the byte. */
+ * malformed JSON with the byte; HW_ELIMIT above HW_FILTER_MAX. */
 HW_CHECKED hw_status hwi_filter_parse(const char *json, size_t bytes, hwi_arena *arena,
                                       const hwi_filter **out, hw_error *err);
 
@@ -68,16 +68,11 @@ typedef struct hwi_filter_resolved {
     char *warning; /* NULL, or one line naming the index to create; hwi_alloc'ed */
 } hwi_filter_resolved;
 
-/* schema may list fields that are not ready: those are not used. Every id has an entry of its own.
- * HW_ECORRUPT, HW_ENOMEM, HW_EIO. */
-HW_CHECKED hw_status hwi_filter_resolve(const hwi_filter *filter, hw_store_txn *txn, uint32_t coll,
-                                        const hwi_schema *schema, hwi_filter_resolved *out,
-                                        hw_error *err);
-/* The same for a collection's settings, with the slots that have the vectors of hwi_filter_vectors. */
-HW_CHECKED hw_status hwi_filter_resolve_having(const hwi_filter *filter, hw_store_txn *txn,
-                                               const hwi_conf *conf,
-                                               roaring_bitmap_t *const *having,
-                                               hwi_filter_resolved *out, hw_error *err);
+/* conf's schema may list fields that are not ready: those are not used. having: the slots that have the
+ * vectors of hwi_filter_vectors. HW_ECORRUPT, HW_ENOMEM, HW_EIO. */
+HW_CHECKED hw_status hwi_filter_resolve(const hwi_filter *filter, hw_store_txn *txn,
+                                        const hwi_conf *conf, roaring_bitmap_t *const *having,
+                                        hwi_filter_resolved *out, hw_error *err);
 void hwi_filter_resolved_release(hwi_filter_resolved *r);
 
 /* A cheap guess of how many of `points` match, from counts of the indexes' keys, without building

@@ -495,16 +495,8 @@ hand_over(resolver *r, hwi_verdict *a, hwi_filter_resolved *out)
 }
 
 hw_status
-hwi_filter_resolve(const hwi_filter *filter, hw_store_txn *txn, uint32_t coll,
-                   const hwi_schema *schema, hwi_filter_resolved *out, hw_error *err)
-{
-    hwi_conf conf = {.coll = coll, .schema = *schema};
-    return hwi_filter_resolve_having(filter, txn, &conf, NULL, out, err);
-}
-
-hw_status
-hwi_filter_resolve_having(const hwi_filter *filter, hw_store_txn *txn, const hwi_conf *conf,
-                          roaring_bitmap_t *const *having, hwi_filter_resolved *out, hw_error *err)
+hwi_filter_resolve(const hwi_filter *filter, hw_store_txn *txn, const hwi_conf *conf,
+                   roaring_bitmap_t *const *having, hwi_filter_resolved *out, hw_error *err)
 {
     resolver r = {.txn = txn, .conf = conf, .having = having, .err = err};
     hwi_verdict a = hwi_verdict_unknown();

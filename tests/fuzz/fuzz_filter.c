@@ -40,7 +40,8 @@ check_resolved(const hwi_filter *filter, hw_bytes payload, bool matches)
     demand(hwi_pix_change(w, SLOT, hwi_bytes(NULL, 0), payload, NULL) == HW_OK);
     demand(hwi_pix_set_live(w, SLOT, true, NULL) == HW_OK);
     demand(hwi_pix_flush(w, NULL) == HW_OK);
-    demand(hwi_filter_resolve(filter, t, COLL, &schema, &r, NULL) == HW_OK);
+    demand(hwi_filter_resolve(filter, t, &(hwi_conf){.coll = COLL, .schema = schema}, NULL, &r,
+                              NULL) == HW_OK);
     bool may = roaring_bitmap_contains(r.may, SLOT), sure = roaring_bitmap_contains(r.sure, SLOT);
     demand(!matches || may);
     demand(!sure || matches);

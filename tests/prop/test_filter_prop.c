@@ -31,7 +31,9 @@ check_filter(const hwt_points *p, hw_store_txn *t, const hwi_buf *text, verdicts
 
     hw_status st = hwi_filter_parse((const char *)text->data, text->size, &arena, &filter, &err);
     if (st != HW_OK) fail_msg("%s in %.*s", err.message, (int)text->size, (const char *)text->data);
-    hwt_ok(hwi_filter_resolve(filter, t, p->coll, p->schema, &r, &err), &err);
+    hwt_ok(hwi_filter_resolve(filter, t, &(hwi_conf){.coll = p->coll, .schema = *p->schema}, NULL,
+                              &r, &err),
+           &err);
     hwt_ok(hwi_filter_tester_new(filter, &tester, &err), &err);
     for (size_t i = 0; i < p->count; i++) {
         uint32_t slot = (uint32_t)i * p->stride;
@@ -245,7 +247,8 @@ damaged_indexes_are_survived(void **state)
         hwi_buf_clear(&text);
         hwt_filter_random(&rng, 2, p.count, &text);
         hwt_ok(hwi_filter_parse((const char *)text.data, text.size, &arena, &filter, &err), &err);
-        hw_status st = hwi_filter_resolve(filter, t, p.coll, p.schema, &r, &err);
+        hw_status st = hwi_filter_resolve(
+            filter, t, &(hwi_conf){.coll = p.coll, .schema = *p.schema}, NULL, &r, &err);
         assert_true(st == HW_OK || st == HW_ECORRUPT);
         refused += st == HW_ECORRUPT;
         (void)hwi_filter_estimate(filter, t, p.coll, p.schema, 100);

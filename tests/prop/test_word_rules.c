@@ -161,7 +161,9 @@ check_filter(const hwt_points *p, hw_store_txn *t, const hwi_buf *text, verdicts
     const hwi_filter *f;
     hwi_filter_resolved r;
     hwt_ok(hwi_filter_parse_for((char *)text->data, text->size, p->schema, &arena, &f, &err), &err);
-    hwt_ok(hwi_filter_resolve(f, t, p->coll, p->schema, &r, &err), &err);
+    hwt_ok(hwi_filter_resolve(f, t, &(hwi_conf){.coll = p->coll, .schema = *p->schema}, NULL, &r,
+                              &err),
+           &err);
     for (size_t i = 0; i < p->count; i++) {
         bool yes = false, may, sure;
         if (p->live[i])

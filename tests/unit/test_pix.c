@@ -175,7 +175,9 @@ answers(fixture *f, const char *condition, const char *may, const char *sure)
 
     snprintf(text, sizeof text, "{\"must\": %s}", condition);
     hwt_ok(hwi_filter_parse(text, strlen(text), &arena, &filter, &err), &err);
-    hwt_ok(hwi_filter_resolve(filter, t, f->p.coll, &f->schema, &r, &err), &err);
+    hwt_ok(hwi_filter_resolve(filter, t, &(hwi_conf){.coll = f->p.coll, .schema = f->schema}, NULL,
+                              &r, &err),
+           &err);
     if (strcmp(places(r.may), may) != 0 || strcmp(places(r.sure), sure) != 0)
         fail_msg("%s: may %s, sure %s", condition, places(r.may), places(r.sure));
     assert_int_equal(r.exact, strcmp(may, sure) == 0);
@@ -291,12 +293,16 @@ warnings_name_the_index_to_create(void **state)
     open_with(&f, HWI_PIX_KEYWORD, payloads, 1);
     hw_store_txn *t = hwt_begin(f.s.store, HW_TXN_READ);
     hwt_ok(hwi_filter_parse(year, strlen(year), &arena, &filter, &err), &err);
-    hwt_ok(hwi_filter_resolve(filter, t, f.p.coll, &f.schema, &r, &err), &err);
+    hwt_ok(hwi_filter_resolve(filter, t, &(hwi_conf){.coll = f.p.coll, .schema = f.schema}, NULL,
+                              &r, &err),
+           &err);
     assert_string_equal(r.warning, "filter on unindexed field `year` tests payloads: create an "
                                    "index of type float");
     hwi_filter_resolved_release(&r);
     hwt_ok(hwi_filter_parse(unfit, strlen(unfit), &arena, &filter, &err), &err);
-    hwt_ok(hwi_filter_resolve(filter, t, f.p.coll, &f.schema, &r, &err), &err);
+    hwt_ok(hwi_filter_resolve(filter, t, &(hwi_conf){.coll = f.p.coll, .schema = f.schema}, NULL,
+                              &r, &err),
+           &err);
     assert_string_equal(r.warning, "filter on field `a` tests payloads: its index is of type "
                                    "keyword, one of type text would serve it");
     hwi_filter_resolved_release(&r);
@@ -451,7 +457,8 @@ out_of_memory_is_reported(void **state)
     for (uint64_t n = 1; st != HW_OK; n++) {
         hwi_filter_resolved r;
         (void)hwi_alloc_fail_at(n);
-        st = hwi_filter_resolve(filter, t, 1, &hwt_payload_schema, &r, &err);
+        st = hwi_filter_resolve(filter, t, &(hwi_conf){.coll = 1, .schema = hwt_payload_schema},
+                                NULL, &r, &err);
         (void)hwi_alloc_fail_at(0);
         if (st != HW_OK) assert_int_equal(st, HW_ENOMEM);
         hwi_filter_resolved_release(&r);
