@@ -71,6 +71,25 @@ def test_settings_are_printed():
     check("  http_port: 7001\n" in r.stdout and "secret" not in r.stdout, r.stdout)
 
 
+def is_read_at_random(pid):
+    """Whether the system was told not to read the database's file ahead."""
+    with open(f"/proc/{pid}/smaps") as f:
+        maps = re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )", f.read())
+    flags = [re.search(r"VmFlags:(.*)", m)[1].split() for m in maps if "/data.mdb" in m]
+    check(flags, "data.mdb is not mapped")
+    return all("rr" in f for f in flags)
+
+
+def test_the_file_is_read_ahead_unless_settings_say_otherwise():
+    with open("ahead.yaml", "w") as f:
+        f.write("storage:\n  read_ahead: false\n")
+    for flags, at_random in (((), False), (("--read-ahead", "false"), True),
+                             (("--config-path", "ahead.yaml"), True),
+                             (("--config-path", "ahead.yaml", "--read-ahead", "true"), False)):
+        with Server("ahead.hw", *flags) as s:
+            same(is_read_at_random(s.process.pid), at_random, f"read at random with {flags}")
+
+
 def test_a_warning_where_everybody_may_come_in():
     with Server("a.hw", "--host", "0.0.0.0") as s:
         with open(s.log_path) as f:
