@@ -240,24 +240,33 @@ write_member(hwi_buf *b, const hwi_json *j)
     hwi_json_write(b, j);
 }
 
+static void
+write_members(hwi_buf *b, const hwi_json *o, const char *const *names, bool listed)
+{
+    for (const hwi_json *j = o->child; j; j = j->next) {
+        if (is_listed(j, names) != listed) continue;
+        if (b->size && b->data[b->size - 1] != '{') hwi_buf_text(b, ",");
+        write_member(b, j);
+    }
+}
+
 /* The short form of a config, {"dim": 3, "metric": "l2"}, says of the one vector what the server
- * expects under "vectors". */
+ * expects under "vectors". Ids may be texts, as in a database on this machine, unless it says no. */
 static void
 write_config(hwi_buf *b, const hwi_json *config)
 {
+    static const char *const none[] = {NULL};
     static const char *const of_vector[] = {"dim", "size", "metric", "distance", NULL};
-    hwi_buf_text(b, "{\"vectors\":{");
-    for (const hwi_json *j = config->child, *first = NULL; j; j = j->next) {
-        if (!is_listed(j, of_vector)) continue;
-        if (first) hwi_buf_text(b, ",");
-        first = j;
-        write_member(b, j);
+    bool is_short = hwi_json_member(config, "dim") || hwi_json_member(config, "size");
+    hwi_buf_text(b, "{");
+    if (is_short) {
+        hwi_buf_text(b, "\"vectors\":{");
+        write_members(b, config, of_vector, true);
+        hwi_buf_text(b, "}");
     }
-    hwi_buf_text(b, "}");
-    for (const hwi_json *j = config->child; j; j = j->next) {
-        if (is_listed(j, of_vector)) continue;
-        hwi_buf_text(b, ",");
-        write_member(b, j);
+    write_members(b, config, is_short ? of_vector : none, false);
+    if (!hwi_json_member(config, "string_ids")) {
+        hwi_buf_text(b, config->child ? ",\"string_ids\":true" : "\"string_ids\":true");
     }
     hwi_buf_text(b, "}");
 }
@@ -269,7 +278,7 @@ hwi_remote_create(hwi_remote *remote, const char *name, const char *config, hw_e
     hwi_arena arena = {0};
     const hwi_json *tree;
     hw_status st = hwi_json_parse(config, strlen(config), &arena, &tree, err);
-    if (st == HW_OK && (hwi_json_member(tree, "dim") || hwi_json_member(tree, "size"))) {
+    if (st == HW_OK && tree->kind == HWI_JSON_OBJECT) {
         write_config(&body, tree);
     } else {
         hwi_buf_text(&body, config);

@@ -65,7 +65,7 @@ hwi_shape_of(hwi_request *r, hw_collection *c, hwi_shape *out)
     if (!hwi_ok(r, st, &err)) return false;
     const hwi_json *extra = hwi_json_member(out->described, "extra");
     const hwi_json *string_ids = hwi_json_member(extra, "string_ids");
-    out->string_ids = string_ids && string_ids->kind == HWI_JSON_BOOL && string_ids->boolean;
+    out->string_ids = !(string_ids && string_ids->kind == HWI_JSON_BOOL && !string_ids->boolean);
     return shape_fields(r, out->described, out);
 }
 

@@ -27,7 +27,7 @@ typedef struct hwi_shape {
     hw_collection *collection;
     const hwi_shape_field *fields;
     size_t field_count;
-    bool string_ids;           /* ids may be any string (a collection's own flag) */
+    bool string_ids;           /* ids may be any text, unless the collection says otherwise */
     const hwi_json *described; /* hw_collection_describe, parsed */
 } hwi_shape;
 

@@ -48,6 +48,23 @@ def test_commands_answer_alike_on_a_folder_and_on_a_server():
         check(len(both) == 10)
 
 
+def test_texts_are_ids_on_a_server_unless_the_collection_says_no():
+    rows = write_jsonl("texts.jsonl", [{"id": "photos/1.jpg", "vector": [1, 2]}, {"id": 2, "vector": [3, 4]}])
+    run("import", "made-here.hw", "here", rows, "--create")
+    with Server("made-here.hw") as server:
+        run("import", server.url, "there", rows, "--create")
+        run("create", server.url, "numbers", "--config", '{"dim": 2, "string_ids": false}')
+        for c in ("here", "there"):
+            run("put", server.url, c, "--id", "photos/3.jpg", "--vector", "[5, 6]")
+            same(js("get", server.url, c, "photos/1.jpg", "--with", "vector")[0]["vector"], [1, 2], c)
+            same(len(js("search", server.url, c, "--id", "photos/3.jpg", "-k", 5)["result"]), 2, c)
+            same(server.ok("GET", f"/collections/{c}/points/photos%2F3.jpg")["id"], "photos/3.jpg")
+            run("delete", server.url, c, "photos/1.jpg")
+            same(js("count", server.url, c), {"count": 2}, c)
+        fails("put", server.url, "numbers", "--id", "photos/3.jpg", "--vector", "[5, 6]",
+              says="not a valid point ID")
+
+
 def test_an_export_an_import_and_a_backup_cross_over():
     write_jsonl("rows.jsonl", rows(100))
     with Server("far.hw") as server:

@@ -144,8 +144,16 @@ write_member(hwi_buf *b, const hwi_json *j)
     hwi_json_write(b, j);
 }
 
+static void
+write_absent(hwi_buf *b, const char *member)
+{
+    hwi_buf_text(b, b->size > 1 ? "," : "");
+    hwi_buf_text(b, member);
+}
+
 /* The engine's config: what it takes itself and the settings we keep for the client; members that
- * nobody knows are dropped, as Qdrant does. */
+ * nobody knows are dropped, as Qdrant does. Its clients expect texts to be refused as ids, so that
+ * is said where they do not say otherwise. */
 static void
 write_config(hwi_buf *b, const hwi_json *body)
 {
@@ -157,9 +165,8 @@ write_config(hwi_buf *b, const hwi_json *body)
         for (size_t i = 0; i < HWI_COUNT(own); i++) is_known |= strcmp(j->key, own[i]) == 0;
         if (is_known) write_member(b, j);
     }
-    if (!hwi_args_member(body, "vectors")) {
-        hwi_buf_text(b, b->size > 1 ? ",\"vectors\":{}" : "\"vectors\":{}");
-    }
+    if (!hwi_args_member(body, "vectors")) write_absent(b, "\"vectors\":{}");
+    if (!hwi_args_member(body, "string_ids")) write_absent(b, "\"string_ids\":false");
     hwi_buf_text(b, "}");
     hwi_buf_add(b, "", 1);
 }
