@@ -53,7 +53,7 @@ def test_texts_are_ids_on_a_server_unless_the_collection_says_no():
     run("import", "made-here.hw", "here", rows, "--create")
     with Server("made-here.hw") as server:
         run("import", server.url, "there", rows, "--create")
-        run("create", server.url, "numbers", "--config", '{"dim": 2, "string_ids": false}')
+        run("create", server.url, "numbers", "--config", '{"dim": 2, "metric": "l2", "string_ids": false}')
         for c in ("here", "there"):
             run("put", server.url, c, "--id", "photos/3.jpg", "--vector", "[5, 6]")
             same(js("get", server.url, c, "photos/1.jpg", "--with", "vector")[0]["vector"], [1, 2], c)
