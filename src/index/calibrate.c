@@ -7,8 +7,6 @@
  */
 #include "index/calibrate.h"
 
-#include <math.h>
-
 #define FORMAT 2u
 #define FORMAT_COUNTED 1u
 #define HEADER 24u
@@ -16,8 +14,9 @@
 #define ROW_COUNTED 20u
 #define ROWS_MAX 4096u
 #define REACH_MAX 1e12f
-#define COUNT_MOST 1e9         /* of leaves or candidates: more than there are, and fits */
-#define USUAL 0.95             /* the recall whose leaves tell how far was looked */
+#define COUNT_MOST 1e9 /* of leaves or candidates: more than there are, and fits */
+#define USUAL 0.95     /* the recall whose leaves tell how far was looked */
+#define FAR_SHORT 0.02 /* of recall: then it is the codes that do not let more through */
 /* Powers of k, between two that were measured and beyond the greatest: */
 #define LEAVES_POWER_BETWEEN 0.2
 #define LEAVES_POWER_LEAST 0.7
@@ -148,11 +147,12 @@ pick_for(const hwi_calibration *c, uint32_t k, double recall)
     if (i == first || e.recall < recall) return e;
     hwi_effort less = c->rows[i - 1].effort;
     bool by_reach = e.reach > 0 && less.reach > 0; /* then leaves are but a mean, rounded up */
-    if (less.recall >= e.recall || less.leaves > e.leaves) return e;
+    if (less.recall >= e.recall || less.leaves > e.leaves || isinf(less.eps) != isinf(e.eps))
+        return e;
     if (by_reach ? less.reach >= e.reach : less.leaves == e.leaves) return e;
     double t = (recall - less.recall) / (e.recall - less.recall);
     e.leaves = less.leaves + (uint32_t)(t * (e.leaves - less.leaves) + 0.5);
-    e.eps = (float)(less.eps + t * (e.eps - less.eps));
+    if (!isinf(e.eps)) e.eps = (float)(less.eps + t * (e.eps - less.eps));
     if (by_reach) e.reach = (float)(less.reach * pow((double)e.reach / less.reach, t));
     e.recall = (float)recall;
     return e;
@@ -187,9 +187,9 @@ between(hwi_effort a, uint32_t ka, hwi_effort b, uint32_t kb, uint32_t k)
     e.extra = (uint32_t)fmin(ceil(extra), COUNT_MOST);
     e.eps = HWI_MAX(a.eps, b.eps);
     if (a.reach > 0 && b.reach > 0)
-        e.reach = (float)fmin(join((double)a.reach, ka, (double)b.reach, kb, k,
-                                   beyond ? REACH_POWER_LEAST : 0),
-                              REACH_MAX);
+        e.reach = (float)fmin(
+            join((double)a.reach, ka, (double)b.reach, kb, k, beyond ? REACH_POWER_LEAST : 0),
+            REACH_MAX);
     e.recall = HWI_MIN(a.recall, b.recall);
     return e;
 }
@@ -221,7 +221,10 @@ hwi_calibration_pick(const hwi_calibration *cal, uint32_t k, double recall, uint
     }
     double least = 1.2 * k / HWI_MAX(leaf_size, 1u) + 1;
     e.leaves = HWI_MIN(HWI_MAX(e.leaves, (uint32_t)HWI_MIN(least, 1e9)), leaves);
-    if (beyond || e.recall + (1 - recall) / 2 < recall)
+    bool is_short = e.recall + (1 - recall) / 2 < recall;
+    if (beyond || is_short)
         e.leaves = leaves, e.reach = 0; /* none reached it, or nothing so far away was looked at */
+    if (is_short && e.recall + FAR_SHORT < recall) e.eps = HWI_EPS_MEASURED;
+    if (is_short && isinf(e.eps)) e.recall = 1;
     return e;
 }

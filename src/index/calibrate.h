@@ -9,6 +9,8 @@
 #ifndef HWI_CALIBRATE_H
 #define HWI_CALIBRATE_H
 
+#include <math.h>
+
 #include "store/store.h"
 
 /* How far a search goes. Leaves are opened nearest first, and with `reach` until
@@ -22,10 +24,13 @@
 typedef struct hwi_effort {
     uint32_t leaves; /* opened on average; exactly so many when reach is 0 */
     uint32_t extra;  /* candidates beyond k that get a full-precision distance */
-    float eps;       /* width of the signatures' confidence bound, in typical errors */
+    float eps;       /* width of the signatures' confidence bound, in typical errors; or ... */
     float recall;    /* measured */
     float reach;     /* 0: none, the number of leaves says it (dot, l1, kinds kdtree and lsh) */
 } hwi_effort;
+
+/* ... this eps: codes do not tell near rows apart, all rows of opened leaves are measured. */
+#define HWI_EPS_MEASURED INFINITY
 
 typedef struct hwi_calibration_row {
     uint32_t k;

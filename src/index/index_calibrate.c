@@ -53,11 +53,11 @@ static hwi_effort
 effort_of(const hwi_study *s, uint32_t which_k, uint32_t e, uint32_t p, uint32_t d)
 {
     const hwi_study_cell *c = hwi_study_cells(s, which_k, e) + p;
-    double leaves = ceil((double)c->leaves / c->queries);
+    double queries = HWI_MAX(c->queries, 1u), leaves = ceil((double)c->leaves / queries);
 
     return (hwi_effort){s->by_reach ? (uint32_t)leaves : (uint32_t)s->at[p],
                         hwi_study_extras[which_k][d], hwi_study_widths[e],
-                        (float)((double)c->found[d] / ((double)hwi_study_ks[which_k] * c->queries)),
+                        (float)((double)c->found[d] / ((double)hwi_study_ks[which_k] * queries)),
                         s->by_reach ? s->at[p] : 0};
 }
 
@@ -104,7 +104,7 @@ widest(const hwi_study *s, uint32_t which_k)
     const hwi_study_cell *cells = hwi_study_cells(s, which_k, 0);
     uint32_t e = HWI_STUDY_WIDTHS - 1;
 
-    while (e > 0 && cells[e * HWI_STUDY_POINTS + s->points - 1].queries == 0) e--;
+    while (e > 0 && cells[e * HWI_STUDY_POINTS + s->near - 1].queries == 0) e--;
     return e;
 }
 
@@ -113,7 +113,7 @@ widest(const hwi_study *s, uint32_t which_k)
 static uint32_t
 width_to_lengthen(const hwi_study *s, uint32_t which_k)
 {
-    uint32_t end = s->points - 1, half = end, wide = widest(s, which_k), e = 0, p;
+    uint32_t end = s->near - 1, half = end, wide = widest(s, which_k), e = 0, p;
     hwi_effort effort;
 
     if (s->most == s->v->tree->leaf_count || cheapest(s, which_k, REACHED, 0, &e, &p, &effort))
@@ -136,18 +136,18 @@ width_to_lengthen(const hwi_study *s, uint32_t which_k)
 static void
 choose_widths(hwi_study *s, uint32_t which_k)
 {
-    uint32_t *walked = s->walked[which_k], e, p, last = HWI_STUDY_WIDTHS - 1;
+    uint32_t *walked = s->walked[which_k], e, p, last = HWI_STUDY_MEASURED - 1;
     hwi_effort effort;
 
     if (s->v->model->words == 0) {
-        walked[last] = s->points;
+        walked[HWI_STUDY_MEASURED] = s->near;
     } else if (which_k != HWI_STUDY_DEEP) {
-        for (e = 0; e <= last; e++) walked[e] = s->points;
+        for (e = 0; e <= last; e++) walked[e] = s->near;
     } else {
         if (!cheapest(s, HWI_STUDY_DEEP - 1, USUAL, 0, &e, &p, &effort)) e = last;
-        walked[e] = walked[HWI_MIN(e + 1, last)] = s->points;
+        walked[e] = walked[HWI_MIN(e + 1, last)] = s->near;
         if (!cheapest(s, HWI_STUDY_DEEP - 1, REACHED, 0, &e, &p, &effort)) e = last;
-        walked[HWI_MIN(e + 1, last)] = s->points;
+        walked[HWI_MIN(e + 1, last)] = s->near;
     }
 }
 
@@ -166,12 +166,40 @@ survey_on(hwi_study *s, const uint32_t width[HWI_STUDY_KS], uint32_t from, uint3
         uint32_t left = width[k] == NO_WIDTH ? 0 : 1 + NARROWER;
         for (uint32_t e = HWI_STUDY_WIDTHS; e-- > 0;) {
             bool goes_on = left > 0 && e <= width[k] && s->walked[k][e] > 0;
-            s->walked[k][e] = goes_on ? s->points : 0;
+            s->walked[k][e] = goes_on ? s->near : 0;
             left -= goes_on;
             if (goes_on) memset(hwi_study_cells(s, k, e), 0, HWI_STUDY_POINTS * sizeof *s->cells);
         }
     }
     return hwi_study_walk(s, true, threads, err);
+}
+
+/* Where no width lets all that is near through to the end, as codes of rows that lie close together are
+ * alike, a walk that measures all rows says how far to go. For the greatest k it is walked where it serves the
+ * k before. */
+static hw_status
+survey_measured(hwi_study *s, uint32_t from, uint32_t below, hwi_effort *thorough, uint32_t threads,
+                hw_error *err)
+{
+    bool needed[HWI_STUDY_KS] = {0}, any = false;
+    uint32_t e, p;
+    hwi_effort effort;
+
+    if (s->v->model->words == 0) return HW_OK;
+    for (uint32_t k = from; k < HWI_MIN(below, HWI_STUDY_DEEP); k++) {
+        needed[k] = !cheapest(s, k, REACHED, 0, &e, &p, &effort);
+        any = any || needed[k];
+    }
+    if (!any) return HW_OK;
+    memset(s->walked, 0, sizeof s->walked);
+    hwi_study_set_points(s, s->v->tree->leaf_count);
+    for (uint32_t k = from; k < below; k++)
+        s->walked[k][HWI_STUDY_MEASURED] = needed[k] ? s->points : 0;
+    HWI_TRY(hwi_study_walk(s, true, threads, err));
+    for (uint32_t k = from; k < below; k++)
+        if (needed[k])
+            thorough[k] = effort_of(s, k, HWI_STUDY_MEASURED, s->points - 1, HWI_STUDY_DEPTHS - 1);
+    return HW_OK;
 }
 
 /* Settles what the last round walks for a k: the widths that were cheapest for some step of recall and,
@@ -187,9 +215,11 @@ focus(hwi_study *s, uint32_t which_k, bool longer)
         if (steps[i] < (float)FOCUS_LEAST || steps[i] > (float)FOCUS_MOST ||
             !cheapest(s, which_k, (double)steps[i], 0, &e, &p, &effort))
             continue;
-        uint32_t end = HWI_MIN(p + 4, s->points);
-        for (uint32_t w = e ? e - more : 0; w <= e + more && w < HWI_STUDY_WIDTHS; w++)
-            wanted[w] = HWI_MAX(wanted[w], end);
+        bool measured = e == HWI_STUDY_MEASURED;
+        uint32_t low = measured ? e : e - HWI_MIN(e, more);
+        uint32_t high = measured ? e : HWI_MIN(e + more, HWI_STUDY_MEASURED - 1);
+        uint32_t end = HWI_MIN(p + 4, measured ? s->points : s->near);
+        for (uint32_t w = low; w <= high; w++) wanted[w] = HWI_MAX(wanted[w], end);
     }
     memcpy(s->walked[which_k], wanted, sizeof wanted);
 }
@@ -211,6 +241,7 @@ choose(const hwi_study *s, uint32_t which_k, const hwi_effort *thorough, hwi_cal
     uint32_t all = most_queries(s, which_k), e, p;
     hwi_effort effort;
 
+    if (all == 0) return; /* so many rows are equal that no query told */
     for (uint32_t i = 0; i < HWI_COUNT(steps); i++)
         if (cheapest(s, which_k, (double)steps[i], all, &e, &p, &effort) ||
             cheapest(s, which_k, (double)steps[i], 0, &e, &p, &effort))
@@ -231,10 +262,11 @@ study(hwi_study *s, uint32_t from, uint32_t below, uint32_t threads, hwi_calibra
     for (uint32_t k = from; k < below; k++) choose_widths(s, k);
     HWI_TRY(hwi_study_walk(s, true, threads, err));
     for (uint32_t k = from; k < below; k++) {
-        thorough[k] = effort_of(s, k, widest(s, k), s->points - 1, HWI_STUDY_DEPTHS - 1);
+        thorough[k] = effort_of(s, k, widest(s, k), s->near - 1, HWI_STUDY_DEPTHS - 1);
         width[k] = width_to_lengthen(s, k);
     }
     HWI_TRY(survey_on(s, width, from, below, threads, err));
+    HWI_TRY(survey_measured(s, from, below, thorough, threads, err));
     for (uint32_t k = from; k < below; k++)
         focus(s, k, k == HWI_STUDY_DEEP || width[k] != NO_WIDTH);
     HWI_TRY(hwi_study_walk(s, false, threads, err));

@@ -29,7 +29,7 @@ typedef struct hwi_observed {
     void *arg;
 } hwi_observed;
 
-#define HWI_OBSERVED_MAX 32u
+#define HWI_OBSERVED_MAX 36u
 
 /* Opens leaves nearest first, at most `most`, and calls fn with the walk's arg when a search with
  * reach at[i] would stop, for i below the walk's points (ascending; numbers of leaves where they are

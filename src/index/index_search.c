@@ -66,14 +66,21 @@ row_cost(const hwi_index_view *v)
     return GATHER_COST + v->ix->field.dim / GATHER_DIMS;
 }
 
+/* Whether all rows of opened leaves are. */
+static bool
+are_measured(const hwi_index_view *v, const hwi_effort *e)
+{
+    return v->model->words == 0 || isinf(e->eps);
+}
+
 /* Of opening leaves whose matching rows are not kept, and of those where they are. */
 static double
-leaves_cost(const hwi_index_view *v, double leaves)
+leaves_cost(const hwi_index_view *v, const hwi_effort *e)
 {
     double per_leaf = (double)v->state.vectors / v->tree->leaf_count;
-    double row = v->model->words == 0 ? row_cost(v) : HWI_FILTERED_ROW_COST;
+    double row = are_measured(v, e) ? row_cost(v) : HWI_FILTERED_ROW_COST;
 
-    return leaves * (HWI_LEAF_COST + per_leaf * row);
+    return e->leaves * (HWI_LEAF_COST + per_leaf * row);
 }
 
 static double
@@ -95,8 +102,8 @@ gather_is_cheaper(const hwi_search_run *run, uint64_t accepted, double recall, c
 
     if (accepted <= GATHER_ALWAYS) return true;
     if (recall >= 1) return accepted < v->state.vectors / 4; /* else boxes or a full scan */
-    if (gather >= leaves_cost(v, e->leaves)) return false;
-    if (!a->leaves || v->model->words == 0) return true;
+    if (gather >= leaves_cost(v, e)) return false;
+    if (!a->leaves || are_measured(v, e)) return true;
     double saved = gather - kept_cost(v, e->leaves, accepted);
     return saved * (double)hwi_kept_leaves_ask(a->leaves) < v->tree->leaf_count * KEEP_COST;
 }

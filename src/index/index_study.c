@@ -21,12 +21,14 @@
 #define DEEP_SHARE 40u /* which is at most one vector in so many */
 #define DEEP_SURVEY 4u /* and one in so many of these surveys */
 #define K_MOST 1000u
+#define FAR_FACTOR 6.0f /* from one of the last reaches to the next */
 #define LEAF_WORK 120.0
 #define REFINE_WORK 25.0
 #define EXACT_WORK 60.0
 
 const uint32_t hwi_study_ks[HWI_STUDY_KS] = {1, 10, 100, K_MOST};
-const float hwi_study_widths[HWI_STUDY_WIDTHS] = {0.8f, 1.2f, 1.6f, 2.0f, 2.5f, 3.2f, 4.0f, 5.5f};
+const float hwi_study_widths[HWI_STUDY_WIDTHS] = {
+    0.8f, 1.2f, 1.6f, 2.0f, 2.5f, 3.2f, 4.0f, 5.5f, HWI_EPS_MEASURED};
 const uint32_t hwi_study_extras[HWI_STUDY_KS][HWI_STUDY_DEPTHS] = {
     {1, 3, 6, 12}, {3, 6, 12, 30}, {12, 25, 60, 150}, {60, 120, 250, 500}};
 
@@ -57,25 +59,29 @@ sample(hwi_study *s, hw_error *err)
 }
 
 /* Reaches to look at: 1, 2, 3 ... then growing by a fifth, up to the leaves that walks open; by more
- * where they are no numbers of leaves and may go far beyond. */
+ * where they are no numbers of leaves and may go far beyond. The last ones take in leaves whose anchors are
+ * a thousand times as far as the nearest rows, as in long thin slabs. */
 void
 hwi_study_set_points(hwi_study *s, uint32_t leaves)
 {
     s->by_reach = hwi_leaves_by_reach(s->v->model);
     s->most = leaves, s->points = 0;
     double factor = s->by_reach ? 1.25 : 1.2, most = s->by_reach ? 1e9 : s->most;
-    for (double n = 1; s->points < HWI_STUDY_POINTS; n = HWI_MAX(n + 0.5, n * factor)) {
+    for (double n = 1; s->points < HWI_STUDY_NEAR; n = HWI_MAX(n + 0.5, n * factor)) {
         double at = s->by_reach ? n : floor(n);
         if (s->points && at <= s->at[s->points - 1]) at = s->at[s->points - 1] + 1.0;
         s->at[s->points++] = (float)HWI_MIN(at, most);
         if (at >= most) break;
     }
+    s->near = s->points;
+    for (; s->by_reach && s->points < HWI_STUDY_POINTS; s->points++)
+        s->at[s->points] = s->at[s->points - 1] * FAR_FACTOR;
 }
 
 /* ---- walking ---- */
 
 /* The true neighbours of a query by slot, open addressing; rank: their place, the query itself left
- * out. */
+ * out; of equally far ones, the first's. */
 #define RANKS_LEAST 256u
 #define RANKS_MOST 2048u
 
@@ -83,6 +89,8 @@ typedef struct ranks {
     uint32_t places; /* a power of two, half of them free at least */
     uint32_t slot[RANKS_MOST];
     uint16_t rank[RANKS_MOST]; /* NO_RANK: free */
+    uint32_t last;             /* the greatest rank, */
+    bool is_cut;               /* which others may share that the list has no room for */
 } ranks;
 
 #define NO_RANK UINT16_MAX
@@ -93,7 +101,8 @@ _Static_assert(K_MOST < NO_RANK && 2 * (K_MOST + 1) < RANKS_MOST,
 static void
 ranks_init(ranks *r, const hwi_top *truth, uint32_t self)
 {
-    uint16_t rank = 0;
+    uint16_t place = 0, rank = 0;
+    float before = -INFINITY;
 
     for (r->places = RANKS_LEAST; r->places < 2 * truth->count; r->places *= 2) {
     }
@@ -101,9 +110,20 @@ ranks_init(ranks *r, const hwi_top *truth, uint32_t self)
     for (uint32_t t = 0; t < truth->count; t++) {
         uint32_t slot = truth->entries[t].tag, at = slot % r->places;
         if (slot == self) continue;
+        if (truth->entries[t].distance > before) rank = place;
+        before = truth->entries[t].distance;
         while (r->rank[at] != NO_RANK) at = (at + 1) % r->places;
-        r->slot[at] = slot, r->rank[at] = rank++;
+        r->slot[at] = slot, r->rank[at] = rank, place++;
     }
+    r->last = rank, r->is_cut = truth->count == truth->capacity && rank + 1u < place;
+}
+
+/* Whether it is known which the k nearest are, but for a few of them: of rows that are all equal no list
+ * tells. */
+static bool
+ranks_tell(const ranks *r, uint32_t k)
+{
+    return !r->is_cut || r->last + k / 20 >= k;
 }
 
 static uint32_t
@@ -140,7 +160,8 @@ count_found(void *arg, const hwi_search_run *run, uint32_t point)
         for (uint32_t i = 0; i < run->top.count; i++) { /* they are sorted */
             const hwi_top_entry *e = &run->top.entries[i];
             while (d < HWI_STUDY_DEPTHS && e->distance > bound[d]) w->found[d++] = found;
-            found += rank_of(w->truth, e->tag) < hwi_study_ks[w->which_k];
+            if (found < hwi_study_ks[w->which_k]) /* of equally far ones there may be more */
+                found += rank_of(w->truth, e->tag) < hwi_study_ks[w->which_k];
         }
         while (d < HWI_STUDY_DEPTHS) w->found[d++] = found;
         w->leaves = trace->leaves;
@@ -226,8 +247,10 @@ walk_query(hwi_study *s, uint32_t query, hwi_study_cell *cells, hw_error *err)
         ranks_init(&q->truth, &s->truth[query], s->slot[query]);
         hwi_space_prepare(&v->ix->space, hwi_vec_row(row), scratch->prepared);
         for (uint32_t i = 0; i < WALKS; i++)
-            if (is_walked(s, query, i)) add_walk(q, s, i, hwi_vec_row(row), scratch, cells);
-        st = hwi_leaves_observe(q->observed, q->count, s->most, s->at, count_found, err);
+            if (is_walked(s, query, i) && ranks_tell(&q->truth, hwi_study_ks[i / HWI_STUDY_WIDTHS]))
+                add_walk(q, s, i, hwi_vec_row(row), scratch, cells);
+        if (q->count)
+            st = hwi_leaves_observe(q->observed, q->count, s->most, s->at, count_found, err);
     }
     hwi_scratch_give(v->ix, scratch);
     if (q) hwi_free(q->entries);

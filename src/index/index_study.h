@@ -6,10 +6,12 @@
 #include "index/index_calibrate.h"
 
 #define HWI_STUDY_KS 4u
-#define HWI_STUDY_DEEP 3u    /* the last of them, which few samples look for */
-#define HWI_STUDY_WIDTHS 8u  /* of the signatures' bound */
-#define HWI_STUDY_POINTS 48u /* reaches at most */
-#define HWI_STUDY_DEPTHS 4u  /* candidates beyond k */
+#define HWI_STUDY_DEEP 3u     /* the last of them, which few samples look for */
+#define HWI_STUDY_WIDTHS 9u   /* of the signatures' bound; ... */
+#define HWI_STUDY_MEASURED 8u /* ... with the last, every row of an opened leaf is measured */
+#define HWI_STUDY_POINTS 56u  /* reaches at most, */
+#define HWI_STUDY_NEAR 48u    /* and of walks by codes */
+#define HWI_STUDY_DEPTHS 4u   /* candidates beyond k */
 
 extern const uint32_t hwi_study_ks[HWI_STUDY_KS];
 extern const float hwi_study_widths[HWI_STUDY_WIDTHS];
@@ -33,7 +35,8 @@ typedef struct hwi_study {
     hwi_top_entry *entries;              /* their memory */
     float *prepared;                     /* samples x dim */
     float at[HWI_STUDY_POINTS];          /* reaches */
-    uint32_t points, most;               /* most: leaves that a walk opens */
+    uint32_t points, near; /* of them; of these those that walks by codes go through */
+    uint32_t most;         /* leaves that a walk opens */
     bool by_reach;
     uint32_t walked[HWI_STUDY_KS][HWI_STUDY_WIDTHS]; /* points that a round walks */
     bool survey;                                     /* the round under way is one */

@@ -11,10 +11,20 @@
  * s->ranked. What was taken out of scores or picked_score leaves INFINITY there. */
 typedef struct hwi_lineup {
     hwi_scratch *s; /* scores are its own */
-    const hwi_kernels *kernels;
+    const hwi_model *model;
+    const hwi_tree *tree;
+    /* |framed query|^2: leaves picked stand there with squared distances from it to their anchors, those
+     * that bytes do not tell well enough measured anew. 0: with their scores. */
+    float length_sq;
+    uint32_t own;   /* leaf whose distance, then, is enlarged: UINT32_MAX for none, */
+    float own_more; /* by this factor */
+    bool is_exact;  /* s->y was found in floats */
     uint32_t count, picked, ordered; /* leaves in all; of them picked; of these ranked in order */
     uint32_t pool;                   /* length of s->picked */
 } hwi_lineup;
+
+/* The leaf whose anchor is nearest, as well as it can be told. */
+uint32_t hwi_lineup_nearest(const hwi_lineup *l);
 
 /* Picks about `want` of those not picked yet, the nearest; all that were picked are in order. */
 void hwi_lineup_pick(hwi_lineup *l, uint32_t want);

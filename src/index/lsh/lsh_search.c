@@ -14,7 +14,9 @@
  * filter leaves count by the matching rows in them (lsh_filter.h), so that a search for what lies far
  * away does not give up on the way there.
  *
- * Kind kdtree and metric l1 have no signatures: rows of the leaves are measured exactly as they come.
+ * Kind kdtree and metric l1 have no signatures: rows of the leaves are measured exactly as they come. So
+ * are all rows of opened leaves where the calibration found that codes do not tell near rows apart, which an
+ * eps of infinity stands for.
  */
 #include <math.h>
 
@@ -61,13 +63,13 @@ prepare(hwi_search_run *run, lsh_query *q)
     hwi_model_frame(m, m->metric == HWI_COSINE ? s->prepared : run->query, 1, s->framed);
     q->code_sum = hwi_quantize_i8(s->framed, m->dim, hwi_leaf_code_dims(m), s->q8, &q->code_scale);
     hwi_model_axes_fast(m, s->framed, s->q8, q->code_scale, s->bytes, s->y);
+    m->kernels->dot_rows(s->framed, s->framed, 0, 1, m->dim, &length_sq);
+    q->length = sqrtf(length_sq);
     if (m->words == 0 && m->kind != HWI_LSH) return;
     hwi_model_hash(m, s->y, s->z);
     int32_t sum = hwi_quantize_scan(s->z, m->bits, s->planes, &q->scan_scale);
     q->scan_bias = -0.5f * (float)sum * q->scan_scale;
     q->code_zero = hwi_leaf_code_zero(m) * q->code_sum;
-    m->kernels->dot_rows(s->framed, s->framed, 0, 1, m->dim, &length_sq);
-    q->length = sqrtf(length_sq);
 }
 
 /* ---- ranking ---- */
@@ -283,12 +285,20 @@ open_coded(lsh_walk *w, uint32_t position, hw_error *err)
     return HW_OK;
 }
 
+/* Measures all rows of a leaf. */
 static hw_status
 open_plain(lsh_walk *w, uint32_t position, hw_error *err)
 {
+    hwi_index_view *v = w->run->v;
     const hwi_leaf_ref *leaf;
+    hwi_leaf_rows own;
+    const hwi_leaf_rows *rows;
 
-    HWI_TRY(hwi_view_leaf(w->run->v, position, &leaf, err));
+    HWI_TRY(hwi_view_leaf(v, position, &leaf, err));
+    if (v->model->words) {
+        HWI_TRY(hwi_leaf_filter_open(&w->filter, v, position, &own, &rows, err));
+        hwi_leaf_filter_pass(&w->filter, rows->count);
+    }
     w->run->trace->leaves++;
     w->run->trace->scanned += leaf->page.count;
     w->work += HWI_LEAF_COST + HWI_FILTERED_ROW_COST * leaf->page.count;
@@ -358,7 +368,7 @@ is_settled(lsh_walk *w, float place)
 static float
 reach_at(const lsh_walk *w, uint32_t at, float place)
 {
-    float d = w->line->s->ranked[at].distance + w->q.length * w->q.length;
+    float d = w->line->s->ranked[at].distance;
     float kth = HWI_MAX(hwi_top_bound(&w->run->top, w->run->k), 1e-6f * d);
     float ratio = d / kth;
 
@@ -415,12 +425,19 @@ want_leaves(lsh_walk *w)
     w->wanted = w->done + HWI_MAX(more, 1);
 }
 
+/* Else all rows of leaves are measured. */
+static bool
+uses_codes(const hwi_search_run *run, float eps)
+{
+    return run->v->model->words > 0 && eps < HWI_EPS_MEASURED;
+}
+
 /* Opens leaves until the next is out of reach, a time budget ends, or the search gives up. */
 static hw_status
 open_leaves(lsh_walk *w, float reach, hw_error *err)
 {
     hwi_search_run *run = w->run;
-    bool coded = run->v->model->words > 0;
+    bool coded = uses_codes(run, w->eps);
 
     for (; w->done < w->most && hwi_lineup_has(w->line, w->done); w->done++) {
         if (reach_of_next(w) > reach) break;
@@ -471,10 +488,17 @@ hwi_leaves_by_reach(const hwi_model *m)
 }
 
 static hwi_lineup
-all_leaves(const hwi_search_run *run)
+all_leaves(const hwi_search_run *run, const lsh_query *q)
 {
-    return (hwi_lineup){
-        .s = run->s, .kernels = run->v->model->kernels, .count = run->v->tree->leaf_count};
+    const hwi_model *m = run->v->model;
+    bool by_distance = m->kind != HWI_LSH && m->metric != HWI_DOT;
+
+    return (hwi_lineup){.s = run->s,
+                        .model = m,
+                        .tree = run->v->tree,
+                        .length_sq = by_distance ? q->length * q->length : 0,
+                        .own = UINT32_MAX,
+                        .count = run->v->tree->leaf_count};
 }
 
 static hw_status
@@ -487,14 +511,14 @@ walk_leaves(lsh_walk *w, float reach, hw_error *err)
     prepare(run, &w->q);
     now = hwi_clock_ns(), trace->ns_rotate = now - start, start = now;
     rank(run);
-    hwi_lineup line = all_leaves(run);
+    hwi_lineup line = all_leaves(run, &w->q);
     w->line = &line;
     hwi_lineup_pick(w->line, w->by_reach ? w->usual + w->usual / 4 + 8 : w->usual);
     now = hwi_clock_ns(), trace->ns_rank = now - start, start = now;
     HWI_TRY(open_leaves(w, reach, err));
     trace->leaves_skipped = w->line->count - trace->leaves;
     now = hwi_clock_ns(), trace->ns_scan = now - start, start = now;
-    if (run->v->model->words && !run->gave_up) HWI_TRY(measure(run, err));
+    if (uses_codes(run, w->eps) && !run->gave_up) HWI_TRY(measure(run, err));
     trace->ns_exact = hwi_clock_ns() - start;
     return HW_OK;
 }
@@ -523,21 +547,20 @@ hwi_leaves_search(hwi_search_run *run, const hwi_effort *effort, hw_error *err)
  * leaf ranks earlier than it would for a vector from outside. Its distance is set to that from the
  * mean of the leaf's other rows. */
 static hw_status
-stand_outside(hwi_search_run *run, hw_error *err)
+stand_outside(hwi_search_run *run, hwi_lineup *line, hw_error *err)
 {
     const hwi_model *m = run->v->model;
     const hwi_leaf_ref *leaf;
     float *scores = run->s->scores, length_sq;
-    uint32_t own = 0;
 
     if (m->kind == HWI_LSH || m->metric == HWI_DOT || run->v->tree->leaf_count == 0) return HW_OK;
-    for (uint32_t i = 1; i < run->v->tree->leaf_count; i++)
-        if (scores[i] < scores[own]) own = i;
+    uint32_t own = hwi_lineup_nearest(line);
     HWI_TRY(hwi_view_leaf(run->v, own, &leaf, err));
     if (leaf->page.count < 2) return HW_OK;
     m->kernels->dot_rows(run->s->y, run->s->y, 0, 1, m->dc, &length_sq);
     float others = (float)leaf->page.count / (float)(leaf->page.count - 1);
     scores[own] = (scores[own] + length_sq) * others * others - length_sq;
+    line->own = own, line->own_more = others * others;
     return HW_OK;
 }
 
@@ -553,8 +576,8 @@ hwi_leaves_observe(hwi_observed *walks, uint32_t count, uint32_t most, const flo
     HWI_ASSERT(count > 0 && count <= HWI_OBSERVED_MAX);
     prepare(first, &q);
     rank(first);
-    HWI_TRY(stand_outside(first, err));
-    hwi_lineup line = all_leaves(first);
+    hwi_lineup line = all_leaves(first, &q);
+    HWI_TRY(stand_outside(first, &line, err));
     for (uint32_t i = 0; i < count; i++) {
         w[i] = (lsh_walk){.run = &walks[i].run,
                           .q = q,
