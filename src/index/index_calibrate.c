@@ -24,6 +24,8 @@
 
 #define FOCUS_LEAST 0.84 /* steps of recall that the second round is for */
 #define FOCUS_MOST 0.996
+#define AROUND 4u /* points that it goes beyond the survey's choice, */
+#define BEYOND 8u /* and the widest width beyond that */
 #define USUAL 0.95
 #define REACHED 0.99           /* where a third of the leaves gives this the survey ends there */
 #define NEXT_TO_NOTHING 0.002f /* of recall: a width may lose it, farther walks must gain it */
@@ -32,8 +34,9 @@
 #define MARGIN 0.001 /* sampled recall must exceed what it is listed for, at least */
 #define EXACT_WORK 60.0
 
-static const float steps[] = {0.50f, 0.60f, 0.70f, 0.75f, 0.80f, 0.85f,  0.875f, 0.90f,  0.92f,
-                              0.94f, 0.95f, 0.96f, 0.97f, 0.98f, 0.985f, 0.99f,  0.995f, 0.999f};
+static const float steps[] = {0.50f,  0.60f, 0.70f,  0.75f,  0.80f,  0.85f, 0.875f,
+                              0.90f,  0.92f, 0.94f,  0.95f,  0.96f,  0.97f, 0.98f,
+                              0.985f, 0.99f, 0.995f, 0.997f, 0.998f, 0.999f};
 
 /* ---- choosing ---- */
 
@@ -204,11 +207,12 @@ survey_measured(hwi_study *s, uint32_t from, uint32_t below, hwi_effort *thoroug
 
 /* Settles what the last round walks for a k: the widths that were cheapest for some step of recall and,
  * where walks are not `longer` and widths matter, a width more on both sides; somewhat farther than the
- * survey had to. */
+ * survey had to. The widest goes farther on, as a few queries cannot tell .998 from .999. */
 static void
 focus(hwi_study *s, uint32_t which_k, bool longer)
 {
     uint32_t wanted[HWI_STUDY_WIDTHS] = {0}, more = s->v->model->words > 0 && !longer, e, p;
+    uint32_t widest_yet = 0, farthest = 0;
     hwi_effort effort;
 
     for (uint32_t i = 0; i < HWI_COUNT(steps); i++) {
@@ -218,9 +222,11 @@ focus(hwi_study *s, uint32_t which_k, bool longer)
         bool measured = e == HWI_STUDY_MEASURED;
         uint32_t low = measured ? e : e - HWI_MIN(e, more);
         uint32_t high = measured ? e : HWI_MIN(e + more, HWI_STUDY_MEASURED - 1);
-        uint32_t end = HWI_MIN(p + 4, measured ? s->points : s->near);
+        uint32_t far = measured ? s->points : s->near, end = HWI_MIN(p + AROUND, far);
         for (uint32_t w = low; w <= high; w++) wanted[w] = HWI_MAX(wanted[w], end);
+        widest_yet = high, farthest = HWI_MIN(end + BEYOND, far);
     }
+    if (which_k != HWI_STUDY_DEEP) wanted[widest_yet] = HWI_MAX(wanted[widest_yet], farthest);
     memcpy(s->walked[which_k], wanted, sizeof wanted);
 }
 
