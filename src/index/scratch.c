@@ -31,6 +31,8 @@ lay_out(hwi_scratch *s, uint8_t *base, uint32_t dim, const hwi_model *m, const h
     s->y = take(&c, m->out_dims * sizeof(float));
     s->z = take(&c, m->bits * sizeof(float));
     s->q8 = take(&c, hwi_leaf_code_dims(m));
+    s->rest8 = take(&c, hwi_leaf_code_dims(m));
+    s->rest = take(&c, dim * sizeof(float));
     s->bytes = take(&c, HWI_MAX(m->fast_dims, m->rank_dims));
     s->planes = take(&c, sizeof *s->planes);
     s->scores = take(&c, leaves * sizeof *s->scores);

@@ -16,6 +16,8 @@ typedef struct hwi_scratch {
     float *y;        /* out_dims */
     float *z;        /* bits */
     int8_t *q8;      /* code dims: the framed query for refine codes */
+    int8_t *rest8;   /* code dims: what q8 rounds away, where leaves are tight */
+    float *rest;     /* dim: likewise */
     uint8_t *bytes;  /* max(fast_dims, rank_dims) */
     hwi_scan_query *planes;
     float *scores;         /* leaves + 16 */

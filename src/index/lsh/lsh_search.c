@@ -32,6 +32,10 @@
 #define INTERRUPT_EVERY 16u /* leaves between looks at the clock */
 #define REFINE_BATCH 32u
 #define NEAR 0.06f /* of the squares of query and centre: what is less is measured in floats */
+/* Where a leaf is nearer than this many squares of the bytes' step a component, their rounding is more
+ * than half of what refine codes are off by: .024 of the query's square, usually. */
+#define TIGHT 32.0f
+#define ROUNDING 0.144f /* typical, of half a table's step: sqrt(1/12) / 2 */
 #define PREFETCH_BYTES 512u
 #define WANT_MOST 256u /* leaves asked for at once */
 
@@ -42,12 +46,16 @@ typedef struct lsh_query {
     int32_t code_sum;  /* of the query's bytes */
     int32_t code_zero; /* what a code of nothing but zeros gives */
     float length;      /* |framed query| */
+    float tight;       /* squared distance below which roundings are large beside it */
+    float rest_scale;  /* of the bytes that what was rounded away takes; 0: not made yet */
+    int32_t rest_zero;
 } lsh_query;
 
 /* Survivors of a leaf on their way to be refined. */
 typedef struct batch {
     const hwi_leaf_ref *leaf;
     float d;       /* distance term of the leaf */
+    bool tight;    /* below q->tight */
     uint32_t *row; /* in the leaf */
     float *bound;
     size_t count;
@@ -70,6 +78,21 @@ prepare(hwi_search_run *run, lsh_query *q)
     int32_t sum = hwi_quantize_scan(s->z, m->bits, s->planes, &q->scan_scale);
     q->scan_bias = -0.5f * (float)sum * q->scan_scale;
     q->code_zero = hwi_leaf_code_zero(m) * q->code_sum;
+    q->tight = m->metric == HWI_DOT ? 0 : TIGHT * q->code_scale * q->code_scale * (float)m->dim;
+}
+
+/* What bytes round away becomes bytes as well, once for all tight leaves: codes then meet a query of
+ * sixteen bits. */
+static void
+prepare_rest(const hwi_search_run *run, lsh_query *q)
+{
+    const hwi_model *m = run->v->model;
+    hwi_scratch *s = run->s;
+
+    for (uint32_t j = 0; j < m->dim; j++)
+        s->rest[j] = s->framed[j] - q->code_scale * (float)s->q8[j];
+    int32_t sum = hwi_quantize_i8(s->rest, m->dim, hwi_leaf_code_dims(m), s->rest8, &q->rest_scale);
+    q->rest_zero = hwi_leaf_code_zero(m) * sum;
 }
 
 /* ---- ranking ---- */
@@ -107,7 +130,9 @@ refine(hwi_search_run *run, const lsh_query *q, const batch *b)
     uint32_t code_bytes = hwi_leaf_code_bytes(m);
     const uint8_t *rows[REFINE_BATCH];
     uint32_t kept[REFINE_BATCH];
-    int32_t dot[REFINE_BATCH];
+    int32_t dot[REFINE_BATCH], rest[REFINE_BATCH];
+    void (*dot_codes)(const int8_t *, const uint8_t *const *, size_t, size_t, int32_t *) =
+        m->code_bits == 4 ? m->kernels->dot_nibbles : m->kernels->dot_codes;
 
     for (size_t at = 0; at < b->count;) {
         size_t n = 0;
@@ -116,13 +141,14 @@ refine(hwi_search_run *run, const lsh_query *q, const batch *b)
             if (b->bound[at] + b->d > threshold) continue;
             rows[n] = hwi_leaf_ref_row(run->v, b->leaf, b->row[at]), kept[n++] = b->row[at];
         }
-        (m->code_bits == 4 ? m->kernels->dot_nibbles : m->kernels->dot_codes)(run->s->q8, rows, n,
-                                                                              code_bytes, dot);
+        dot_codes(run->s->q8, rows, n, code_bytes, dot);
+        if (b->tight) dot_codes(run->s->rest8, rows, n, code_bytes, rest);
         run->trace->refined += n;
         for (size_t i = 0; i < n; i++) {
             float ra = hwi_get_f32(rows[i] + code_bytes),
                   rs = hwi_get_f32(rows[i] + code_bytes + 4);
             float e = ra + b->d - rs * q->code_scale * (float)(dot[i] - q->code_zero);
+            if (b->tight) e -= rs * q->rest_scale * (float)(rest[i] - q->rest_zero);
             bool open = run->accept && run->accept->test; /* only a test tells */
             if (!open) run->accepted++;
             if (!(e < run->top.worst)) continue;
@@ -165,10 +191,12 @@ scan_leaf(hwi_search_run *run, const lsh_query *q, const hwi_leaf_filter *filter
 {
     const hwi_model *m = run->v->model;
     float query_part = m->metric == HWI_DOT ? q->length : sqrtf(HWI_MAX(b->d, 0.0f));
+    float width = eps * m->kap * query_part;
 
+    if (b->tight) width += eps * ROUNDING * q->scan_scale * sqrtf((float)m->bits);
     run->trace->scanned += hwi_leaf_rows_scanned(rows);
     b->count = m->kernels->scan(rows->blocks, rows->block_count, m->words, run->s->planes,
-                                q->scan_scale, q->scan_bias + eps * m->kap * query_part,
+                                q->scan_scale, q->scan_bias + width,
                                 HWI_MIN(threshold - b->d, 1e29f), 0, b->row, b->bound);
     run->trace->survivors += b->count;
     size_t kept = hwi_leaf_filter_keep(filter, rows, b->row, b->bound, b->count);
@@ -183,7 +211,7 @@ refine_between(hwi_search_run *run, const lsh_query *q, const batch *b, float do
 {
     uint32_t row[HWI_LEAF_ROWS_MAX + 32];
     float bound[HWI_LEAF_ROWS_MAX + 32];
-    batch part = {.leaf = b->leaf, .d = b->d, .row = row, .bound = bound};
+    batch part = {.leaf = b->leaf, .d = b->d, .tight = b->tight, .row = row, .bound = bound};
     size_t n = run->v->model->kernels->select_le(b->bound, b->count, cut, row, bound);
 
     for (size_t i = 0; i < n; i++) {
@@ -272,6 +300,8 @@ open_coded(lsh_walk *w, uint32_t position, hw_error *err)
     size_t half = (size_t)(w->parity++ & 1) * (HWI_LEAF_ROWS_MAX + 32);
     b.row = run->s->row + half, b.bound = run->s->bound + half;
     b.d = leaf_distance(run, &w->q, b.leaf);
+    b.tight = b.d < w->q.tight;
+    if (b.tight && w->q.rest_scale == 0) prepare_rest(run, &w->q);
     if (run->top.count < run->k) {
         open_first(run, &w->q, &w->filter, rows, w->eps, &b);
         describe_leaf(run, b.leaf, position, b.leaf->page.count);
