@@ -57,7 +57,7 @@ def test_texts_are_ids_on_a_server_unless_the_collection_says_no():
         for c in ("here", "there"):
             run("put", server.url, c, "--id", "photos/3.jpg", "--vector", "[5, 6]")
             same(js("get", server.url, c, "photos/1.jpg", "--with", "vector")[0]["vector"], [1, 2], c)
-            same(len(js("search", server.url, c, "--id", "photos/3.jpg", "-k", 5)["result"]), 2, c)
+            same(len(js("search", server.url, c, "--id", "photos/3.jpg", "-k", 5)["hits"]), 2, c)
             same(server.ok("GET", f"/collections/{c}/points/photos%2F3.jpg")["id"], "photos/3.jpg")
             run("delete", server.url, c, "photos/1.jpg")
             same(js("count", server.url, c), {"count": 2}, c)
