@@ -62,7 +62,7 @@ def test_texts_are_ids_on_a_server_unless_the_collection_says_no():
             run("delete", server.url, c, "photos/1.jpg")
             same(js("count", server.url, c), {"count": 2}, c)
         fails("put", server.url, "numbers", "--id", "photos/3.jpg", "--vector", "[5, 6]",
-              says="not a valid point ID")
+              code=2, says="not a valid point ID")
 
 
 def test_an_export_an_import_and_a_backup_cross_over():
