@@ -194,6 +194,12 @@ between(hwi_effort a, uint32_t ka, hwi_effort b, uint32_t kb, uint32_t k)
     return e;
 }
 
+bool
+hwi_calibration_covers(const hwi_calibration *cal, double k)
+{
+    return cal && cal->count > 0 && k <= cal->rows[cal->count - 1].k;
+}
+
 hwi_effort
 hwi_calibration_pick(const hwi_calibration *cal, uint32_t k, double recall, uint32_t leaves,
                      uint32_t leaf_size)

@@ -53,6 +53,9 @@ typedef struct hwi_calibration {
 hwi_effort hwi_calibration_pick(const hwi_calibration *cal, uint32_t k, double recall,
                                 uint32_t leaves, uint32_t leaf_size);
 
+/* Whether a k is none beyond those measured. cal may be NULL. */
+bool hwi_calibration_covers(const hwi_calibration *cal, double k);
+
 HW_CHECKED hw_status hwi_calibration_new(uint32_t rows, hwi_calibration **out, hw_error *err);
 hwi_calibration *hwi_calibration_ref(hwi_calibration *c);
 void hwi_calibration_unref(hwi_calibration *c); /* NULL is fine */

@@ -113,7 +113,9 @@ search_leaves(hwi_search_run *run, const hwi_effort *effort, uint64_t accepted, 
 {
     bool filtered = run->accept && run->accept->may;
 
+    double share = (double)accepted / (double)HWI_MAX(run->v->state.vectors, 1u);
     run->trace->plan = "leaves";
+    run->measured = hwi_calibration_covers(run->v->calibration, run->k / share);
     run->work_most = filtered ? (double)accepted * row_cost(run->v) : INFINITY;
     HWI_TRY(hwi_leaves_search(run, effort, err));
     if (!run->gave_up) return HW_OK;

@@ -59,6 +59,7 @@ typedef struct hwi_search_run {
     const hwi_accept *accept; /* NULL: all */
     hwi_trace *trace;
     hwi_scratch *s;
+    bool measured;     /* the effort, for a k as great as the filter makes it */
     double work_most;  /* what leaves may cost before comparing all accepted slots is better; */
     bool gave_up;      /* and whether they would have: by lsh_search.c */
     uint64_t accepted; /* rows that may be answers and were refined, by lsh_search.c */

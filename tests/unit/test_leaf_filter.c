@@ -87,11 +87,31 @@ places_count_leaves_by_their_matching_rows(void **state)
     hwi_leaf_filter f = {0};
 
     (void)state;
-    assert_true(hwi_leaf_filter_place(&f) == 0);
+    assert_true(hwi_leaf_filter_place(&f, 0) == 0);
     for (int i = 0; i < 4; i++) hwi_leaf_filter_pass(&f, 50), hwi_leaf_filter_pass(&f, 0);
-    assert_true(hwi_leaf_filter_place(&f) == 4);
+    float place = hwi_leaf_filter_place(&f, 8);
+    assert_true(place > 4 && place < 4.1f);
     hwi_leaf_filter_pass(&f, 10000);
-    assert_true(hwi_leaf_filter_place(&f) < 1.1f);
+    assert_true(hwi_leaf_filter_place(&f, 9) < 1.1f);
+}
+
+/* Where a hundredth matches, most leaves have none, one or two. */
+static void
+leaves_that_chance_fills_count_in_full(void **state)
+{
+    hwi_leaf_filter f = {0};
+    hwi_rng rng;
+
+    (void)state;
+    hwi_rng_init(&rng, 3);
+    for (uint32_t leaf = 1; leaf <= 2000; leaf++) {
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < 120; i++) n += hwi_rng_below(&rng, 100) == 0;
+        hwi_leaf_filter_pass(&f, n);
+        float place = hwi_leaf_filter_place(&f, leaf);
+        assert_true(place <= (float)leaf);
+        if (leaf > 200) assert_true(place > 0.85f * (float)leaf);
+    }
 }
 
 int
@@ -101,6 +121,7 @@ main(void)
         cmocka_unit_test(plain_bits_hold_what_the_bitmap_holds),
         cmocka_unit_test(rows_of_a_leaf_are_counted_and_kept),
         cmocka_unit_test(places_count_leaves_by_their_matching_rows),
+        cmocka_unit_test(leaves_that_chance_fills_count_in_full),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

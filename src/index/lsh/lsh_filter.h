@@ -49,12 +49,15 @@ hwi_leaf_filter_pass(hwi_leaf_filter *f, uint32_t rows)
     f->squares += (double)rows * rows;
 }
 
-/* How many leaves the matching rows passed would fill, were they spread evenly: n when n leaves had as
- * many each, hardly more than 1 when one had nearly all. */
+/* How many of the leaves passed the matching rows in them would fill, were they spread as evenly as
+ * chance spreads them: nearly all when a filter lets rows through at random, hardly more than 1 when one
+ * leaf has nearly all. Numbers that chance makes have a mean of n (n - 1) that is their mean squared. */
 static inline float
-hwi_leaf_filter_place(const hwi_leaf_filter *f)
+hwi_leaf_filter_place(const hwi_leaf_filter *f, uint32_t passed)
 {
-    return f->squares > 0 ? (float)(f->rows * f->rows / f->squares) : 0;
+    double pairs = f->squares - f->rows;
+
+    return (float)(f->rows * f->rows < passed * pairs ? f->rows * f->rows / pairs : passed);
 }
 
 #endif
