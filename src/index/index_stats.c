@@ -24,16 +24,30 @@ depth_of(const hwi_tree *t, uint32_t node)
     return depth;
 }
 
+/* Without an eps where all rows of opened leaves are measured: null. */
+static void
+write_effort(const hwi_calibration_row *r, hwi_buf *json)
+{
+    const hwi_effort *e = &r->effort;
+
+    hwi_buf_printf(json, "{\"k\": %u, \"recall\": %.3f, \"leaves\": %u, \"eps\": ", r->k,
+                   (double)e->recall, e->leaves);
+    if (isinf(e->eps))
+        hwi_buf_text(json, "null");
+    else
+        hwi_buf_printf(json, "%.2f", (double)e->eps);
+    hwi_buf_printf(json, ", \"extra\": %u}", e->extra);
+}
+
 static void
 write_calibration(const hwi_calibration *c, hwi_buf *json)
 {
     hwi_buf_printf(json, ", \"calibration\": {\"vectors\": %llu, \"samples\": %u, \"efforts\": [",
                    (unsigned long long)c->vectors, c->samples);
-    for (uint32_t i = 0; i < c->count; i++)
-        hwi_buf_printf(
-            json, "%s{\"k\": %u, \"recall\": %.3f, \"leaves\": %u, \"eps\": %.2f, \"extra\": %u}",
-            i ? ", " : "", c->rows[i].k, (double)c->rows[i].effort.recall, c->rows[i].effort.leaves,
-            (double)c->rows[i].effort.eps, c->rows[i].effort.extra);
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (i) hwi_buf_text(json, ", ");
+        write_effort(&c->rows[i], json);
+    }
     hwi_buf_text(json, "]}");
 }
 

@@ -176,5 +176,13 @@ def test_the_index_is_built_when_it_is_missing_or_much_is_new():
     run("check", "a.hw")
 
 
+def test_efforts_without_a_width_are_told_in_json():
+    write("x.npy", npy(vectors(3000, 4)))
+    run("import", "b.hw", "c", "x.npy", "--create", "--metric", "l2")
+    efforts = js("stats", "b.hw", "c")["vectors"][""]["calibration"]["efforts"]
+    check(any(e["eps"] is None for e in efforts), "codes of four dimensions do not tell rows apart:")
+    check(all(e["eps"] is None or e["eps"] > 0 for e in efforts), efforts)
+
+
 if __name__ == "__main__":
     main(globals())

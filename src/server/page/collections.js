@@ -232,7 +232,7 @@ function calibration(c) {
   const rows = [0.8, 0.9, 0.95, 0.98, 0.99].map((r) => c.efforts.find((e) => e.k === k && e.recall >= r)).filter(Boolean);
   return el('details', {}, el('summary', {}, `Calibration: what a recall costs (k = ${k})`), el('table', {},
     el('thead', {}, el('tr', {}, ['Recall', 'Leaves opened', 'Margin (eps)', 'Re-ranked'].map((h) => el('th', {scope: 'col', class: 'n'}, h)))),
-    el('tbody', {}, rows.map((e) => el('tr', {}, el('td', {class: 'n'}, percent(e.recall)), el('td', {class: 'n'}, number(e.leaves)), el('td', {class: 'n'}, String(e.eps)), el('td', {class: 'n'}, number(k + e.extra)))))));
+    el('tbody', {}, rows.map((e) => el('tr', {}, el('td', {class: 'n'}, percent(e.recall)), el('td', {class: 'n'}, number(e.leaves)), el('td', {class: 'n'}, e.eps === null ? 'all rows' : String(e.eps)), el('td', {class: 'n'}, number(k + e.extra)))))));
 }
 
 export default {title: 'Collections', mount: (place, tools) => new Collections(place, tools)};
