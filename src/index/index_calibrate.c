@@ -207,11 +207,13 @@ survey_measured(hwi_study *s, uint32_t from, uint32_t below, hwi_effort *thoroug
 
 /* Settles what the last round walks for a k: the widths that were cheapest for some step of recall and,
  * where walks are not `longer` and widths matter, a width more on both sides; somewhat farther than the
- * survey had to. The widest goes farther on, as a few queries cannot tell .998 from .999. */
+ * survey had to. The widest goes farther on, as a few queries cannot tell .998 from .999; not where
+ * every row of a leaf is measured, which took more time than all else. */
 static void
 focus(hwi_study *s, uint32_t which_k, bool longer)
 {
-    uint32_t wanted[HWI_STUDY_WIDTHS] = {0}, more = s->v->model->words > 0 && !longer, e, p;
+    bool coded = s->v->model->words > 0;
+    uint32_t wanted[HWI_STUDY_WIDTHS] = {0}, more = coded && !longer, e, p;
     uint32_t widest_yet = 0, farthest = 0;
     hwi_effort effort;
 
@@ -226,7 +228,8 @@ focus(hwi_study *s, uint32_t which_k, bool longer)
         for (uint32_t w = low; w <= high; w++) wanted[w] = HWI_MAX(wanted[w], end);
         widest_yet = high, farthest = HWI_MIN(end + BEYOND, far);
     }
-    if (which_k != HWI_STUDY_DEEP) wanted[widest_yet] = HWI_MAX(wanted[widest_yet], farthest);
+    if (coded && which_k != HWI_STUDY_DEEP)
+        wanted[widest_yet] = HWI_MAX(wanted[widest_yet], farthest);
     memcpy(s->walked[which_k], wanted, sizeof wanted);
 }
 
