@@ -389,10 +389,7 @@ a_restore_cut_short_anywhere_is_cleaned_up(void **state)
         hwi_snapshots_drop(db->snapshots, false);
         inner = hwi_store_fault_unwrap(fault);
         db->store = NULL;
-        hwi_snapshots_free(db->snapshots);
-        pthread_mutex_destroy(&db->lock);
-        hwi_janitor_stop(db->janitor);
-        hwi_free(db);
+        hw_db_close(db);
         hwt_ok(hwi_db_over_store(inner, &opts, &db, &err), &err);
         hwt_db_check(db);
         hw_collection *again = open_collection(db, "c");
