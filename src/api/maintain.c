@@ -10,7 +10,7 @@ build_field(hw_collection *c, const hwi_field *field, hwi_progress *p, hw_error 
     HWI_TRY(hwi_views_index(c->shared->views, field, &ix, err));
     hw_status st = hwi_index_build(ix, c->db->store, c->db->opts.threads, p, err);
     hwi_db_committed(c->db);
-    return st == HW_ENOTFOUND ? HW_OK : st; /* no point has this vector: nothing to build */
+    return st;
 }
 
 hw_status

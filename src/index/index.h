@@ -67,7 +67,7 @@ HW_CHECKED hw_status hwi_index_maintain(hwi_index *ix, hw_store *store, uint32_t
 /* Builds a new generation from all vectors in many transactions, then switches in one. Writes go on
  * meanwhile: slots they touch are noted under `job, c, v, slot` and brought up to date before the
  * switch. Cancelled or failed: the old generation stays and what was written of the new one is
- * removed. HW_ENOTFOUND when there are no vectors. */
+ * removed. Without vectors nothing is built. */
 HW_CHECKED hw_status hwi_index_build(hwi_index *ix, hw_store *store, uint32_t threads,
                                      hwi_progress *progress, hw_error *err);
 

@@ -402,6 +402,7 @@ recalibrate(hwi_build *b, hw_error *err)
 
 /* ---- the public functions ---- */
 
+/* Of no vectors there is nothing to build. */
 static hw_status
 build_generation(hwi_build *b, uint32_t generation, uint32_t *outdated, hw_error *err)
 {
@@ -409,8 +410,7 @@ build_generation(hwi_build *b, uint32_t generation, uint32_t *outdated, hw_error
 
     HWI_TRY(open_snapshot(b, err));
     HWI_TRY(list_slots(b, err));
-    if (b->count == 0)
-        return hwi_fail(err, HW_ENOTFOUND, "there are no vectors to build an index of");
+    if (b->count == 0) return HW_OK;
     HWI_TRY(train(b, generation, err));
     HWI_TRY(project(b, err));
     HWI_TRY(hwi_build_beat(b, err));
@@ -438,8 +438,9 @@ build(hwi_index *ix, hw_store *store, uint32_t threads, hwi_progress *progress, 
     HWI_TRY(hwi_store_run(store, begin_body, &begun, err));
     uint32_t generation = begun.generation;
     hw_status st = build_generation(&b, generation, &outdated, err);
+    bool is_built = st == HW_OK && b.count > 0;
     hwi_build_release(&b);
-    if (st != HW_OK) {
+    if (!is_built) {
         (void)!clean(ix, store, generation, NULL); /* what is left, the next build removes */
         return st;
     }

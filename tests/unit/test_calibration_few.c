@@ -50,6 +50,7 @@ expect_calibrated(hw_collection *c, bool with_efforts)
     assert_non_null(strstr(json, "\"efforts\": ["));
     assert_true((strstr(json, "\"efforts\": []") == NULL) == with_efforts);
     assert_null(strstr(json, "nan"));
+    assert_null(strstr(json, ": inf"));
     hw_free(json);
 }
 
@@ -86,6 +87,26 @@ few_vectors_are_calibrated_and_all_found(void **state)
             }
 }
 
+static void
+of_no_vectors_nothing_is_built(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < HWI_COUNT(indexes); i++) {
+        hwt_db d;
+        hw_error err;
+        hw_collection *c = open_collection(&d, indexes[i], "l2");
+        char *json;
+        hwt_ok(hw_collection_build(c, NULL, NULL, &err), &err);
+        hwt_ok(hw_collection_stats(c, &json, &err), &err);
+        assert_non_null(strstr(json, "\"generation\": 0"));
+        hw_free(json);
+        put(c, 5);
+        expect_found(c, 5);
+        hw_collection_close(c);
+        hwt_db_close(&d);
+    }
+}
+
 /* So many changes ask for a new calibration, which has nothing to measure with. */
 static void
 what_was_emptied_is_calibrated_without_efforts(void **state)
@@ -117,6 +138,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(few_vectors_are_calibrated_and_all_found),
+        cmocka_unit_test(of_no_vectors_nothing_is_built),
         cmocka_unit_test(what_was_emptied_is_calibrated_without_efforts),
     };
 
