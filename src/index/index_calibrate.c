@@ -40,7 +40,7 @@ static const float steps[] = {0.50f,  0.60f, 0.70f,  0.75f,  0.80f,  0.85f, 0.87
 
 /* ---- choosing ---- */
 
-/* Queries whose walks all the cells in use for one k have in common. */
+/* The most queries that walked with any setting for one k. */
 static uint32_t
 most_queries(const hwi_study *s, uint32_t which_k)
 {

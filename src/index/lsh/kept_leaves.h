@@ -9,9 +9,8 @@
 typedef struct hwi_leaf_rows {
     const hwi_leaf_ref *leaf;
     const uint8_t *blocks; /* signatures of `row`, or of all rows of the leaf */
-    const uint16_t
-        *row; /* the matching rows, ascending, whose signatures lie side by side; or NULL */
-    const uint64_t *mask; /* a bit for each row of the leaf that matches; or NULL */
+    const uint16_t *row;   /* matching rows, ascending, when their signatures lie apart; or NULL */
+    const uint64_t *mask;  /* a bit for each row of the leaf that matches; or NULL */
     uint32_t block_count;
     uint32_t count; /* rows that match */
 } hwi_leaf_rows;
